@@ -22,7 +22,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Base of every table of the site file. An unread key is an error, never ignored."""
 
 
-class SiteIds(Model):
+class SiteIds(Model, frozen=True, kw_only=True):
     """``[site]``: who this box is. Ids are lower-case letters, digits and hyphens; they go into MQTT topics."""
 
     id: str
@@ -31,7 +31,7 @@ class SiteIds(Model):
     timezone: str = "Asia/Shanghai"
 
 
-class Board(Model):
+class Board(Model, frozen=True, kw_only=True):
     """``[board]``: the computer. ``gpio`` names the pin factory and is never fallen back from."""
 
     model: str  # a file of hardware/boards, e.g. "pi-zero-2w"
@@ -39,7 +39,7 @@ class Board(Model):
     gpio_address: str = ""  # "127.0.0.1:8888", only with gpio = "pigpio"; a non-loopback address is a mistake
 
 
-class Storage(Model):
+class Storage(Model, frozen=True, kw_only=True):
     """``[storage]``: where state lives. Relative paths are relative to the site file's folder."""
 
     dir: str = "/var/lib/menwei"
@@ -48,7 +48,7 @@ class Storage(Model):
     ballast_mb: int = 32  # D: file released when the disk is full, so that emergencies still find room
 
 
-class Bus(Model):
+class Bus(Model, frozen=True, kw_only=True):
     """``[[bus]]``: one Modbus bus with one owner. TCP: ``host``, ``port``. RTU: ``device``, ``baud``, ``parity``."""
 
     name: str
@@ -62,7 +62,7 @@ class Bus(Model):
     timeout_s: float = 0.2  # D: one dead unit must not cost more than its frame time plus this
 
 
-class RelayBoard(Model):
+class RelayBoard(Model, frozen=True, kw_only=True):
     """``[[relay_board]]``: a Modbus relay board; its channels are terminals ``<name>:<channel>``."""
 
     name: str
@@ -71,7 +71,7 @@ class RelayBoard(Model):
     profile: str  # a file of hardware/relays
 
 
-class AnalogBoard(Model):
+class AnalogBoard(Model, frozen=True, kw_only=True):
     """``[[analog_board]]``: a Modbus analogue input board that reads end-of-line resistor loops."""
 
     name: str
@@ -80,7 +80,7 @@ class AnalogBoard(Model):
     profile: str  # a file of hardware/analog
 
 
-class Sensors(Model):
+class Sensors(Model, frozen=True, kw_only=True):
     """``[lane.sensors]``: terminal of each vehicle or person sensor: ``plc`` or ``gpio:N``; empty = not fitted.
 
     A GPIO sensor is wired normally closed: an open contact means occupied, so that a cut wire is never "clear".
@@ -92,7 +92,7 @@ class Sensors(Model):
     pressure: str = ""
 
 
-class Bollard(Model):
+class Bollard(Model, frozen=True, kw_only=True):
     """``[[lane.bollard]]``: one bollard, the ``index``-th register block of the lane's PLC."""
 
     id: str
@@ -102,7 +102,7 @@ class Bollard(Model):
     power_loss: Literal["stays", "lowers", "rises"] = "stays"
 
 
-class Lane(Model):
+class Lane(Model, frozen=True, kw_only=True):
     """``[[lane]]``: one vehicle way with its bollards, sensors, light, buzzer and guard keys; one PLC unit."""
 
     id: str
@@ -128,7 +128,7 @@ class Lane(Model):
     kind: Literal["entry", "exit", "both", "service"] = "both"
 
 
-class Door(Model):
+class Door(Model, frozen=True, kw_only=True):
     """``[[door]]``: one door or wicket. The lock output energised means: fail-safe locked, fail-secure unlocked."""
 
     id: str
@@ -143,7 +143,7 @@ class Door(Model):
     held_open_s: float = 30.0  # D, GB 50396 asks for an alarm
 
 
-class Reader(Model):
+class Reader(Model, frozen=True, kw_only=True):
     """``[[reader]]``: a serial card reader at a door or lane, or the guard's own reader in the gatehouse."""
 
     id: str
@@ -155,7 +155,7 @@ class Reader(Model):
     direction: Literal["in", "out", "presence"]  # presence: proves that a guard is on site, opens nothing
 
 
-class PanicButton(Model):
+class PanicButton(Model, frozen=True, kw_only=True):
     """``[[panic_button]]``: an NO + NC pair on two pins, or an end-of-line loop on an analogue input.
 
     ``supervised = true`` on a single pin is a mistake: one pin cannot tell a cut line from a normal one.
@@ -169,7 +169,7 @@ class PanicButton(Model):
     supervised: bool = True
 
 
-class Key(Model):
+class Key(Model, frozen=True, kw_only=True):
     """``[[key]]``: a key switch at the box. Its use is fixed by ``use``."""
 
     id: str
@@ -178,21 +178,21 @@ class Key(Model):
     use: Literal["panic_reset", "fire_key", "fire_reset"]
 
 
-class FireInput(Model):
+class FireInput(Model, frozen=True, kw_only=True):
     """``[fire]``: the contact from the fire panel. ``active = "open"`` so that a cut wire is fire, never silence."""
 
     terminal: str
     active: Literal["open", "closed"] = "open"
 
 
-class Contact(Model):
+class Contact(Model, frozen=True, kw_only=True):
     """``[tamper]``, ``[mains]``, ``[battery]``: one supervised contact; ``ok`` names its healthy state."""
 
     terminal: str
     ok: Literal["closed", "open"] = "closed"
 
 
-class Indicators(Model):
+class Indicators(Model, frozen=True, kw_only=True):
     """``[indicators]``: the guard's lamps for an alarm's stages, and the siren. Empty = not fitted."""
 
     sent: str = ""
@@ -202,8 +202,8 @@ class Indicators(Model):
     siren: str = ""
 
 
-class Credential(Model):
-    """``[[credential]]``: a card known to the box without an upstream policy. The number is the reader's ten hex digits."""
+class Credential(Model, frozen=True, kw_only=True):
+    """``[[credential]]``: a card known to the box itself. `card` is the reader's ten hex digits."""
 
     card: str
     holder: str  # a pseudonym, never a name
@@ -215,7 +215,7 @@ class Credential(Model):
     format: str = "uart-125k"
 
 
-class Mqtt(Model):
+class Mqtt(Model, frozen=True, kw_only=True):
     """``[uplink.mqtt]``: the district's broker."""
 
     host: str
@@ -228,19 +228,19 @@ class Mqtt(Model):
     password_file: str = ""
 
 
-class Uplinks(Model):
+class Uplinks(Model, frozen=True, kw_only=True):
     """``[uplink]``: which ways up this site has. At least one is needed for a panic to be heard."""
 
     mqtt: Mqtt | None = None
 
 
-class Web(Model):
+class Web(Model, frozen=True, kw_only=True):
     """``[web]``: addresses the status page binds to, loopback by default."""
 
     listen: tuple[str, ...] = ("127.0.0.1:8080",)
 
 
-class Decisions(Model):
+class Decisions(Model, frozen=True, kw_only=True):
     """``[decisions]``: what the site has signed (domain rules, section 5). Defaults are the cautious answer."""
 
     signed_by: str = ""
@@ -252,7 +252,7 @@ class Decisions(Model):
     pictures_days: Literal[30, 90] = 30
 
 
-class Site(Model):
+class Site(Model, frozen=True, kw_only=True):
     """The whole site file, cross-checked. ``folder`` is where relative paths start (the file's own folder)."""
 
     site: SiteIds

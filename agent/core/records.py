@@ -1,0 +1,84 @@
+"""Records: what the journal keeps, and their one canonical encoding.
+
+The body of a record is canonical JSON: UTF-8, keys sorted by code point, no spaces, integers only (no floats). The
+hash chain is computed over these bytes, so this file and `docs/journal-format.md` are one contract.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TypeAlias
+
+import msgspec
+
+from agent.core.words import ClockTrust
+
+Value: TypeAlias = "str | int | bool | list[Value] | dict[str, Value] | None"
+
+
+class Weight(StrEnum):
+    """What a record is worth when storage is short, and how it travels."""
+
+    ALARM = "alarm"  # never evicted; goes up on the alarm lane at once
+    ACTION = "action"  # motions, overrides, mode and config changes: never evicted
+    PASSAGE = "passage"  # routine passages: body may be evicted once synced
+    FACT = "fact"  # health, starts, notes: body may be evicted once synced
+
+
+class Record(msgspec.Struct, frozen=True):
+    """One journal record. `at` is UTC with milliseconds; `cause` is the (epoch, seq) that led here."""
+
+    actor: str
+    at: str
+    boot: str
+    cause: tuple[int, int] | None
+    clock: ClockTrust
+    data: dict[str, Value]
+    epoch: int
+    kind: str
+    mono_ns: int
+    seq: int
+    site_box: str
+    subject: str
+
+    @property
+    def ref(self) -> tuple[int, int]:
+        return (self.epoch, self.seq)
+
+
+_ENCODER = msgspec.json.Encoder(order="sorted")
+GENESIS_LINK = bytes(32)
+
+
+def encode(record: Record) -> bytes:
+    """The canonical body. Raises TypeError if `data` holds a float or another type the format forbids."""
+    _refuse_floats(record.data)
+    return _ENCODER.encode(record)
+
+
+def _refuse_floats(value: object) -> None:
+    if type(value) is float:
+        raise TypeError("a record holds no floats: use whole milliseconds, millimetres or the like")
+    if isinstance(value, dict):
+        for item in value.values():
+            _refuse_floats(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            _refuse_floats(item)
+
+
+def leaf_hash(body: bytes) -> bytes:
+    """RFC 6962 leaf hash."""
+    return hashlib.sha256(b"\x00" + body).digest()
+
+
+def link_hash(prev_link: bytes, leaf: bytes) -> bytes:
+    return hashlib.sha256(prev_link + leaf).digest()
+
+
+def utc_text(wall_ms: int) -> str:
+    """`2026-09-01T07:30:00.125Z`."""
+    seconds, ms = divmod(wall_ms, 1000)
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{ms:03d}Z"

@@ -1,0 +1,202 @@
+"""All the core remembers, frozen: one slice for each subject. A step makes new slices and keeps the untouched ones,
+so `new.panic is old.panic` means that nothing of panic changed; invariants and outputs rely on that.
+
+Instants are monotonic seconds of this boot (`*_at`), None where there is none. What must survive a restart is written
+as the `data` of a `box.latched` record (see `agent.core.latched`), without any monotonic instant in it.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from agent.core.events import BollardReading, Seq
+from agent.core.outputs import MotionRequest
+from agent.core.rules import BoxRules
+from agent.core.words import ClockTrust, Contact, Hold, Journal, Line, Mode, Motion, Position, Rank, Sensor, Stage
+
+
+class Slice(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of every slice of state."""
+
+
+# ── panic ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class ButtonState(Slice, frozen=True, kw_only=True):
+    """One panic button: its line as measured, and when it last settled."""
+
+    line: Line = Line.UNREAD
+    since_at: float = 0.0
+    released_at: float | None = None  # start of the present stable NORMAL time; a press after >= 50 ms of it is new
+    presses: int = 0
+    fault_ref: Seq | None = None  # the record of the present cut/short/disagreement alarm
+
+
+class AlarmState(Slice, frozen=True, kw_only=True):
+    """One alarm on its way: an object with a stage for each path. `ref` is the record of the press."""
+
+    ref: Seq
+    button: str
+    pressed_at: float
+    drill: bool = False
+    stages: dict[str, Stage] = {}  # path → furthest stage
+    acknowledged_by: str = ""
+
+
+class PanicState(Slice, frozen=True, kw_only=True):
+    """`latched` holds until an authorised person on site resets it, through any restart."""
+
+    buttons: dict[str, ButtonState] = {}
+    latched: bool = False
+    latched_ref: Seq | None = None
+    alarms: tuple[AlarmState, ...] = ()  # open alarms, newest last, at most 32 kept
+    lockdown: bool = False  # entry side locked; set by panic or by command
+    lockdown_ref: Seq | None = None
+
+
+class DrillState(Slice, frozen=True, kw_only=True):
+    """`button` is the only one whose first press is a drill; "" = no drill."""
+
+    button: str = ""
+    ends_at: float = 0.0
+    operator: str = ""
+    reason: str = ""
+    ref: Seq | None = None
+    press_at: float | None = None  # first drill press: a second within 10 s, or 3 s of hold, is real
+
+
+# ── lanes ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class SensorState(Slice, frozen=True, kw_only=True):
+    """`clear_since_at` is the start of unbroken, fresh CLEAR readings; None while not clear or not fresh."""
+
+    value: Sensor = Sensor.UNREAD
+    read_at: float = float("-inf")
+    clear_since_at: float | None = None
+
+
+class BollardState(Slice, frozen=True, kw_only=True):
+    """Measured (`position`, by limit switches only) and commanded (`motion`, `token`) apart."""
+
+    position: Position = Position.UNKNOWN
+    since_at: float = 0.0
+    reading: BollardReading | None = None
+    motion: Motion | None = None  # the motion under way that we asked for
+    token: int = 0  # last token issued
+    asked_at: float | None = None  # when that token was issued
+    sent: bool = False  # that token was acknowledged by the PLC
+    left_at: float | None = None  # when the bollard last left a limit switch
+    hold: Hold = Hold.NONE
+    reversals: int = 0  # in a row; two close the lane for machines, a person decides
+    fault: str = ""  # "", or the reason in a word: "timeout", "both_switches", "unasked", "plc", "reversals"
+    moved_ms: int | None = None  # duration of the last complete rise, for the trend
+
+
+class LaneRequest(Slice, frozen=True, kw_only=True):
+    """A routine motion between the asking and the token: it waits for warning time, never for a sensor to clear."""
+
+    motion: Motion
+    rank: Rank
+    actor: str
+    ref: Seq
+    asked_at: float
+    warned_at: float | None = None  # when the warning was first read back as on
+    held: bool = False  # hold-to-run: ends with the key's release
+
+
+class LaneState(Slice, frozen=True, kw_only=True):
+    mode: Mode = Mode.UNKNOWN
+    fresh_at: float = float("-inf")  # instant of the last reading with a good heartbeat
+    lost: bool = True  # no PLC, no bus, or no fresh heartbeat
+    bollards: dict[str, BollardState] = {}
+    sensors: dict[str, SensorState] = {}
+    warning_on: bool | None = None
+    request: LaneRequest | None = None
+    motions: tuple[MotionRequest, ...] = ()  # tokens open for sending
+    efo: bool = False  # EFO latched for this lane
+    blocked: str = ""  # why the last raise was refused, for the guard's screen: "vehicle on loop1: press again"
+    closed: bool = False  # lane fault: red light, no motion but by a person after clearing
+    closed_ref: Seq | None = None
+    fire_key: bool = False
+
+
+# ── doors and people ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class DoorState(Slice, frozen=True, kw_only=True):
+    contact: Contact = Contact.UNREAD
+    since_at: float = 0.0
+    unlocked_until_at: float | None = None
+    grant_ref: Seq | None = None
+    rex_at: float | None = None
+    forced: bool = False
+    forced_ref: Seq | None = None
+    opened_at: float | None = None
+    held: bool = False
+    held_ref: Seq | None = None
+    opened_lawfully: bool = False  # the present opening had a grant, a REX or a fire release
+    fault: str = ""
+
+
+class AccessState(Slice, frozen=True, kw_only=True):
+    """Wrong tries for each reader, and where a guard was last seen."""
+
+    wrong: dict[str, tuple[float, ...]] = {}
+    locked_out_until: dict[str, float] = {}
+    guard_at: float | None = None  # last guard card at a presence reader
+    guard: str = ""
+
+
+class FireState(Slice, frozen=True, kw_only=True):
+    """`latched` releases egress and inhibits every raise until reset by hand at the box with the input quiet."""
+
+    input: bool | None = None
+    key: bool | None = None
+    latched: bool = False
+    ref: Seq | None = None
+
+
+# ── the box ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class DeviceState(Slice, frozen=True, kw_only=True):
+    up: bool
+    since_at: float
+    since_ms: int  # wall clock, for people
+    why: str = ""
+
+
+class HealthState(Slice, frozen=True, kw_only=True):
+    devices: dict[str, DeviceState] = {}
+    outputs: dict[str, str] = {}  # outputs that do not obey → why
+    supplies: dict[str, bool | None] = {}  # "tamper", "mains", "battery" → ok
+    paths: dict[str, DeviceState] = {}  # uplink paths
+    journal: Journal = Journal.OK
+    journal_why: str = ""
+
+
+class ClockState(Slice, frozen=True, kw_only=True):
+    trust: ClockTrust = ClockTrust.UNTRUSTED
+    since_at: float = 0.0
+    alarmed: bool = False
+
+
+class BoxState(Slice, frozen=True, kw_only=True):
+    """The whole gate."""
+
+    rules: BoxRules
+    boot: str = ""
+    epoch: int = 1
+    next_seq: int = 1
+    scanned: bool = False  # every input freshly read since the start; before this nothing goes out
+    panic: PanicState = PanicState()
+    drill: DrillState = DrillState()
+    fire: FireState = FireState()
+    lanes: dict[str, LaneState] = {}
+    doors: dict[str, DoorState] = {}
+    access: AccessState = AccessState()
+    health: HealthState = HealthState()
+    clock: ClockState = ClockState()
+    keys: dict[str, bool | None] = {}
+    commands: tuple[str, ...] = ()  # ids already executed, newest last, bounded
