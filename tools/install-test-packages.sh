@@ -1,0 +1,17 @@
+#!/bin/sh
+# Debian packages that the end-to-end tests need: a real MQTT broker, a real Redis, systemd's own unit checker.
+# Installs only what is missing and only where it may; tests that still lack one fail and name it.
+set -eu
+missing=""
+command -v mosquitto >/dev/null 2>&1 || [ -x /usr/sbin/mosquitto ] || missing="$missing mosquitto"
+command -v systemd-analyze >/dev/null 2>&1 || missing="$missing systemd"
+[ -n "$missing" ] || exit 0
+if ! command -v apt-get >/dev/null 2>&1; then
+    echo "please install:$missing" >&2
+    exit 1
+fi
+run=""
+[ "$(id -u)" = 0 ] || run="sudo -n"
+$run apt-get update -qq
+# shellcheck disable=SC2086
+DEBIAN_FRONTEND=noninteractive $run apt-get install -y -qq --no-install-recommends $missing
