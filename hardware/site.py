@@ -48,6 +48,15 @@ class Storage(Model, frozen=True, kw_only=True):
     ballast_mb: int = 32  # D: file released when the disk is full, so that emergencies still find room
 
 
+class Clock(Model, frozen=True, kw_only=True):
+    """``[clock]``: who keeps the wall clock. ``kernel``: trusted while the kernel says a time service disciplines it.
+
+    ``host``: a machine around this one keeps it and the kernel cannot say so (a virtual machine, a container).
+    """
+
+    sync: Literal["kernel", "host"] = "kernel"
+
+
 class Bus(Model, frozen=True, kw_only=True):
     """``[[bus]]``: one Modbus bus with one owner. TCP: ``host``, ``port``. RTU: ``device``, ``baud``, ``parity``."""
 
@@ -258,6 +267,7 @@ class Site(Model, frozen=True, kw_only=True):
     site: SiteIds
     board: Board
     storage: Storage = Storage()
+    clock: Clock = Clock()
     bus: tuple[Bus, ...] = ()
     relay_board: tuple[RelayBoard, ...] = ()
     analog_board: tuple[AnalogBoard, ...] = ()
