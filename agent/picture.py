@@ -203,7 +203,8 @@ class Device(Part, frozen=True, kw_only=True):
     since: Instant | None = None
     since_wall_ms: int | None = None
     why: str = ""
-    where: str = ""  # the terminal to check, e.g. "127.0.0.1:502 unit 1", "/dev/ttyAMA1"
+    where: str = ""  # what to check: "127.0.0.1:502", "/dev/ttyAMA1", the bus's name for what hangs on a bus
+    unit: int | None = None  # Modbus unit
     takes: tuple[str, ...] = ()
 
 
