@@ -1,0 +1,210 @@
+"""`menwei`: the command line and the composition root. Imports stay inside the verbs: start time is a feature."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hardware.site import Site
+
+DEFAULT_SITE = Path("/boot/firmware/gatebox.toml")
+OK, WRONG, MISUSE = 0, 1, 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb; returns its exit code. Nobody is ever shown a traceback for something they typed."""
+    arguments = _parser().parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s", stream=sys.stderr)
+    run: Callable[[argparse.Namespace], int] = arguments.run
+    try:
+        return run(arguments)
+    except KeyboardInterrupt:
+        return OK
+    except BrokenPipeError:
+        return WRONG
+    except OSError as error:
+        print(f"menwei: {_words(error)}", file=sys.stderr)
+        return MISUSE
+
+
+def _words(error: OSError) -> str:
+    """An operating-system error in the words of someone at the gate."""
+    place = f" ({error.filename})" if error.filename else ""
+    return f"{error.strerror or error}{place}"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="menwei", description="the agent in a school's gate box")
+    verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
+    _add_demo(verbs)
+    for role, text in _ROLES.items():
+        verb = verbs.add_parser(role, help=text)
+        verb.add_argument("--config", type=Path, default=DEFAULT_SITE, metavar="FILE", help="the site file")
+        verb.set_defaults(run=_run_role, role=role)
+    _add_check(verbs)
+    _add_wiring(verbs)
+    _add_status(verbs)
+    _add_journal(verbs)
+    _add_sim(verbs)
+    return parser
+
+
+_ROLES = {
+    "run": "all roles in the foreground",
+    "control": "the role that holds the hardware and the journal",
+    "uplink": "the role that speaks with the district",
+    "web": "the role that shows the status page",
+    "camera": "the role that takes pictures",
+}
+
+Verbs = argparse._SubParsersAction  # the type argparse gives no public name
+
+
+# ── roles ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _run_role(arguments: argparse.Namespace) -> int:
+    site = load_site(arguments.config)
+    if site is None:
+        return MISUSE
+    match arguments.role:
+        case "run":
+            from agent import supervise
+
+            return asyncio.run(supervise.run(arguments.config))
+        case "control":
+            from agent.control import role as control
+
+            return asyncio.run(control.run(site))
+        case "uplink":
+            from agent.uplink import role as uplink
+
+            asyncio.run(uplink.run(site))
+        case "web":
+            from agent.web import role as web
+
+            asyncio.run(web.run(site))
+        case _:
+            from agent.camera import role as camera
+
+            return camera.run(site)
+    return OK
+
+
+def load_site(path: Path) -> Site | None:
+    """The checked site, or None after every mistake was told on stderr."""
+    from hardware import check, loader
+
+    site, mistakes = loader.load(path)
+    if mistakes:
+        print(check.render(mistakes, path), file=sys.stderr)
+        return None
+    return site
+
+
+# ── site file ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _add_check(verbs: Verbs[argparse.ArgumentParser]) -> None:
+    verb = verbs.add_parser("check", help="every mistake of a site file at once")
+    verb.add_argument("file", type=Path)
+    verb.add_argument("--json", action="store_true")
+    verb.add_argument("--lang", choices=("en", "zh_CN"), default="en")
+    verb.set_defaults(run=_check)
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from hardware import check, loader
+
+    _, mistakes = loader.load(arguments.file)
+    if arguments.json:
+        print(check.to_json(mistakes, arguments.lang))
+    else:
+        print(check.render(mistakes, arguments.file, arguments.lang))
+    return MISUSE if mistakes else OK
+
+
+def _add_wiring(verbs: Verbs[argparse.ArgumentParser]) -> None:
+    verb = verbs.add_parser("wiring", help="the pin and terminal table of a site, or its drawing")
+    verb.add_argument("file", type=Path)
+    verb.add_argument("--svg", action="store_true", help="a drawing instead of the table")
+    verb.set_defaults(run=_wiring)
+
+
+def _wiring(arguments: argparse.Namespace) -> int:
+    from hardware import wiring
+
+    site = load_site(arguments.file)
+    if site is None:
+        return MISUSE
+    print(wiring.svg(site) if arguments.svg else wiring.render(site))
+    return OK
+
+
+# ── looking at a running box ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def _add_status(verbs: Verbs[argparse.ArgumentParser]) -> None:
+    verb = verbs.add_parser("status", help="the gate now, measured and commanded apart")
+    verb.add_argument("--config", type=Path, default=DEFAULT_SITE, metavar="FILE")
+    verb.add_argument("--json", action="store_true")
+    verb.set_defaults(run=_status)
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    from agent import status
+
+    site = load_site(arguments.config)
+    if site is None:
+        return MISUSE
+    return asyncio.run(status.show(site, as_json=arguments.json))
+
+
+def _add_journal(verbs: Verbs[argparse.ArgumentParser]) -> None:
+    verb = verbs.add_parser("journal", help="verify, export and prove what the journal holds")
+    from agent.journal import command
+
+    command.add_parser(verb)
+
+
+# ── demo and simulator ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _add_demo(verbs: Verbs[argparse.ArgumentParser]) -> None:
+    verb = verbs.add_parser("demo", help="the whole gate on this machine, simulated hardware and a district included")
+    verb.add_argument("--headless", action="store_true", help="no pages to open; needs --scenario to do something")
+    verb.add_argument("--scenario", metavar="NAME", help="play it, print its timeline, and end")
+    verb.add_argument("--json", action="store_true", help="last line on stdout is one JSON object")
+    verb.add_argument("--dir", type=Path, help="keep everything it makes here")
+    verb.set_defaults(run=_demo)
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from agent.demo import command
+
+    return command.run(
+        scenario=arguments.scenario, headless=arguments.headless, as_json=arguments.json, folder=arguments.dir
+    )
+
+
+def _add_sim(verbs: Verbs[argparse.ArgumentParser]) -> None:
+    verb = verbs.add_parser("sim", help="the hardware simulator alone, for a site file")
+    verb.add_argument("rest", nargs=argparse.REMAINDER, help="--site FILE [--http PORT]")
+    verb.set_defaults(run=_sim)
+
+
+def _sim(arguments: argparse.Namespace) -> int:
+    """The simulator is never imported here: it runs as a process of its own."""
+    return subprocess.run([sys.executable, "-m", "sim", *arguments.rest], check=False).returncode
+
+
+def print_json(value: object) -> None:
+    print(json.dumps(value, ensure_ascii=False, sort_keys=True))

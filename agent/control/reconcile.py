@@ -1,0 +1,132 @@
+"""Levels: what the core wants of every two-state output, held against what the hardware says it has.
+
+An `OutputGroup` is all outputs of one device (the GPIO header, one relay board). It writes what differs, reads
+everything back once a second, writes again what does not agree, and tells the core when an output will not obey. So a
+lost, doubled or undone write heals itself, and after a device came back everything is written anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from agent.core.events import Event, OutputFault
+from agent.core.outputs import Level, Outputs
+
+READ_BACK_S = 1.0  # D: how long an undone output may stay unnoticed
+STRIKES = 3  # read-backs in a row that disagree before the core is told
+
+
+class SwitchBank(Protocol):
+    """A device's two-state outputs by channel. Both calls are bounded and raise `DriverError`."""
+
+    async def write(self, channel: int, on: bool) -> None: ...
+
+    async def read(self) -> Mapping[int, bool]: ...
+
+
+class OutputGroup:
+    """The outputs of one device. `channels` maps output names ("lock:wicket", "lamp:sent") to its channels."""
+
+    def __init__(self, channels: Mapping[str, int], post: Callable[[Event], None]) -> None:
+        self._channels = dict(channels)
+        self._post = post
+        self._wanted: dict[str, bool] = {}
+        self._applied: dict[str, bool] = {}
+        self._strikes: dict[str, int] = {}
+        self._changed = asyncio.Event()
+        self.read_back: dict[str, bool] = {}
+
+    @property
+    def names(self) -> frozenset[str]:
+        return frozenset(self._channels)
+
+    def want(self, name: str, on: bool) -> None:
+        """Set what this output shall be. Cheap; wakes the group only if it is news."""
+        if self._wanted.get(name) is not on:
+            self._wanted[name] = on
+            self._changed.set()
+
+    async def serve(self, bank: SwitchBank) -> None:
+        """Keep the outputs as wanted until the device fails with `DriverError`. Everything is written anew first."""
+        self._applied.clear()
+        self.read_back.clear()
+        loop = asyncio.get_running_loop()
+        due = loop.time() + READ_BACK_S
+        while True:
+            self._changed.clear()
+            await self._write_differences(bank)
+            if loop.time() >= due:
+                await self._check(bank)
+                due = loop.time() + READ_BACK_S
+            await self._sleep_until(due)
+
+    async def _sleep_until(self, due: float) -> None:
+        try:
+            async with asyncio.timeout_at(due):
+                await self._changed.wait()
+        except TimeoutError:
+            return
+
+    async def _write_differences(self, bank: SwitchBank) -> None:
+        for name, on in list(self._wanted.items()):
+            if self._applied.get(name) is not on:
+                await bank.write(self._channels[name], on)
+                self._applied[name] = on
+
+    async def _check(self, bank: SwitchBank) -> None:
+        """Read every output back; what disagrees is written again at once, and reported after three strikes."""
+        states = await bank.read()
+        for name, on in list(self._applied.items()):
+            got = states.get(self._channels[name])
+            if got is None or self._wanted[name] is not on:
+                continue
+            self.read_back[name] = got
+            self._judge(name, agrees=got is on)
+        await self._write_differences(bank)
+
+    def _judge(self, name: str, *, agrees: bool) -> None:
+        strikes = self._strikes.get(name, 0)
+        if agrees:
+            self._strikes[name] = 0
+            if strikes >= STRIKES:
+                self._post(OutputFault(name, ok=True))
+            return
+        self._strikes[name] = strikes + 1
+        self._applied.pop(name, None)
+        if strikes + 1 == STRIKES:
+            self._post(OutputFault(name, ok=False, why="reads back otherwise than it was written"))
+
+
+class Picture:
+    """Lays the core's desired picture out over the output groups, holding back what is not yet durable.
+
+    `invert` names the outputs whose energised state means the opposite of the core's "on" (a fail-secure lock is
+    energised to open). An output without a terminal is left out.
+    """
+
+    def __init__(self, groups: tuple[OutputGroup, ...], invert: frozenset[str]) -> None:
+        self._group_of = {name: group for group in groups for name in group.names}
+        self._invert = invert
+
+    def lay(self, outputs: Outputs, durable_seq: int, *, journal_failing: bool) -> None:
+        """Want everything whose record is durable; the rest waits for the next call."""
+        for door, level in outputs.locks.items():
+            self._lay(f"lock:{door}", level, durable_seq, journal_failing)
+        for lamp, level in outputs.lamps.items():
+            self._lay(f"lamp:{lamp}", level, durable_seq, journal_failing)
+        self._lay("siren", outputs.siren, durable_seq, journal_failing)
+
+    def _lay(self, name: str, level: Level, durable_seq: int, journal_failing: bool) -> None:
+        group = self._group_of.get(name)
+        if group is None:
+            return
+        if level.after <= durable_seq or journal_failing:
+            group.want(name, level.on is not (name in self._invert))
+
+    def actual(self, name: str) -> bool | None:
+        """The core's sense of what the hardware last read back; None when not fitted or not yet read."""
+        group = self._group_of.get(name)
+        got = group.read_back.get(name) if group else None
+        return None if got is None else got is not (name in self._invert)

@@ -1,0 +1,162 @@
+"""The one loop: an event comes in, the core decides, outputs go out, records go to the journal.
+
+Order in an emergency: motions and outputs first, then the records to the journal's writer, which commits beside us.
+In everything else the outputs carry `after`, the record they wait for, and `durable()` lets them go. Everything here
+runs in the event loop's thread; `post` alone may be called from any thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from agent.control.lanes import LaneWorker
+from agent.control.latency import Latencies
+from agent.control.reconcile import Picture
+from agent.core import box
+from agent.core.events import Event, JournalChanged, MotionSent, Now, PanicLine, Seq, Tick
+from agent.core.kinds import WEIGHT
+from agent.core.outputs import MotionRequest, Outputs
+from agent.core.records import Record, Weight
+from agent.core.state import BoxState
+from agent.core.words import Journal, Position, Sent
+
+
+class RecordSink(Protocol):
+    """The journal's writer, as the loop sees it: never blocks."""
+
+    def append(self, records: Sequence[Record], emergency: bool) -> None: ...
+
+
+class TimeSource(Protocol):
+    def now(self) -> Now: ...
+
+
+class Runtime:
+    """Owns the state of the gate. `on_records` and `on_state` feed the local socket."""
+
+    def __init__(
+        self,
+        state: BoxState,
+        clock: TimeSource,
+        journal: RecordSink,
+        picture: Picture,
+        lanes: dict[str, LaneWorker],
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.state = state
+        self._clock = clock
+        self._journal = journal
+        self._picture = picture
+        self._lanes = lanes
+        self._taken: dict[tuple[str, str], int] = {}
+        self._waiting: list[MotionRequest] = []
+        self._moves: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = float("inf")
+        self.durable_seq = state.next_seq - 1
+        self.turns = 0
+        self.latencies = Latencies()
+        self.on_records: Callable[[Sequence[Record]], None] = lambda records: None
+        self.on_state: Callable[[], None] = lambda: None
+        for worker in lanes.values():
+            worker.on_ack = self.latencies.acked
+
+    # ── in ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def post(self, event: Event) -> None:
+        """Hand over an event from a foreign thread."""
+        self._loop.call_soon_threadsafe(self.handle, event)
+
+    def handle(self, event: Event) -> tuple[Record, ...]:
+        """One turn: decide, act, record. Returns the records of this turn."""
+        now = self._clock.now()
+        state, records = box.step(self.state, event, now)
+        outputs = box.desired(state, now)
+        self.state = state
+        if isinstance(event, PanicLine) and records:
+            self.latencies.decided(records, event.edge_at, now.mono_s)
+        if state.scanned:
+            self._act(outputs)
+        if records:
+            self._journal.append(records, any(WEIGHT[record.kind] is Weight.ALARM for record in records))
+            self.on_records(records)
+        self._arm(box.next_deadline(state), now)
+        self.turns += 1
+        self.on_state()
+        return records
+
+    def durable(self, epoch: int, seq: int) -> None:
+        """The journal has everything up to `seq` on disk: let go what waited for it."""
+        if epoch != self.state.epoch or seq <= self.durable_seq:
+            return
+        self.durable_seq = seq
+        self.latencies.durable((epoch, seq))
+        if self.state.scanned:
+            self._act(box.desired(self.state, self._clock.now()))
+
+    def journal_health(self, failing: bool, why: str) -> None:
+        self.handle(JournalChanged(Journal.FAILING if failing else Journal.OK, why))
+
+    # ── out ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _act(self, outputs: Outputs) -> None:
+        failing = self.state.health.journal is Journal.FAILING
+        for request in outputs.motions:
+            self._take(request)
+        self._release(failing)
+        for lane, wanted in outputs.lanes.items():
+            self._lanes[lane].want(wanted, busy=self._busy(lane))
+        self._picture.lay(outputs, self.durable_seq, journal_failing=failing)
+
+    def _busy(self, lane: str) -> bool:
+        state = self.state.lanes[lane]
+        moving = any(b.motion is not None or b.position is Position.MOVING for b in state.bollards.values())
+        return moving or state.efo or state.request is not None
+
+    def _take(self, request: MotionRequest) -> None:
+        """Accept each token once, whatever number of pictures show it."""
+        key = (request.lane, request.bollard)
+        if self._taken.get(key) != request.token:
+            self._taken[key] = request.token
+            self._waiting.append(request)
+
+    def _release(self, journal_failing: bool) -> None:
+        """Send the tokens whose record is durable. None goes on a failing journal unless it is an emergency."""
+        waiting, self._waiting = self._waiting, []
+        for request in waiting:
+            if request.after <= self.durable_seq:
+                self._send(request)
+            elif journal_failing:
+                why = "the journal is failing: no motion without its record"
+                self.post(MotionSent(request.lane, request.bollard, request.token, Sent.EXPIRED, None, why))
+            else:
+                self._waiting.append(request)
+
+    def _send(self, request: MotionRequest) -> None:
+        task = self._loop.create_task(self._lanes[request.lane].move(request))
+        self._moves.add(task)
+        task.add_done_callback(self._moves.discard)
+
+    # ── time ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _arm(self, deadline: float, now: Now) -> None:
+        """Wake the core when it asked to be woken. The loop's clock and the core's are the same monotonic clock."""
+        if deadline == self._timer_at and self._timer is not None:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._timer_at = deadline
+        if deadline != float("inf"):
+            self._timer = self._loop.call_at(max(deadline, now.mono_s), self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        self.handle(Tick())
+
+    # ── what others ask ────────────────────────────────────────────────────────────────────────────────────────
+
+    def refs(self, records: Sequence[Record]) -> list[Seq]:
+        return [record.ref for record in records]

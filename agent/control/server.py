@@ -1,0 +1,307 @@
+"""The local socket: how uplink, web and the command line see the gate and ask of it; `docs/local-socket.md` tells how.
+
+A peer is known by its user id (`SO_PEERCRED`). What it may claim to be is fixed here: a screen at the gate or the far
+side, never the key switch, never the fire panel. A peer that does not read is dropped; it never slows the gate.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import struct
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from agent.control.latency import Press
+from agent.control.runtime import Runtime
+from agent.core.commands import refusal
+from agent.core.events import AlarmStage, Command, Event, Note, PathHealth
+from agent.core.kinds import WEIGHT
+from agent.core.records import Record, Weight
+from agent.core.words import Journal, Rank, Stage
+
+MAX_LINE = 64 * 1024
+MAX_UNREAD = 1024 * 1024
+STATE_EVERY_S = 0.1
+STATE_IDLE_S = 2.0
+_CLAIMABLE = frozenset({Rank.CONSOLE, Rank.UPSTREAM})
+_encode = msgspec.json.Encoder().encode
+
+
+class Ask(msgspec.Struct, frozen=True, kw_only=True):
+    """One request line. Which fields an `op` needs is told by `docs/local-socket.md`."""
+
+    op: str
+    id: str = ""
+    rank: str = ""
+    actor: str = ""
+    verb: str = ""
+    args: dict[str, str] = {}
+    epoch: int = 0
+    seq: int = 0
+    path: str = ""
+    stage: str = ""
+    by: str = ""
+    up: bool = False
+    why: str = ""
+    kind: str = ""
+    subject: str = ""
+    data: dict[str, Any] = {}
+    from_seq: int = 0
+    state: bool = False
+
+
+class Refusal(Exception):
+    """A request that cannot be taken; the message goes back to the peer."""
+
+
+class Server:
+    """Serves the socket over a runtime. `picture` builds what `state` tells; `synced` takes the far side's progress."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        picture: Callable[[], object],
+        synced: Callable[[int, int], None],
+        allowed_uids: frozenset[int],
+    ) -> None:
+        self._runtime = runtime
+        self._picture = picture
+        self._synced = synced
+        self._allowed = allowed_uids | {0, os.getuid()}
+        self._subscribers: set[_Subscriber] = set()
+        self._server: asyncio.Server | None = None
+        self._peers: set[asyncio.Task[None]] = set()
+        self._state_timer: asyncio.TimerHandle | None = None
+        self._undurable: list[Record] = []
+        runtime.on_records = self._on_records
+        runtime.on_state = self._on_state
+        runtime.latencies.changed = self._on_latency
+
+    async def start(self, path: Path) -> None:
+        """Bind the socket (mode 0660). A stale file of a dead control is replaced; a live one is an error."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if await _answers(path):
+            raise OSError(f"another control already serves {path}: stop it first")
+        path.unlink(missing_ok=True)
+        self._server = await asyncio.start_unix_server(self._serve, path=str(path), limit=MAX_LINE)
+        path.chmod(0o660)
+        self._idle_state()
+
+    async def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        if self._state_timer is not None:
+            self._state_timer.cancel()
+        for task in list(self._peers):
+            task.cancel()
+
+    # ── out ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def durable(self, epoch: int, seq: int) -> None:
+        """Everything up to `seq` is on disk: the alarms among it go out first, then the head line."""
+        ready = [record for record in self._undurable if record.ref <= (epoch, seq)]
+        if ready:
+            self._undurable = [record for record in self._undurable if record.ref > (epoch, seq)]
+            self._tell_alarms(ready, durable=True)
+        self._broadcast(_line({"op": "head", "epoch": epoch, "seq": seq}))
+
+    def _on_records(self, records: Sequence[Record]) -> None:
+        alarms = [record for record in records if WEIGHT[record.kind] is Weight.ALARM]
+        if not alarms:
+            return
+        self._undurable += alarms
+        if self._runtime.state.health.journal is Journal.FAILING:
+            self._tell_alarms(alarms, durable=False)
+
+    def failing(self) -> None:
+        """The disk gave up: what waits for it goes out from memory, and says so."""
+        self._tell_alarms(self._undurable, durable=False)
+
+    def _tell_alarms(self, alarms: Sequence[Record], *, durable: bool) -> None:
+        for record in alarms:
+            self._broadcast(_line({"op": "alarm", "record": record, "durable": durable}))
+
+    def _on_latency(self, press: Press) -> None:
+        self._broadcast(_line({"op": "latency", "ref": press.ref, "hops": press.hops}))
+
+    def _on_state(self) -> None:
+        """A change: tell within a tenth of a second, however many come."""
+        loop = asyncio.get_running_loop()
+        if self._state_timer is None or self._state_timer.when() - loop.time() > STATE_EVERY_S:
+            self._arm_state(STATE_EVERY_S)
+
+    def _idle_state(self) -> None:
+        self._arm_state(STATE_IDLE_S)
+        watchers = [subscriber for subscriber in self._subscribers if subscriber.wants_state]
+        if watchers:
+            line = _line({"op": "state", "state": self._picture()})
+            for subscriber in watchers:
+                subscriber.send(line)
+
+    def _arm_state(self, delay_s: float) -> None:
+        if self._state_timer is not None:
+            self._state_timer.cancel()
+        self._state_timer = asyncio.get_running_loop().call_later(delay_s, self._idle_state)
+
+    def _broadcast(self, line: bytes) -> None:
+        for subscriber in list(self._subscribers):
+            subscriber.send(line)
+
+    # ── in ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._peers.add(task)
+        subscriber = _Subscriber(writer)
+        try:
+            if self._admit(writer):
+                await self._converse(reader, subscriber)
+        except (ConnectionError, asyncio.CancelledError):
+            pass
+        finally:
+            self._peers.discard(task)
+            self._subscribers.discard(subscriber)
+            writer.close()
+
+    def _admit(self, writer: asyncio.StreamWriter) -> bool:
+        uid = _peer_uid(writer)
+        if uid in self._allowed:
+            return True
+        self._runtime.handle(Note("socket.refused", "control.sock", f"uid:{uid}", {"uid": uid}))
+        return False
+
+    async def _converse(self, reader: asyncio.StreamReader, subscriber: _Subscriber) -> None:
+        while True:
+            try:
+                line = await reader.readline()
+            except ValueError:
+                subscriber.send(_line({"op": "error", "why": f"a line is longer than {MAX_LINE} bytes"}))
+                return
+            if not line:
+                return
+            subscriber.send(_line(self._answer(line, subscriber)))
+            with contextlib.suppress(ConnectionError):
+                await subscriber.drain()
+
+    def _answer(self, line: bytes, subscriber: _Subscriber) -> dict[str, Any]:
+        try:
+            ask = msgspec.json.decode(line, type=Ask)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            return {"op": "error", "why": f"not a request: {error}"}
+        try:
+            return self._dispatch(ask, subscriber)
+        except Refusal as error:
+            return {"op": "done", "id": ask.id, "ok": False, "why": str(error)}
+
+    def _dispatch(self, ask: Ask, subscriber: _Subscriber) -> dict[str, Any]:
+        match ask.op:
+            case "state":
+                return {"op": "state", "state": self._picture()}
+            case "ping":
+                return {"op": "pong", "turns": self._runtime.turns}
+            case "subscribe":
+                return self._subscribe(ask, subscriber)
+            case "command":
+                return self._command(ask)
+            case "stage":
+                return self._stage(ask)
+            case "path":
+                return self._done(ask, PathHealth(ask.path, ask.up, ask.why))
+            case "synced":
+                self._synced(ask.epoch, ask.seq)
+                return {"op": "done", "ok": True}
+            case "note":
+                return self._done(ask, Note(ask.kind, ask.subject, ask.actor, ask.data))
+            case _:
+                return {"op": "error", "why": f"unknown op {ask.op!r}"}
+
+    def _subscribe(self, ask: Ask, subscriber: _Subscriber) -> dict[str, Any]:
+        subscriber.wants_state = ask.state
+        self._subscribers.add(subscriber)
+        head = self._runtime.durable_seq
+        loop = asyncio.get_running_loop()
+        loop.call_soon(subscriber.send, _line({"op": "head", "epoch": self._runtime.state.epoch, "seq": head}))
+        if ask.state:
+            loop.call_soon(subscriber.send, _line({"op": "state", "state": self._picture()}))
+        return {"op": "subscribed", "epoch": self._runtime.state.epoch, "head": head}
+
+    def _command(self, ask: Ask) -> dict[str, Any]:
+        rank = _rank(ask.rank)
+        if not (ask.id and ask.actor and ask.verb):
+            raise Refusal("a command needs id, actor and verb")
+        records = self._runtime.handle(Command(ask.id, rank, ask.actor, ask.verb, ask.args))
+        why = refusal(records)
+        answer: dict[str, Any] = {"op": "done", "id": ask.id, "ok": not why}
+        return answer | ({"why": why} if why else {"records": [record.ref for record in records]})
+
+    def _stage(self, ask: Ask) -> dict[str, Any]:
+        try:
+            stage = Stage(ask.stage)
+        except ValueError:
+            raise Refusal(f"unknown stage {ask.stage!r}") from None
+        ref = (ask.epoch, ask.seq)
+        now = asyncio.get_running_loop().time()
+        self._runtime.latencies.stage(ref, stage)
+        return self._done(ask, AlarmStage(ref, ask.path, stage, ask.by, now))
+
+    def _done(self, ask: Ask, event: Event) -> dict[str, Any]:
+        records = self._runtime.handle(event)
+        return {"op": "done", "id": ask.id, "ok": True, "records": [record.ref for record in records]}
+
+
+class _Subscriber:
+    """One peer's way out."""
+
+    def __init__(self, writer: asyncio.StreamWriter) -> None:
+        self._writer = writer
+        self.wants_state = False
+
+    def send(self, line: bytes) -> None:
+        transport = self._writer.transport
+        if transport.is_closing():
+            return
+        if transport.get_write_buffer_size() > MAX_UNREAD:
+            transport.abort()
+            return
+        self._writer.write(line)
+
+    async def drain(self) -> None:
+        await self._writer.drain()
+
+
+def _line(message: object) -> bytes:
+    return _encode(message) + b"\n"
+
+
+def _rank(text: str) -> Rank:
+    try:
+        rank = Rank(text)
+    except ValueError:
+        raise Refusal(f"unknown rank {text!r}") from None
+    if rank not in _CLAIMABLE:
+        raise Refusal(f"nobody speaks as {text!r} over this socket")
+    return rank
+
+
+def _peer_uid(writer: asyncio.StreamWriter) -> int:
+    peer: socket.socket = writer.get_extra_info("socket")
+    raw = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    _, uid, _ = struct.unpack("3i", raw)
+    return int(uid)
+
+
+async def _answers(path: Path) -> bool:
+    """Whether a live control is behind the socket file."""
+    try:
+        _, writer = await asyncio.wait_for(asyncio.open_unix_connection(str(path)), 1.0)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True

@@ -1,0 +1,135 @@
+"""The demo's processes: simulator, broker, district and the box itself, each a real process on loopback."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+START_S = 20.0
+STOP_S = 6.0
+
+
+class DemoError(Exception):
+    """Something of the demo did not come up; the message says what and where its log is."""
+
+
+@dataclass
+class Child:
+    """One process whose output goes to `<folder>/logs/<name>.log`, and to the terminal too when told."""
+
+    name: str
+    command: Sequence[str]
+    folder: Path
+    process: subprocess.Popen[str] | None = None
+    first_line: str = ""
+    _ready: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def log_file(self) -> Path:
+        return self.folder / "logs" / f"{self.name}.log"
+
+    def start(self) -> None:
+        """Start it. stdout's first line is kept as its word that it is ready."""
+        self.log_file.parent.mkdir(parents=True, exist_ok=True)
+        log = self.log_file.open("a", encoding="utf-8")
+        self._ready.clear()
+        self.first_line = ""
+        self.process = subprocess.Popen(
+            self.command, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True, cwd=self.folder
+        )
+        threading.Thread(target=self._copy, args=(self.process, log), daemon=True).start()
+
+    def _copy(self, process: subprocess.Popen[str], log: IO[str]) -> None:
+        assert process.stdout is not None
+        with log:
+            for line in process.stdout:
+                if not self._ready.is_set():
+                    self.first_line = line.strip()
+                    self._ready.set()
+                log.write(line)
+                log.flush()
+        self._ready.set()
+
+    def wait_ready(self) -> dict[str, Any]:
+        """Its first line as JSON. Raises DemoError when it ends or stays silent instead."""
+        self._ready.wait(START_S)
+        try:
+            ready = json.loads(self.first_line)
+        except json.JSONDecodeError:
+            raise DemoError(f"the {self.name} did not start; its last words:\n{self.last_words()}") from None
+        if not isinstance(ready, dict):
+            raise DemoError(f"the {self.name} said {self.first_line!r} instead of where it listens")
+        return ready
+
+    def last_words(self, lines: int = 8) -> str:
+        try:
+            return "\n".join("    " + line for line in self.log_file.read_text("utf-8").splitlines()[-lines:])
+        except OSError:
+            return "    (nothing)"
+
+    def running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def kill(self) -> None:
+        """kill -9, children and all: what a power cut does to it."""
+        self._signal(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """Ask it to end; after a few seconds make it."""
+        if self.process is None:
+            return
+        self._signal(signal.SIGTERM)
+        try:
+            self.process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self._signal(signal.SIGKILL)
+            self.process.wait()
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self.process is None:
+            return
+        try:
+            os.killpg(self.process.pid, number)
+        except ProcessLookupError:
+            return
+        if number is signal.SIGKILL:
+            self.process.wait()
+
+
+def python(*arguments: str) -> list[str]:
+    return [sys.executable, *arguments]
+
+
+def free_port(wish: int) -> int:
+    """`wish` when it is free on loopback, else any free port."""
+    for port in (wish, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise DemoError("no free TCP port on 127.0.0.1")
+
+
+def wait_until(what: str, test: Any, limit_s: float, every_s: float = 0.05) -> Any:
+    """Poll `test` until it is true and return what it gave; DemoError naming `what` otherwise."""
+    end = time.monotonic() + limit_s
+    while True:
+        result = test()
+        if result:
+            return result
+        if time.monotonic() > end:
+            raise DemoError(f"{what}: not within {limit_s:g} s")
+        time.sleep(every_s)
