@@ -65,8 +65,8 @@ def _wrong(picture: Picture) -> Iterator[str]:
 
 def _lane(lane: Lane) -> Iterator[str]:
     sensors = ", ".join(f"{sensor.id} {sensor.value}" for sensor in lane.sensors)
-    note = " CLOSED" if lane.closed else ""
-    yield f"lane {lane.id:<12} {lane.mode}{' LOST' if lane.lost else ''}{note}; light {lane.light or 'unknown'}; {sensors}"
+    state = f"{lane.mode}{' LOST' if lane.lost else ''}{' CLOSED' if lane.closed else ''}"
+    yield f"lane {lane.id:<12} {state}; light {lane.light or 'unknown'}; {sensors}"
     for bollard in lane.bollards:
         yield "  " + _bollard(bollard)
 
