@@ -96,6 +96,7 @@ class BollardProfile(Facts, frozen=True, kw_only=True):
     max_bollards: int
     baud: int = 9600
     parity: Literal["N", "E", "O"] = "N"
+    fixed_serial: bool = False  # the controller speaks at this baud and parity only
     registers: RegisterMap | None = None
     states: StateCodes | None = None
     notes: tuple[str, ...] = ()
@@ -153,9 +154,13 @@ class BoardProfile(Facts, frozen=True, kw_only=True):
     chip_label: str
     header: dict[str, int]  # BCM number (as text) → header pin
     uart: dict[str, tuple[int, int]]  # device → (tx BCM, rx BCM)
+    power: dict[str, str]  # header pin (as text) → "3V3", "5V" or "GND"
     pulled_up: tuple[int, ...] = (2, 3)  # lines with a fixed pull-up on the board
+    id_lines: tuple[int, ...] = (0, 1)  # kept for the identity EEPROM of a HAT, read by the firmware at start
+    high_at_start: tuple[int, ...]  # lines that are high before any program runs, until it takes them
     rtc: bool = False
     watchdog_max_s: int = 15
+    notes: tuple[str, ...] = ()
 
 
 class ProfileError(Exception):
