@@ -61,6 +61,7 @@ class CredentialRules(Rules, frozen=True, kw_only=True):
     lanes: frozenset[str]
     valid_from_ms: int  # UTC ms, inclusive; 0 = no limit
     valid_to_ms: int  # UTC ms, exclusive; 0 = no limit
+    banned: bool = False  # acts on entry only
 
 
 class KeyRules(Rules, frozen=True, kw_only=True):

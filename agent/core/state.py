@@ -29,7 +29,9 @@ class ButtonState(Slice, frozen=True, kw_only=True):
     since_at: float = 0.0
     released_at: float | None = None  # start of the present stable NORMAL time; a press after >= 50 ms of it is new
     presses: int = 0
-    fault_ref: Seq | None = None  # the record of the present cut/short/disagreement alarm
+    fault_ref: Seq | None = None  # the record of the present cut/short/disagreement/unread alarm
+    armed: bool = True  # stably NORMAL since the last press, so that the next PRESSED is a new press
+    stuck_ref: Seq | None = None  # the record of the present stuck-button alarm
 
 
 class AlarmState(Slice, frozen=True, kw_only=True):
@@ -52,6 +54,7 @@ class PanicState(Slice, frozen=True, kw_only=True):
     alarms: tuple[AlarmState, ...] = ()  # open alarms, newest last, at most 32 kept
     lockdown: bool = False  # entry side locked; set by panic or by command
     lockdown_ref: Seq | None = None
+    lockdown_by: str = ""  # "panic": ends with the panic's reset; "command": only by an all-clear
 
 
 class DrillState(Slice, frozen=True, kw_only=True):
@@ -63,6 +66,8 @@ class DrillState(Slice, frozen=True, kw_only=True):
     reason: str = ""
     ref: Seq | None = None
     press_at: float | None = None  # first drill press: a second within 10 s, or 3 s of hold, is real
+    pressed: str = ""  # the button of that press; outlives the drill, so that a hold across its end is still real
+    press_ref: Seq | None = None
 
 
 # ── lanes ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -136,6 +141,8 @@ class DoorState(Slice, frozen=True, kw_only=True):
     held: bool = False
     held_ref: Seq | None = None
     opened_lawfully: bool = False  # the present opening had a grant, a REX or a fire release
+    egress: bool = False  # the present unlock lets someone out, so it waits for nothing and a lockdown leaves it
+    lawful_until_at: float | None = None  # an opening up to here belongs to the last unlock (the bolt takes its time)
     fault: str = ""
 
 
@@ -171,6 +178,8 @@ class HealthState(Slice, frozen=True, kw_only=True):
     devices: dict[str, DeviceState] = {}
     outputs: dict[str, str] = {}  # outputs that do not obey → why
     supplies: dict[str, bool | None] = {}  # "tamper", "mains", "battery" → ok
+    supply_since_at: dict[str, float] = {}  # when each last changed
+    supply_refs: dict[str, Seq] = {}  # the record of each present supply alarm
     paths: dict[str, DeviceState] = {}  # uplink paths
     journal: Journal = Journal.OK
     journal_why: str = ""
