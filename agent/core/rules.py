@@ -34,6 +34,8 @@ class LaneRules(Rules, frozen=True, kw_only=True):
     efo_clear_s: float
     stale_s: float = 0.3  # domain rule 1: a reading older than this is no reading
     unasked_s: float = 1.0  # domain rule 8: a move nobody asked for is an alarm within 1 s
+    lost_s: float = 2.0  # domain rules, section 4: no fresh reading for 2 s makes every input of the lane unknown
+    bus: str = ""  # the bus its PLC hangs on: "bus:<name>" lost means this lane lost
 
 
 class DoorRules(Rules, frozen=True, kw_only=True):

@@ -96,6 +96,12 @@ class BollardState(Slice, frozen=True, kw_only=True):
     reversals: int = 0  # in a row; two close the lane for machines, a person decides
     fault: str = ""  # "", or the reason in a word: "timeout", "both_switches", "unasked", "plc", "reversals"
     moved_ms: int | None = None  # duration of the last complete rise, for the trend
+    rank: Rank | None = None  # who asked for the motion under way
+    flying: bool = False  # the last token may be on its way: what became of it is not known yet
+    told_at: float | None = None  # when that became known
+    hold_at: float = float("-inf")  # when the present hold began
+    known: Position = Position.UNKNOWN  # the last end a switch proved; kept while the link is lost
+    strayed_at: float | None = None  # since when it is seen away from that end without anyone having asked
 
 
 class LaneRequest(Slice, frozen=True, kw_only=True):
@@ -124,6 +130,11 @@ class LaneState(Slice, frozen=True, kw_only=True):
     closed: bool = False  # lane fault: red light, no motion but by a person after clearing
     closed_ref: Seq | None = None
     fire_key: bool = False
+    lost_why: str = ""
+    efo_ref: Seq | None = None  # the record of the last EFO of this lane
+    raise_key: bool = False  # the guard's hold-to-run buttons, as last told; unread counts as released
+    lower_key: bool = False
+    wanted: Motion | None = None  # what the timetable asks for; a person starts it
 
 
 # ── doors and people ───────────────────────────────────────────────────────────────────────────────────────────────
