@@ -81,7 +81,26 @@ MEANING: dict[str, tuple[Weight, str]] = {
     "socket.refused": (_ACTION, "a process that may not was turned away from the local socket"),
     "view.journal": (_ACTION, "a person looked at, or exported, records"),
     "note": (_ACTION, "a fact from the shell whose kind is not in this list; `data.kind` has it"),
-    # lanes: rows of agent.core.lane
+    # lanes
+    "lane.asked": (_ACTION, "a routine motion was asked for; the pre-warning begins"),
+    "lane.wanted": (_ACTION, "the timetable asks for a raise; it is shown to the guard, who may start it"),
+    "lane.refused": (_ACTION, "a motion or command was refused or given up, and why; nothing waits for it"),
+    "lane.token": (_ACTION, "a motion token for one bollard was issued"),
+    "lane.sent": (_ACTION, "what became of that token on the wire"),
+    "lane.released": (_ACTION, "a hold-to-run button was let go, which ended what it had asked"),
+    "lane.stopped": (_ACTION, "a person asked stop"),
+    "lane.position": (_ACTION, "a bollard reached an end, by its limit switch, and in how many milliseconds"),
+    "lane.reversal": (_ALARM, "a rise was turned round, and why"),
+    "lane.fault": (_ALARM, "a bollard's fault; unless it merely stands between its ends, the lane is closed"),
+    "lane.unasked": (_ALARM, "a bollard moved and nobody had asked; the lane is closed"),
+    "lane.cleared": (_ACTION, "a person cleared the lane's faults; nothing moves by that"),
+    "lane.mode": (_ACTION, "the PLC's selector changed: remote, local, hand, e-stop, unknown"),
+    "lane.fire_key": (_ALARM, "the fire key at the lane's PLC changed"),
+    "lane.efo": (_ACTION, "a panic press asked the lane up at once: what rises, or why nothing does"),
+    "lane.efo_cleared": (_ACTION, "EFO ended with the panic's reset; nothing moves by that"),
+    "lane.restored": (_ACTION, "EFO or a closed lane was latched before the restart and is still"),
+    "lane.lost": (_FACT, "the lane's PLC cannot be read: all of it is unknown"),
+    "lane.back": (_FACT, "the lane's PLC is read (again)"),
 }
 
 WEIGHT: dict[str, Weight] = {kind: weight for kind, (weight, _) in MEANING.items()}
