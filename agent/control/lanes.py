@@ -22,7 +22,11 @@ SHOW_AGAIN_S = 1.0  # lights and warning are written anew this often, whatever w
 
 
 class LaneWorker:
-    """Serves one lane. `local_sensors` gives the sensors wired to the box itself, with the instant they were read."""
+    """Serves one lane.
+
+    `local_sensors` gives the sensors wired to the box itself, with the instant they were read; `local_warning` the
+    read-back of a pre-warning wired to the box, where there is one.
+    """
 
     def __init__(
         self,
@@ -30,11 +34,13 @@ class LaneWorker:
         post: Callable[[Event], None],
         monotonic: Callable[[], float],
         local_sensors: Callable[[], tuple[Mapping[str, Sensor], float] | None],
+        local_warning: Callable[[], bool | None] | None = None,
     ) -> None:
         self.lane = lane
         self._post = post
         self._monotonic = monotonic
         self._local_sensors = local_sensors
+        self._local_warning = local_warning
         self._wanted: LaneOutputs | None = None
         self._shown: tuple[Light, bool] | None = None
         self._shown_at = float("-inf")
@@ -117,7 +123,7 @@ class LaneWorker:
                 for name, b in state.bollards.items()
             },
             sensors=sensors,
-            warning_on=state.warning_on,
+            warning_on=self._local_warning() if self._local_warning else state.warning_on,
             heartbeat_ok=state.heartbeat_ok,
             estop=state.estop,
             fire_key=state.fire_key,

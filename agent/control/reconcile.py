@@ -12,9 +12,11 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from agent.core.events import Event, OutputFault
-from agent.core.outputs import Level, Outputs
+from agent.core.outputs import LaneOutputs, Level, Outputs
+from agent.core.words import Light
 
 READ_BACK_S = 1.0  # D: how long an undone output may stay unnoticed
+PROVE_S = 0.05  # D: a fresh write is read back this soon; a pre-warning counts from then
 STRIKES = 3  # read-backs in a row that disagree before the core is told
 
 
@@ -56,7 +58,8 @@ class OutputGroup:
         due = loop.time() + READ_BACK_S
         while True:
             self._changed.clear()
-            await self._write_differences(bank)
+            if await self._write_differences(bank):
+                due = min(due, loop.time() + PROVE_S)
             if loop.time() >= due:
                 await self._check(bank)
                 due = loop.time() + READ_BACK_S
@@ -69,11 +72,14 @@ class OutputGroup:
         except TimeoutError:
             return
 
-    async def _write_differences(self, bank: SwitchBank) -> None:
-        for name, on in list(self._wanted.items()):
-            if self._applied.get(name) is not on:
-                await bank.write(self._channels[name], on)
-                self._applied[name] = on
+    async def _write_differences(self, bank: SwitchBank) -> bool:
+        """Write what is not as wanted; True if anything was."""
+        different = [(name, on) for name, on in self._wanted.items() if self._applied.get(name) is not on]
+        for name, on in different:
+            await bank.write(self._channels[name], on)
+            self._applied[name] = on
+            self.read_back.pop(name, None)
+        return bool(different)
 
     async def _check(self, bank: SwitchBank) -> None:
         """Read every output back; what disagrees is written again at once, and reported after three strikes."""
@@ -117,6 +123,9 @@ class Picture:
         for lamp, level in outputs.lamps.items():
             self._lay(f"lamp:{lamp}", level, durable_seq, journal_failing)
         self._lay("siren", outputs.siren, durable_seq, journal_failing)
+        for lane, wanted in outputs.lanes.items():
+            for name, on in _lane_levels(lane, wanted):
+                self._lay(name, Level(on, wanted.after), durable_seq, journal_failing)
 
     def _lay(self, name: str, level: Level, durable_seq: int, journal_failing: bool) -> None:
         group = self._group_of.get(name)
@@ -130,3 +139,21 @@ class Picture:
         group = self._group_of.get(name)
         got = group.read_back.get(name) if group else None
         return None if got is None else got is not (name in self._invert)
+
+    def warning(self, lane: str) -> bool | None:
+        """The lane's own pre-warning outputs, read back: True when all that are wired to the box are on."""
+        parts = [name for name in (f"warning:{lane}:lamp", f"warning:{lane}:buzzer") if name in self._group_of]
+        states = [self.actual(name) for name in parts]
+        if not states or None in states:
+            return None
+        return all(states)
+
+
+def _lane_levels(lane: str, wanted: LaneOutputs) -> tuple[tuple[str, bool], ...]:
+    """A lane's light and warning as two-state outputs, for lanes whose lamps are wired to the box."""
+    return (
+        (f"light:{lane}:red", wanted.light is Light.RED),
+        (f"light:{lane}:green", wanted.light is Light.GREEN),
+        (f"warning:{lane}:lamp", wanted.warning),
+        (f"warning:{lane}:buzzer", wanted.warning),
+    )

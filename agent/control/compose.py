@@ -1,0 +1,255 @@
+"""The one place that knows the drivers: builds every device of a site and hands each to its keeper.
+
+A keeper opens its device, lets it be used, and reports lost and back; a device that fails takes nothing else with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any
+
+from agent.control.intake import Intake
+from agent.control.lanes import LaneWorker
+from agent.control.reconcile import OutputGroup
+from drivers.bollard import LanePlc
+from drivers.debounce import Contact
+from drivers.gpio import GpioBank
+from drivers.keeper import Keeper
+from drivers.modbus_bus import ModbusBus
+from drivers.panic import LoopBoard, PanicLines
+from drivers.reader import UartReader
+from drivers.relay import RelayBoard
+from hardware.site import Site
+from hardware.terminals import Channel, Gpio, Use, gpio_inputs, gpio_outputs, uses
+
+LEVEL_POLL_S = 0.02  # domain rules, section 3: a press of 50 ms must not be missed, even if every edge is lost
+LOOP_POLL_S = 0.1  # D: an end-of-line loop is read 10 times a second; the standard's shortest press is 0.4 s
+
+Report = Callable[[str, bool, str], None]
+
+
+def output_name(use: Use) -> str:
+    """The name under which the core and the screens know an output: "lock:wicket", "lamp:sent", "siren" …"""
+    match use.role:
+        case "lock":
+            return f"lock:{use.owner}"
+        case "lamp":
+            return f"lamp:{use.part}"
+        case "light":
+            return f"light:{use.owner}:{use.part.removeprefix('light_')}"
+        case "buzzer":
+            return f"warning:{use.owner}:buzzer"
+        case "warning_lamp":
+            return f"warning:{use.owner}:lamp"
+        case _:
+            return "siren"
+
+
+def output_groups(site: Site) -> dict[str, dict[str, int]]:
+    """Device ("gpio" or a relay board's name) → its outputs by name → pin or channel."""
+    groups: dict[str, dict[str, int]] = {}
+    for use in uses(site):
+        if use.direction == "in":
+            continue
+        match use.terminal:
+            case Gpio(number):
+                groups.setdefault("gpio", {})[output_name(use)] = number
+            case Channel(board, number):
+                groups.setdefault(board, {})[output_name(use)] = number
+            case _:
+                continue
+    return groups
+
+
+def inverted_outputs(site: Site) -> frozenset[str]:
+    """Outputs whose energised state is the core's "off": a fail-secure lock is energised to open."""
+    return frozenset(f"lock:{door.id}" for door in site.door if door.lock_kind == "fail_secure")
+
+
+def panic_lines(site: Site) -> PanicLines:
+    return PanicLines(site.panic_button)
+
+
+def contact() -> Contact:
+    return Contact()
+
+
+class Devices:
+    """All devices of a site, each under its keeper. `report` is told (device, up, why) of each, `read_once` of the
+    first full reading of each device that has inputs."""
+
+    def __init__(
+        self,
+        site: Site,
+        intake: Intake,
+        groups: Mapping[str, OutputGroup],
+        lanes: Mapping[str, LaneWorker],
+        report: Report,
+    ) -> None:
+        self._site = site
+        self._intake = intake
+        self._groups = groups
+        self._lanes = lanes
+        self._report = report
+        self._loop = asyncio.get_running_loop()
+        self._tasks: list[asyncio.Task[None]] = []
+        self.buses = {bus.name: self._bus(bus.name) for bus in site.bus}
+
+    def _bus(self, name: str) -> ModbusBus:
+        bus = next(bus for bus in self._site.bus if bus.name == name)
+        on_link = functools.partial(self._report, f"bus:{name}")
+        return ModbusBus(bus, folder=self._site.folder, on_link=on_link)
+
+    def start(self) -> None:
+        """Start every keeper. Nothing is written until the outputs are told what to be."""
+        self._keep("gpio", self._open_gpio, self._use_gpio, GpioBank.close)
+        for bus in self.buses.values():
+            self._spawn(bus.start())
+        for lane in self._site.lane:
+            open_lane = functools.partial(self._open_lane, lane.id)
+            self._keep(f"lane:{lane.id}", open_lane, self._lanes[lane.id].serve)
+        for relays in self._site.relay_board:
+            open_relays = functools.partial(self._open_relays, relays.name)
+            self._keep(relays.name, open_relays, functools.partial(self._use_relays, relays.name))
+        for loops in self._site.analog_board:
+            open_loops = functools.partial(self._open_loops, loops.name)
+            self._keep(loops.name, open_loops, functools.partial(self._use_loops, loops.name))
+        for reader in self._site.reader:
+            open_reader = functools.partial(UartReader.open, reader, folder=self._site.folder)
+            self._keep(
+                f"reader:{reader.id}", open_reader, functools.partial(self._use_reader, reader.id), UartReader.close
+            )
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for bus in self.buses.values():
+            await bus.close()
+
+    def alive(self) -> bool:
+        """Whether every keeper still keeps: the watchdog is fed only then."""
+        return not any(task.done() for task in self._tasks if task.get_name().startswith("keeper:"))
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str = "bus") -> None:
+        self._tasks.append(self._loop.create_task(work, name=name))
+
+    def _keep(
+        self,
+        device: str,
+        open_device: Callable[[], Awaitable[Any]],
+        use: Callable[[Any], Awaitable[None]],
+        close: Callable[[Any], Awaitable[None]] | None = None,
+    ) -> None:
+        keeper: Keeper[Any] = Keeper(device, open_device, use, self._report, close_device=close)
+        self._spawn(keeper.run(), f"keeper:{device}")
+
+    # ── pins ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _open_gpio(self) -> GpioBank:
+        outputs = {number: use.rest_high for number, use in gpio_outputs(self._site).items()}
+        return await GpioBank.open(self._site.board, gpio_inputs(self._site), outputs)
+
+    async def _use_gpio(self, bank: GpioBank) -> None:
+        """Poll the levels and keep the outputs until either fails."""
+        bank.listen(lambda gpio, high, at: self._on_edge(gpio, high, at))
+        work: list[Coroutine[Any, Any, None]] = [self._poll_levels(bank)]
+        if "gpio" in self._groups:
+            work.append(self._groups["gpio"].serve(_GpioSwitches(bank)))
+        try:
+            await _first_failure(work)
+        finally:
+            self._intake.lost(time.monotonic())
+
+    def _on_edge(self, gpio: int, high: bool, at: float) -> None:
+        """Called in the driver's thread."""
+        with contextlib.suppress(RuntimeError):  # the loop is closing
+            self._loop.call_soon_threadsafe(self._intake.edge, gpio, high, at)
+
+    async def _poll_levels(self, bank: GpioBank) -> None:
+        while True:
+            at = time.monotonic()
+            self._intake.levels(await bank.read_inputs(), at)
+            await asyncio.sleep(LEVEL_POLL_S)
+
+    # ── what hangs on a bus ────────────────────────────────────────────────────────────────────────────────────
+
+    async def _open_lane(self, lane_id: str) -> LanePlc:
+        lane = next(lane for lane in self._site.lane if lane.id == lane_id)
+        plc = LanePlc(lane, self.buses[lane.bus])
+        await plc.read()
+        return plc
+
+    async def _open_relays(self, name: str) -> RelayBoard:
+        board = next(board for board in self._site.relay_board if board.name == name)
+        relays = RelayBoard(board, self.buses[board.bus])
+        await relays.read()
+        return relays
+
+    async def _use_relays(self, name: str, relays: RelayBoard) -> None:
+        group = self._groups.get(name) or OutputGroup({}, lambda event: None)
+        await group.serve(_RelaySwitches(relays))
+
+    async def _open_loops(self, name: str) -> LoopBoard:
+        board = next(board for board in self._site.analog_board if board.name == name)
+        loops = LoopBoard(board, self.buses[board.bus])
+        await loops.read()
+        return loops
+
+    async def _use_loops(self, name: str, loops: LoopBoard) -> None:
+        try:
+            while True:
+                at = time.monotonic()
+                self._intake.loops(name, await loops.read(), at)
+                await asyncio.sleep(max(0.0, at + LOOP_POLL_S - time.monotonic()))
+        finally:
+            self._intake.loops_lost(name, time.monotonic())
+
+    async def _use_reader(self, reader_id: str, reader: UartReader) -> None:
+        while True:
+            self._intake.card(reader_id, await reader.next_frame())
+
+
+class _GpioSwitches:
+    """The header's outputs as switches: energised is high."""
+
+    def __init__(self, bank: GpioBank) -> None:
+        self._bank = bank
+
+    async def write(self, channel: int, on: bool) -> None:
+        await self._bank.write(channel, on)
+
+    async def read(self) -> Mapping[int, bool]:
+        return await self._bank.read_outputs()
+
+
+class _RelaySwitches:
+    """A relay board's channels as switches."""
+
+    def __init__(self, relays: RelayBoard) -> None:
+        self._relays = relays
+
+    async def write(self, channel: int, on: bool) -> None:
+        await self._relays.write(channel, on, urgent=True)
+
+    async def read(self) -> Mapping[int, bool]:
+        return dict(enumerate(await self._relays.read()))
+
+
+async def _first_failure(work: list[Coroutine[Any, Any, None]]) -> None:
+    """Run all until one fails; raise what it raised."""
+    tasks = [asyncio.ensure_future(each) for each in work]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            error = task.exception()
+            if error is not None:
+                raise error
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
