@@ -15,7 +15,8 @@ from agent import picture as pic
 from agent.core import state as core
 from agent.core import words
 from agent.core.events import BollardReading, Now
-from agent.core.outputs import LaneOutputs, Outputs
+from agent.core.outputs import LaneOutputs, Level, Outputs
+from agent.core.rules import BoxRules
 from agent.core.words import ClockTrust, Light, Line, Mode, Position, Sensor
 from agent.picture_devices import Reach, devices
 from hardware.site import Contact, Door, Key, Lane, PanicButton, Site
@@ -339,4 +340,31 @@ def _journal(state: core.BoxState, extras: Extras) -> pic.JournalPart:
         health=state.health.journal,
         why=state.health.journal_why,
         head=state.next_seq - 1,
+    )
+
+
+def blank(site: Site) -> pic.Picture:
+    """The picture of a gate nobody has told anything of: everything unknown."""
+    nothing = Outputs(locks={}, lamps={}, siren=Level(on=False), lanes={}, motions=())
+    never = Now(mono_s=0.0, wall_ms=0, trust=ClockTrust.UNTRUSTED)
+    shown = picture(core.BoxState(rules=_no_rules(site)), never, nothing, site, Extras())
+    lamps = tuple(msgspec.structs.replace(lamp, commanded=None) for lamp in shown.lamps)
+    return msgspec.structs.replace(shown, lamps=lamps, journal=pic.JournalPart())
+
+
+def _no_rules(site: Site) -> BoxRules:
+    return BoxRules(
+        site_box=f"{site.site.id}/{site.site.box}",
+        lanes=(),
+        doors=(),
+        readers=(),
+        buttons=(),
+        keys=(),
+        credentials={},
+        paths=("mqtt",) if site.uplink.mqtt is not None else (),
+        lamps=(),
+        has_fire=site.fire is not None,
+        panic_raises_bollards=False,
+        panic_audible=False,
+        fire_lowers_service_lane=False,
     )

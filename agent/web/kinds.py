@@ -1,0 +1,244 @@
+"""Records in words: what happened, to what, and which record led to it.
+
+Nothing of a person is shown: no holder, no card, no actor beyond what kind of asker it was. So a record's data is
+never dumped; only the fields named here are read, and a subject is shown only when it is a thing of the site.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import msgspec
+
+from agent.core.kinds import WEIGHT
+from agent.core.records import Record, Weight
+from agent.locale import mark
+from agent.picture import Ref
+from agent.web import words
+from agent.web.words import Words
+
+TITLES: Mapping[str, str] = {
+    "box.started": mark("Box started"),
+    "box.scanned": mark("All inputs read, outputs may go"),
+    "box.latched": mark("Standing state noted"),
+    "box.restore_failed": mark("Standing state could not be restored"),
+    "box.new_epoch": mark("Journal begins anew: it cannot prove that it continues"),
+    "panic.pressed": mark("PANIC BUTTON PRESSED"),
+    "panic.released": mark("Panic button let go"),
+    "panic.latency": mark("Times of the press measured"),
+    "panic.line_fault": mark("Panic line faulty"),
+    "panic.line_ok": mark("Panic line good again"),
+    "panic.stuck": mark("Panic button stuck"),
+    "panic.restored": mark("Panic alarm still latched after restart"),
+    "panic.reset": mark("Panic alarm reset"),
+    "panic.reset_refused": mark("Panic reset refused"),
+    "alarm.stage": mark("Alarm has come further"),
+    "alarm.acknowledged": mark("Alarm seen by a person"),
+    "lockdown.started": mark("Way in locked down"),
+    "lockdown.ended": mark("All-clear"),
+    "drill.started": mark("Drill began"),
+    "drill.ended": mark("Drill ended"),
+    "fire.active": mark("FIRE: doors released"),
+    "fire.restored": mark("Fire release still latched after restart"),
+    "fire.input": mark("Fire contact changed"),
+    "fire.unread": mark("Fire contact not measured"),
+    "fire.read": mark("Fire contact measured again"),
+    "fire.reset": mark("Fire release reset"),
+    "fire.reset_refused": mark("Fire reset refused"),
+    "key.turned": mark("Key switch turned"),
+    "access.granted": mark("Card let through"),
+    "access.denied": mark("Card refused"),
+    "access.presence": mark("Guard on site"),
+    "access.wrong_tries": mark("Too many wrong cards"),
+    "reader.bad_frame": mark("Card could not be read"),
+    "door.rex": mark("Exit button pressed"),
+    "door.released": mark("Door unlocked by command"),
+    "door.opened": mark("Door opened"),
+    "door.closed": mark("Door shut"),
+    "door.relocked": mark("Door locked again"),
+    "door.forced": mark("DOOR FORCED"),
+    "door.held_open": mark("Door held open"),
+    "door.contact": mark("Door contact changed"),
+    "device.lost": mark("No answer"),
+    "device.back": mark("Answers again"),
+    "output.fault": mark("Output does not obey"),
+    "output.ok": mark("Output obeys again"),
+    "supply.lost": mark("Mains lost"),
+    "supply.alarm": mark("Power or cabinet alarm"),
+    "supply.unread": mark("Power or cabinet contact not measured"),
+    "supply.ok": mark("Power or cabinet well again"),
+    "path.down": mark("Uplink down"),
+    "path.up": mark("Uplink up"),
+    "path.none": mark("No uplink left"),
+    "journal.failing": mark("Journal cannot write"),
+    "journal.ok": mark("Journal writes again"),
+    "clock.trust": mark("Trust in the clock changed"),
+    "clock.stepped": mark("Clock was set"),
+    "clock.off": mark("Clock was wrong"),
+    "clock.unsynced": mark("Clock not synchronised for too long"),
+    "command.done": mark("Command carried out"),
+    "command.refused": mark("Command refused"),
+    "socket.refused": mark("Stranger turned away from the box's socket"),
+    "view.journal": mark("Records looked at"),
+    "note": mark("Note"),
+    "lane.asked": mark("Motion asked for"),
+    "lane.wanted": mark("Timetable asks for a raise"),
+    "lane.refused": mark("Motion refused"),
+    "lane.token": mark("Motion commanded"),
+    "lane.sent": mark("Command on the wire"),
+    "lane.released": mark("Button at the box let go"),
+    "lane.stopped": mark("Stop"),
+    "lane.position": mark("Bollard reached its end"),
+    "lane.reversal": mark("Rise turned round"),
+    "lane.fault": mark("Bollard fault"),
+    "lane.unasked": mark("BOLLARD MOVED UNASKED"),
+    "lane.cleared": mark("Lane fault cleared"),
+    "lane.mode": mark("Selector changed"),
+    "lane.fire_key": mark("Fire key at the lane"),
+    "lane.efo": mark("Emergency raise asked"),
+    "lane.efo_cleared": mark("Emergency raise ended"),
+    "lane.restored": mark("Lane still closed or raised after restart"),
+    "lane.lost": mark("Lane cannot be read"),
+    "lane.back": mark("Lane is read again"),
+}
+
+GROUPS: Mapping[str, str] = {
+    "alarm": mark("Alarms"),
+    "lane": mark("Bollards"),
+    "door": mark("Doors and cards"),
+    "device": mark("Devices"),
+    "box": mark("Box and clock"),
+}
+_GROUP_OF = {
+    "panic": "alarm",
+    "alarm": "alarm",
+    "lockdown": "alarm",
+    "drill": "alarm",
+    "fire": "alarm",
+    "lane": "lane",
+    "access": "door",
+    "reader": "door",
+    "door": "door",
+    "device": "device",
+    "output": "device",
+    "supply": "device",
+    "path": "device",
+}
+
+
+def group(kind: str) -> str:
+    """Which of GROUPS a kind belongs to."""
+    return _GROUP_OF.get(kind.partition(".")[0], "box")
+
+
+def kinds_of(name: str) -> tuple[str, ...]:
+    """Every kind of a group; all of them for ""."""
+    return tuple(kind for kind in TITLES if not name or group(kind) == name)
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """One record as a line of a table. `cause` is the record that led to it."""
+
+    ref: Ref
+    at_ms: int
+    kind: str
+    title: str
+    subject: str
+    detail: str
+    weight: str  # "alarm", "action", "passage", "fact"
+    cause: Ref | None
+
+
+def line(record: Record, w: Words) -> Line:
+    return Line(
+        ref=record.ref,
+        at_ms=utc_ms(record.at),
+        kind=record.kind,
+        title=w.of(TITLES, record.kind),
+        subject=subject(record, w),
+        detail=detail(record, w),
+        weight=WEIGHT.get(record.kind, Weight.FACT).value,
+        cause=record.cause,
+    )
+
+
+def utc_ms(text: str) -> int:
+    """`2026-09-01T07:30:00.125Z` to UTC milliseconds; 0 for what is no time."""
+    try:
+        return round(datetime.fromisoformat(text).timestamp() * 1000)
+    except ValueError:
+        return 0
+
+
+_SUBJECT_KINDS = {
+    "panic": "button",
+    "drill": "button",
+    "lane": "lane",
+    "door": "door",
+    "access": "reader",
+    "reader": "reader",
+    "key": "key",
+}
+
+
+def subject(record: Record, w: Words) -> str:
+    """The thing of the site that a record is about, or "": a text that names no such thing is never shown."""
+    text = record.subject
+    kind, colon, ident = text.partition(":")
+    if colon and kind in ("bollard", "lane", "door", "reader", "button", "key") and w.known(kind, ident):
+        return w.thing(text) if kind != "bollard" else w.name("bollard", ident)
+    for kind in (_SUBJECT_KINDS.get(record.kind.partition(".")[0], ""), *_ANY):
+        if w.known(kind, text):
+            return w.name(kind, text)
+    return _box_subject(record, w)
+
+
+_ANY = ("bollard", "door", "lane", "reader", "button")
+
+
+def _box_subject(record: Record, w: Words) -> str:
+    text = record.subject
+    match record.kind.partition(".")[0]:
+        case "device" | "output" | "supply":
+            return w.thing(text)
+        case "path":
+            return w.of(words.PATH, text)
+        case _:
+            return ""
+
+
+_DETAILS: Mapping[str, Mapping[str, str]] = {
+    "stage": words.STAGE,
+    "motion": words.MOTION,
+    "position": words.POSITION,
+    "line": words.LINE,
+    "mode": words.MODE,
+    "contact": words.CONTACT,
+    "trust": words.TRUST,
+    "fault": words.BOLLARD_FAULT,
+    "group": {
+        "pupil": mark("pupil card"),
+        "staff": mark("staff card"),
+        "guard": mark("guard card"),
+        "guardian": mark("guardian card"),
+        "visitor": mark("visitor card"),
+        "contractor": mark("contractor card"),
+        "vehicle": mark("vehicle card"),
+        "bus": mark("bus card"),
+        "responder": mark("responder card"),
+    },
+}
+
+
+def detail(record: Record, w: Words) -> str:
+    """The few data fields that are words of the gate; anything else stays in the journal."""
+    parts = [w.t(table[value]) for key, table in _DETAILS.items() if (value := str(record.data.get(key))) in table]
+    if record.data.get("drill") is True:
+        parts.append(w.t("drill"))
+    if "bollard" in record.data and w.known("bollard", str(record.data["bollard"])):
+        parts.insert(0, w.name("bollard", str(record.data["bollard"])))
+    path = record.data.get("path")
+    if isinstance(path, str) and path in words.PATH:
+        parts.append(words.PATH[path])
+    return " · ".join(part for part in parts if part)
