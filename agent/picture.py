@@ -56,6 +56,7 @@ class Button(Part, frozen=True, kw_only=True):
     line: Line = Line.UNREAD
     since: Instant | None = None
     presses: int = 0
+    stuck: bool = False  # pressed for more than a minute
     alarm_ref: Ref | None = None  # record of the present cut, short or disagreement
 
 
@@ -107,7 +108,9 @@ class Bollard(Part, frozen=True, kw_only=True):
     commissioned: bool = False
     position: Position = Position.UNKNOWN
     since: Instant | None = None
-    last_position: Position = Position.UNKNOWN  # the last one ever measured; tells something while `position` cannot
+    last_position: Position = (
+        Position.UNKNOWN
+    )  # the last end a limit switch proved; tells something while `position` cannot
     motion: Motion | None = None  # the motion we asked for and whose end is not yet read back
     asked: Instant | None = None
     sent: bool = False  # the PLC has confirmed the token; says nothing of the bollard
@@ -148,8 +151,9 @@ class Lane(Part, frozen=True, kw_only=True):
     bollards: tuple[Bollard, ...] = ()
     sensors: tuple[LaneSensor, ...] = ()
     request: Request | None = None
+    wanted: Motion | None = None  # what the timetable asks for; a person starts it
     efo: bool = False
-    blocked: str = ""  # why the last raise was refused
+    blocked: str = ""  # why the last raise was refused: "sensor:loop1", "fire", "not_remote" …
     closed: bool = False  # lane fault: a person decides
     closed_ref: Ref | None = None
     fire_key: bool | None = None
@@ -226,6 +230,7 @@ class Lamp(Part, frozen=True, kw_only=True):
 class Supply(Part, frozen=True, kw_only=True):
     which: Literal["tamper", "mains", "battery"]
     ok: bool | None = None
+    since: Instant | None = None
 
 
 class Path(Part, frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ import msgspec
 from agent import picture as pic
 from agent.core import state as core
 from agent.core import words
-from agent.core.events import BollardReading, Now
+from agent.core.events import Now
 from agent.core.outputs import LaneOutputs, Level, Outputs
 from agent.core.rules import BoxRules
 from agent.core.words import ClockTrust, Light, Line, Mode, Position, Sensor
@@ -131,6 +131,7 @@ def _button(button: PanicButton, panic: core.PanicState, reach: Reach) -> pic.Bu
         line=state.line if readable else Line.UNREAD,
         since=instant(state.since_at),
         presses=state.presses,
+        stuck=state.stuck_ref is not None,
         alarm_ref=state.fault_ref,
     )
 
@@ -169,6 +170,7 @@ def _lane(lane: Lane, box: core.BoxState, now: Now, outputs: Outputs, extras: Ex
         bollards=_bollards(lane, state, wanted, lost),
         sensors=_sensors(lane, state, lost),
         request=_request(state.request),
+        wanted=state.wanted,
         efo=state.efo,
         blocked=state.blocked,
         closed=state.closed,
@@ -217,7 +219,7 @@ def _bollard(state: core.BollardState, lost: bool) -> pic.Bollard:
         id="",
         position=Position.UNKNOWN if lost else state.position,
         since=instant(state.since_at),
-        last_position=_last_position(state.reading, state.position),
+        last_position=state.known,
         motion=state.motion,
         asked=instant(state.asked_at) if state.motion is not None else None,
         sent=state.sent,
@@ -227,21 +229,6 @@ def _bollard(state: core.BollardState, lost: bool) -> pic.Bollard:
         cycles=None if state.reading is None else state.reading.cycles,
         rise_ms=state.moved_ms,
     )
-
-
-def _last_position(reading: BollardReading | None, position: Position) -> Position:
-    """The last measured position: the core's word, or the limit switches of the last reading where it has none."""
-    if position != Position.UNKNOWN or reading is None:
-        return position
-    match (reading.up, reading.down):
-        case (True, True):
-            return Position.FAULT
-        case (True, False):
-            return Position.UP
-        case (False, True):
-            return Position.DOWN
-        case _:
-            return Position.MOVING
 
 
 # ── doors, readers, keys ───────────────────────────────────────────────────────────────────────────────────────────
@@ -296,7 +283,11 @@ def _key(key: Key, state: core.BoxState, reach: Reach) -> pic.Key:
 def _supplies(state: core.BoxState, site: Site, reach: Reach) -> tuple[pic.Supply, ...]:
     fitted: dict[SupplyWord, Contact | None] = {"mains": site.mains, "battery": site.battery, "tamper": site.tamper}
     return tuple(
-        pic.Supply(which=which, ok=state.health.supplies.get(which) if reach.readable(contact.terminal) else None)
+        pic.Supply(
+            which=which,
+            ok=state.health.supplies.get(which) if reach.readable(contact.terminal) else None,
+            since=instant(state.health.supply_since_at.get(which)),
+        )
         for which, contact in fitted.items()
         if contact is not None
     )

@@ -198,12 +198,14 @@ _ANY = ("bollard", "door", "lane", "reader", "button")
 
 
 def _box_subject(record: Record, w: Words) -> str:
-    text = record.subject
+    head, _, ident = record.subject.partition(":")
     match record.kind.partition(".")[0]:
-        case "device" | "output" | "supply":
-            return w.thing(text)
-        case "path":
-            return w.of(words.PATH, text)
+        case "device" | "output":
+            return w.thing(record.subject)
+        case "supply":
+            return w.of(words.SUPPLY, ident)
+        case "path" if head == "path":
+            return w.of(words.PATH, ident)
         case _:
             return ""
 
@@ -238,6 +240,9 @@ def detail(record: Record, w: Words) -> str:
         parts.append(w.t("drill"))
     if "bollard" in record.data and w.known("bollard", str(record.data["bollard"])):
         parts.insert(0, w.name("bollard", str(record.data["bollard"])))
+    why = record.data.get("why")
+    if isinstance(why, str) and (why in words.WHY or why.startswith("sensor:")):
+        parts.append(w.why(why))
     path = record.data.get("path")
     if isinstance(path, str) and path in words.PATH:
         parts.append(words.PATH[path])

@@ -116,10 +116,47 @@ LAMP: Mapping[str, str] = {
 BOLLARD_FAULT: Mapping[str, str] = {
     "timeout": mark("did not reach its end in time"),
     "both_switches": mark("both limit switches at once"),
-    "neither": mark("stands between its ends"),
+    "between": mark("stands between its ends"),
     "unasked": mark("moved and nobody had asked"),
     "plc": mark("its controller reports a fault"),
     "reversals": mark("was turned round twice in a row"),
+}
+WHY: Mapping[str, str] = {
+    "not_scanned": mark("not every input has been read yet"),
+    "monitor_only": mark("this lane is only watched"),
+    "not_commissioned": mark("no bollard there has been commissioned"),
+    "lost": mark("the lane cannot be read"),
+    "stale": mark("the reading is too old"),
+    "not_remote": mark("the selector is not on “remote”"),
+    "closed": mark("the lane is closed after a fault"),
+    "unasked": mark("a bollard moved and nobody had asked"),
+    "journal": mark("the journal cannot write"),
+    "rank": mark("not allowed to this asker"),
+    "fire": mark("fire"),
+    "fire_unread": mark("the fire panel's contact is not measured"),
+    "reversing": mark("a turned-round rise is not over yet"),
+    "stopping": mark("a stop is not over yet"),
+    "efo_latched": mark("the emergency raise is latched"),
+    "clock": mark("the clock is not to be trusted"),
+    "clock_untrusted": mark("the clock is not to be trusted"),
+    "no_sensor": mark("the lane has no sensor"),
+    "warning": mark("the pre-warning was not seen to be on"),
+    "plc": mark("the controller turned it round"),
+    "refused": mark("the controller refused"),
+    "failed": mark("no or a wrong answer of the controller"),
+    "expired": mark("too late to be sent"),
+    "locked_out": mark("the reader is locked out"),
+    "unknown": mark("unknown card"),
+    "banned": mark("barred card"),
+    "not_a_guard": mark("no guard's card"),
+    "wrong_door": mark("not for this door"),
+    "wrong_lane": mark("not for this lane"),
+    "not_yet_valid": mark("not valid yet"),
+    "lockdown": mark("way in locked down"),
+    "timeout": mark("did not reach its end in time"),
+    "both_switches": mark("both limit switches at once"),
+    "between": mark("stands between its ends"),
+    "time": mark("its time was over"),
 }
 DIRECTION: Mapping[str, str] = {
     "in": mark("way in"),
@@ -237,6 +274,13 @@ class Words:
         if kind in BOARD:
             return self.t("%(board)s “%(name)s”", board=self.t(BOARD[kind]), name=ident)
         return self.thing(ident)
+
+    def why(self, ident: str) -> str:
+        """A reason in words: an id of WHY, "sensor:loop1", or the text itself where it has no words."""
+        kind, _, sensor = ident.partition(":")
+        if kind == "sensor":
+            return self.t("%(sensor)s not clear", sensor=self.of(SENSOR_NAME, sensor))
+        return self.of(WHY, ident)
 
     # ── times and amounts ──────────────────────────────────────────────────────────────────────────────────────
 

@@ -64,7 +64,7 @@ def rules(site: Site) -> BoxRules:
 
 def bollard(position: Position, ago_s: float = 1200.0, **more: object) -> BollardState:
     reading = BollardReading(up=position == Position.UP, down=position == Position.DOWN, cycles=1204)
-    fields: dict[str, object] = {"reading": reading, "moved_ms": 4120} | more
+    fields: dict[str, object] = {"reading": reading, "moved_ms": 4120, "known": position} | more
     return BollardState(position=position, since_at=MONO_S - ago_s, **fields)  # type: ignore[arg-type]
 
 

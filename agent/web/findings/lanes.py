@@ -59,7 +59,15 @@ def _lane(lane: Lane, w: Words) -> Iterator[Finding]:
             weight=Weight.WARNING,
             text=w.t("Lane “%(name)s”: the last raise was refused", name=name),
             advice=w.t("Clear the lane and press again: nothing rises by itself."),
-            detail=blocked(lane, w),
+            detail=w.why(lane.blocked),
+        )
+    if lane.wanted is not None:
+        yield Finding(
+            weight=Weight.REMARK,
+            text=w.t(
+                "Lane “%(name)s”: the timetable asks to %(motion)s", name=name, motion=w.of(words.MOTION, lane.wanted)
+            ),
+            advice=w.t("A person starts it, on an empty lane."),
         )
     if lane.fire_key:
         yield Finding(
@@ -75,14 +83,6 @@ def _lane_mode(lane: Lane, name: str, w: Words) -> Finding:
         text=w.t("Lane “%(name)s” is on “%(mode)s”", name=name, mode=w.of(words.MODE, lane.mode)),
         advice=w.t("The box moves nothing there. Set the selector at the bollard controller back to “remote”."),
     )
-
-
-def blocked(lane: Lane, w: Words) -> str:
-    """Why the last raise was refused, in words as far as they are known."""
-    names = [w.of(words.SENSOR_NAME, sensor.id) for sensor in lane.sensors if sensor.id in lane.blocked]
-    if names:
-        return w.t("Not clear: %(sensors)s", sensors=w.t(", ").join(names))
-    return lane.blocked
 
 
 def _bollard(bollard: Bollard, lane: Lane, w: Words) -> Iterator[Finding]:

@@ -58,7 +58,7 @@ def buttons(picture: Picture, site: Site, w: Words) -> Iterator[Finding]:
     for button in picture.panic.buttons:
         if button.line == Line.NORMAL:
             continue
-        if button.line == Line.PRESSED and picture.panic.latched:
+        if button.line == Line.PRESSED and picture.panic.latched and not button.stuck:
             continue  # told by the alarm itself
         check = " · ".join(wire for wire in wires.get(button.id, ()) if wire)
         yield _button(button, check, w)
