@@ -13,7 +13,9 @@ from hardware import profiles, site
 class LoopBoard:
     """`ports.LoopPort` over a Modbus analogue input board."""
 
-    def __init__(self, board: site.AnalogBoard, bus: ModbusBus, profile: profiles.AnalogProfile | None = None) -> None: ...
+    def __init__(
+        self, board: site.AnalogBoard, bus: ModbusBus, profile: profiles.AnalogProfile | None = None
+    ) -> None: ...
 
     async def read(self) -> tuple[LineText, ...]:
         raise NotImplementedError

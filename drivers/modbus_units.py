@@ -1,0 +1,97 @@
+"""Each unit's health on a bus: how long to wait for it, and how rarely to ask once it is silent. Pure: time passed in.
+
+A unit that has failed DEAD_AFTER times in a row (once, if it never answered) is silent: it is probed every
+PROBE_EVERY_S with a short bound, and everything else asked of it fails at once without touching the wire.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from drivers.modbus_gate import Lane
+
+DEAD_AFTER = 3  # D: one lost frame on a noisy line must not blind a lane for two seconds
+PROBE_EVERY_S = 2.0  # domain rules, section 4: every 2-5 s
+PROBE_S = 0.040  # domain rules, section 4: a probe lasts its frame time + 40 ms, silence included
+PROBE_QUIET_S = 0.015  # D: the share of PROBE_S that is silence after the wait for the answer
+URGENT_EVERY_S = 0.3  # D: stops repeated at a silent unit leave the others their turns (sensors stay under 300 ms)
+READ_FLOOR_S = 0.060  # D: a paced bus waits this long at least for a unit known to be quicker
+WRITE_FLOOR_S = 0.100  # D
+WORST_FACTOR = 4  # D: patience is this many times the slowest answer so far
+FORGET = 0.98  # D: one slow answer is forgotten after some hundred good ones
+
+
+@dataclass(slots=True)
+class Counts:
+    """What happened with one unit, or on the whole bus."""
+
+    sent: int = 0
+    answered: int = 0
+    timeouts: int = 0
+    bad_frames: int = 0
+    refused: int = 0
+
+
+@dataclass(slots=True)
+class Unit:
+    """One unit address. Times are monotonic seconds."""
+
+    timeout_s: float
+    paced: bool  # a serial line shared by all: patience costs the others
+    counts: Counts = field(default_factory=Counts)
+    failures: int = 0
+    heard: bool = False
+    worst_s: float = 0.0  # slowest thinking time lately
+    silent_since: float | None = None
+    last_try: float = float("-inf")
+    probe_at: float = float("-inf")
+
+    @property
+    def silent(self) -> bool:
+        return self.failures >= (DEAD_AFTER if self.heard else 1)
+
+    def may_try(self, now: float, lane: Lane) -> bool:
+        """Whether the wire may be used for this unit now."""
+        if not self.silent:
+            return True
+        if lane <= Lane.MOTION:
+            return now >= min(self.last_try + URGENT_EVERY_S, self.probe_at)
+        return now >= self.probe_at
+
+    def patience_s(self, is_write: bool) -> float:
+        """How long the unit may think before its answer starts, on top of the frames' own time."""
+        if self.silent:
+            return PROBE_S - PROBE_QUIET_S
+        if not self.heard or not self.paced:
+            return self.timeout_s
+        floor = WRITE_FLOOR_S if is_write else READ_FLOOR_S
+        return min(self.timeout_s, max(floor, WORST_FACTOR * self.worst_s))
+
+    def tried(self, now: float) -> None:
+        self.last_try = now
+        self.counts.sent += 1
+
+    def answered(self, thinking_s: float) -> None:
+        self.heard = True
+        self.failures = 0
+        self.silent_since = None
+        self.worst_s = max(thinking_s, self.worst_s * FORGET)
+        self.counts.answered += 1
+
+    def failed(self, now: float) -> None:
+        self.failures += 1
+        if self.silent_since is None:
+            self.silent_since = now
+        self.probe_at = now + PROBE_EVERY_S
+
+    def stirred(self) -> None:
+        """Something came after the wait was over: the unit lives, only slowly. Next time it gets its full patience."""
+        self.heard = True
+        self.failures = min(self.failures, 1)
+
+
+def quiet_s(was_probe: bool, worst_s: float, paced: bool) -> float:
+    """Silence after a missing answer: twice the slowest answer of this link, within bounds (D)."""
+    low, high = (0.010, 0.060) if paced else (0.002, 0.040)
+    quiet = min(max(2 * worst_s, low), high)
+    return min(quiet, PROBE_QUIET_S) if was_probe else quiet
