@@ -1,0 +1,70 @@
+"""Numbers within what the standards, the makers and good sense allow; each bound says where it comes from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from hardware.checks.look import Check, Look
+from hardware.mistakes import Finding, found
+from hardware.terminals import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """`low` to `high`, both allowed; `above` excludes the low end itself. `source` is shown to the installer."""
+
+    table: str  # dotted; a table that is there once or many times
+    key: str
+    low: float
+    high: float
+    source: str
+    above: bool = False
+
+
+BOUNDS = (
+    Bound("lane", "rise_s", 0, 15, "UFGS 34 71 13: 3-15 s; a bench may be quicker", above=True),
+    Bound("lane", "lower_s", 0, 15, "as the rise", above=True),
+    Bound("lane", "efo_s", 0, 2.5, "UFGS 34 71 13", above=True),
+    Bound("lane", "prewarn_s", 1, 30, "Gibidi DPT260 manual"),
+    Bound("lane", "clear_s", 1, 60, "UFGS 34 71 13"),
+    Bound("lane", "efo_clear_s", 1, 10, "UFGS 34 71 13"),
+    Bound("bus", "timeout_s", 0.02, 1, "0.2-0.3 is usual; longer lets one dead unit stall the bus"),
+    Bound("bus", "port", 1, 65535, "TCP"),
+    Bound("uplink.mqtt", "port", 1, 65535, "TCP"),
+    Bound("door", "unlock_s", 0, 60, "a lock that stays open longer is no lock", above=True),
+    Bound("door", "held_open_s", 0, 3600, "30 is usual", above=True),
+    Bound("storage", "journal_days", 180, 3650, "DB11/T 2552-2026: access records 180 days"),
+    Bound("storage", "ballast_mb", 1, 1024, "room for emergencies on a full disk"),
+)
+
+
+def numbers_are_in_bounds(look: Look) -> Iterator[Finding]:
+    for bound in BOUNDS:
+        for path, value in _values(look, bound):
+            low = value > bound.low if bound.above else value >= bound.low
+            if not math.isnan(value) and not (low and value <= bound.high):
+                words = {
+                    "value": f"{value:g}",
+                    "low": f"{bound.low:g}",
+                    "high": f"{bound.high:g}",
+                    "source": bound.source,
+                }
+                yield found(path, "number_above" if bound.above else "number_between", **words)
+
+
+def _values(look: Look, bound: Bound) -> Iterator[tuple[Path, float]]:
+    """(path, value) for every table the bound is about."""
+    here: object = look.site
+    path: Path = ()
+    for name in bound.table.split("."):
+        here = getattr(here, name, None)
+        path = (*path, name)
+    if isinstance(here, tuple):
+        yield from (((*path, i, bound.key), getattr(element, bound.key)) for i, element in enumerate(here))
+    elif here is not None:
+        yield (*path, bound.key), getattr(here, bound.key)
+
+
+CHECKS: tuple[Check, ...] = (numbers_are_in_bounds,)

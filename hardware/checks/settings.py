@@ -1,0 +1,139 @@
+"""Settings of the box itself: pin factory, clock, addresses, what the site has signed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from hardware import places
+from hardware.checks.look import Check, Look
+from hardware.checks.people import day
+from hardware.mistakes import Finding, found
+
+SOCKET_PATH_MAX = 107  # bytes, Linux unix(7): sun_path holds 108 with its end mark (V)
+_ADDRESS = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9.-]*|\*)):(\d{1,5})", re.ASCII)
+_EVERYWHERE = ("", "*", "0.0.0.0", "::")
+
+
+def address(text: str) -> tuple[str, int] | None:
+    """(host, port) of "host:port" or "[v6]:port"; None when it is none."""
+    parts = _ADDRESS.fullmatch(text)
+    if not parts or not 1 <= int(parts[3]) <= 65535:
+        return None
+    return parts[1] or parts[2] or "", int(parts[3])
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine by its very name."""
+    return host == "localhost" or host == "::1" or re.fullmatch(r"127(\.\d{1,3}){3}", host) is not None
+
+
+def pin_factory_is_complete(look: Look) -> Iterator[Finding]:
+    board = look.site.board
+    path = ("board", "gpio_address")
+    if not look.sound("board", "gpio"):
+        return
+    if board.gpio == "lgpio" and board.gpio_address:
+        yield found(path, "gpio_address_unread")
+    elif board.gpio == "pigpio" and not board.gpio_address:
+        yield found(path, "gpio_address_missing")
+
+
+def pins_are_this_machines(look: Look) -> Iterator[Finding]:
+    """Whoever reaches the pin daemon opens every lock: it is never across a network."""
+    text = look.site.board.gpio_address
+    if not text:
+        return
+    where = address(text)
+    if where is None:
+        yield found(("board", "gpio_address"), "address_bad", text=text, example="127.0.0.1:8888")
+    elif not is_loopback(where[0]):
+        yield found(("board", "gpio_address"), "gpio_address_remote", text=text)
+
+
+def time_zone_is_known(look: Look) -> Iterator[Finding]:
+    name = look.site.site.timezone
+    if name != "Asia/Shanghai" and not _is_zone(name):  # the default is known; zoneinfo costs start time
+        yield found(("site", "timezone"), "timezone_unknown", name=name)
+
+
+def _is_zone(name: str) -> bool:
+    from zoneinfo import ZoneInfo
+
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, KeyError):  # ZoneInfoNotFoundError is a KeyError; odd names raise the others
+        return False
+    return True
+
+
+def socket_path_fits(look: Look) -> Iterator[Finding]:
+    length = len(bytes(places.control_socket(look.site)))
+    if length > SOCKET_PATH_MAX:
+        yield found(("storage", "run_dir"), "run_dir_too_long", length=length, longest=SOCKET_PATH_MAX)
+
+
+def web_addresses_are_named(look: Look) -> Iterator[Finding]:
+    seen: set[str] = set()
+    for i, text in enumerate(look.site.web.listen):
+        where = address(text)
+        path = ("web", "listen", i)
+        if where is None:
+            yield found(path, "address_bad", text=text, example="127.0.0.1:8080")
+        elif where[0] in _EVERYWHERE:
+            yield found(path, "web_everywhere", text=text, port=where[1])
+        elif text in seen:
+            yield found(path, "web_twice", text=text)
+        seen.add(text)
+
+
+def mqtt_is_private(look: Look) -> Iterator[Finding]:
+    """TLS with a named authority, except to this very machine."""
+    mqtt = look.site.uplink.mqtt
+    if not mqtt or not look.sound("uplink", "mqtt", "tls"):
+        return
+    if not mqtt.host:
+        yield found(("uplink", "mqtt", "host"), "mqtt_needs_host")
+    elif not mqtt.tls and not is_loopback(mqtt.host):
+        yield found(("uplink", "mqtt", "tls"), "mqtt_in_the_clear", host=mqtt.host)
+    if mqtt.tls and not mqtt.ca_file:
+        yield found(("uplink", "mqtt", "ca_file"), "mqtt_needs_ca")
+
+
+def mqtt_pairs_are_whole(look: Look) -> Iterator[Finding]:
+    mqtt = look.site.uplink.mqtt
+    if not mqtt or not look.sound("uplink", "mqtt"):
+        return
+    if bool(mqtt.cert_file) != bool(mqtt.key_file):
+        absent, there = ("key_file", "cert_file") if mqtt.cert_file else ("cert_file", "key_file")
+        yield found(("uplink", "mqtt", there), "mqtt_half_pair", there=there, absent=absent)
+    if mqtt.password_file and not mqtt.username:
+        yield found(("uplink", "mqtt", "password_file"), "mqtt_half_pair", there="password_file", absent="username")
+
+
+def raising_is_signed(look: Look) -> Iterator[Finding]:
+    """Domain rules, section 5: that a panic raises the bollards is the site's own decision, with name and day."""
+    decisions = look.site.decisions
+    if decisions.panic_raises_bollards and look.sound("decisions"):
+        for key in ("signed_by", "signed_on"):
+            if not getattr(decisions, key):
+                yield found(("decisions", key), "decision_unsigned", key=key)
+
+
+def signing_day_is_a_date(look: Look) -> Iterator[Finding]:
+    text = look.site.decisions.signed_on
+    if text and not day(text):
+        yield found(("decisions", "signed_on"), "date_bad", text=text)
+
+
+CHECKS: tuple[Check, ...] = (
+    pin_factory_is_complete,
+    pins_are_this_machines,
+    time_zone_is_known,
+    socket_path_fits,
+    web_addresses_are_named,
+    mqtt_is_private,
+    mqtt_pairs_are_whole,
+    raising_is_signed,
+    signing_day_is_a_date,
+)
