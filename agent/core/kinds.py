@@ -36,12 +36,11 @@ MEANING: dict[str, tuple[Weight, str]] = {
     # fire
     "fire.active": (_ALARM, "the fire input or the fire key: evacuation doors released, no raise on the whole site"),
     "fire.restored": (_ALARM, "a fire release latched before the restart is latched still"),
-    "fire.input": (_FACT, "the fire input changed while that decided nothing new"),
+    "fire.input": (_FACT, "the fire input or key changed while that decided nothing new"),
     "fire.unread": (_ALARM, "the fire input cannot be read: unknown, neither fire nor quiet"),
     "fire.read": (_ACTION, "the fire input is read again"),
     "fire.reset": (_ACTION, "the fire release was reset by hand at the box; evacuation doors lock again"),
     "fire.reset_refused": (_ACTION, "the fire reset was turned, and why it did nothing"),
-    "key.turned": (_ACTION, "a key switch of the box changed"),
     # doors and people
     "access.granted": (_PASSAGE, "a card opened a door or asked a lane down"),
     "access.denied": (_PASSAGE, "a card was refused, and why"),

@@ -149,6 +149,7 @@ class DoorState(Slice, frozen=True, kw_only=True):
     forced: bool = False
     forced_ref: Seq | None = None
     opened_at: float | None = None
+    held_from_at: float | None = None  # start of the held-open time: the opening, or the last unlock since
     held: bool = False
     held_ref: Seq | None = None
     opened_lawfully: bool = False  # the present opening had a grant, a REX or a fire release
@@ -173,6 +174,7 @@ class FireState(Slice, frozen=True, kw_only=True):
     key: bool | None = None
     latched: bool = False
     ref: Seq | None = None
+    fault_ref: Seq | None = None  # the record of the present "unread" alarm
 
 
 # ── the box ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -192,6 +194,7 @@ class HealthState(Slice, frozen=True, kw_only=True):
     supply_since_at: dict[str, float] = {}  # when each last changed
     supply_refs: dict[str, Seq] = {}  # the record of each present supply alarm
     paths: dict[str, DeviceState] = {}  # uplink paths
+    paths_ref: Seq | None = None  # the record of the present "no path is left" alarm
     journal: Journal = Journal.OK
     journal_why: str = ""
 

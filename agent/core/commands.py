@@ -1,0 +1,184 @@
+"""Commands of persons and of the far side: who may ask what, each id once, one outcome record for each.
+
+A command comes from the local console, from upstream, or from the timetable. The ranks above them belong to what a
+person does at the box with his hands (keys, buttons, wires); nobody claims them in a command.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from msgspec.structs import replace
+
+from agent.core import access, door, drill, fire, lane, panic
+from agent.core.events import Command, Now, Seq
+from agent.core.log import Log
+from agent.core.records import Record, Value
+from agent.core.state import BoxState
+from agent.core.words import Rank
+
+UPSTREAM_VERBS = frozenset(
+    {"lower", "release", "acknowledge", "lockdown"}
+)  # domain rules, section 1: no raise, no reset
+TIMETABLE_VERBS = frozenset({"lower", "raise"})  # its raise is only shown to the guard: the lane sees to that
+LANE_VERBS = frozenset({"lower", "raise", "stop", "lane_clear_fault"})
+ON_SITE_VERBS = frozenset({"panic_reset", "fire_reset", "all_clear", "drill_start"})
+KEPT_IDS = 64  # D: far more than can come within a command's life time; upstream refuses expired ones by itself
+KEPT_ARGS = ("button", "door", "lane", "minutes", "reason")
+MAX_TEXT = 120  # D: of a text that a person typed, so much goes into a record
+
+
+def on_command(state: BoxState, event: Command, now: Now, log: Log) -> BoxState:
+    """Carry a command out, or refuse it: exactly one `command.done` or `command.refused`."""
+    why = _refusal(state, event, now)
+    if why:
+        log.add("command.refused", "command", _data(event, why), actor=event.actor)
+        return state
+    state = replace(state, commands=(*state.commands, event.id)[-KEPT_IDS:])
+    if event.verb in LANE_VERBS:
+        return _lane(state, event, now, log)
+    cause = log.add("command.done", "command", _data(event, ""), actor=event.actor)
+    return _VERBS[event.verb](state, event, cause, now, log)
+
+
+def refusal(records: Sequence[Record]) -> str:
+    """Why the command of a step was refused, "" if it was not: a short id, with ":" and a detail where there is one."""
+    for record in records:
+        if record.kind == "command.refused":
+            return str(record.data["why"])
+    return ""
+
+
+def _data(event: Command, why: str) -> dict[str, Value]:
+    args: dict[str, Value] = {name: event.args[name][:MAX_TEXT] for name in KEPT_ARGS if name in event.args}
+    verb, command_id = event.verb[:MAX_TEXT], event.id[:MAX_TEXT]
+    data: dict[str, Value] = {"args": args, "id": command_id, "rank": event.rank.value, "verb": verb}
+    if event.verb in ("drill_start", "drill_end"):
+        data["drill"] = True
+    return data | ({"why": why} if why else {})
+
+
+# ── who may ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _refusal(state: BoxState, event: Command, now: Now) -> str:
+    if not event.id:
+        return "no_id"
+    if event.id in state.commands:
+        return "duplicate"
+    if event.verb not in _VERBS and event.verb not in LANE_VERBS:
+        return "unknown_verb"
+    return _not_by_rank(event) or _not_on_site(state, event, now) or _not_now(state, event)
+
+
+def _not_by_rank(event: Command) -> str:
+    match event.rank:
+        case Rank.CONSOLE:
+            return ""
+        case Rank.UPSTREAM:
+            return "" if event.verb in UPSTREAM_VERBS else "rank"
+        case Rank.TIMETABLE:
+            return "" if event.verb in TIMETABLE_VERBS else "rank"
+        case _:
+            return "rank"
+
+
+def _not_on_site(state: BoxState, event: Command, now: Now) -> str:
+    needs = event.verb in ON_SITE_VERBS
+    return "not_on_site" if needs and not access.on_site(state, now) else ""
+
+
+def _not_now(state: BoxState, event: Command) -> str:
+    match event.verb:
+        case "release":
+            return _no_release(state, event)
+        case "all_clear":
+            return panic.all_clear_refusal(state)
+        case "panic_reset":
+            return panic.reset_refusal(state)
+        case "fire_reset":
+            return _no_fire_reset(state)
+        case "drill_start":
+            return drill.start_refusal(state, event.args.get("button", ""), event.args.get("minutes", ""))
+        case "drill_end":
+            return "" if state.drill.button else "no_drill"
+        case "acknowledge":
+            return "" if state.panic.alarms else "no_alarm"
+        case verb if verb in LANE_VERBS:
+            return "" if event.args.get("lane", "") in state.lanes else "unknown_lane"
+        case _:
+            return ""
+
+
+def _no_release(state: BoxState, event: Command) -> str:
+    """In a lockdown only a person at the box lets somebody through a door: the far side cannot see who stands there."""
+    if event.args.get("door", "") not in state.doors:
+        return "unknown_door"
+    return "lockdown" if state.panic.lockdown and event.rank is Rank.UPSTREAM else ""
+
+
+def _no_fire_reset(state: BoxState) -> str:
+    """A site with a fire reset key is reset with it, by hand at the box; only one without takes the guard's card."""
+    if any(key.use == "fire_reset" for key in state.rules.keys):
+        return "use_the_key"
+    return fire.reset_refusal(state)
+
+
+# ── doing ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _lane(state: BoxState, event: Command, now: Now, log: Log) -> BoxState:
+    state, why = lane.on_command(state, event, now, log)
+    log.add("command.refused" if why else "command.done", "command", _data(event, why), actor=event.actor)
+    return state
+
+
+def _release(state: BoxState, event: Command, cause: Seq, now: Now, log: Log) -> BoxState:
+    return door.release(state, event.args["door"], event.actor, cause, now, log)
+
+
+def _lockdown(state: BoxState, event: Command, cause: Seq, now: Now, log: Log) -> BoxState:
+    return panic.start_lockdown(state, event.actor, cause, log)
+
+
+def _all_clear(state: BoxState, event: Command, cause: Seq, now: Now, log: Log) -> BoxState:
+    return panic.all_clear(state, _person(state, event), cause, log)
+
+
+def _acknowledge(state: BoxState, event: Command, cause: Seq, now: Now, log: Log) -> BoxState:
+    return panic.acknowledge(state, event.actor, cause, log)
+
+
+def _panic_reset(state: BoxState, event: Command, cause: Seq, now: Now, log: Log) -> BoxState:
+    return panic.reset(state, _person(state, event), cause, now, log)
+
+
+def _fire_reset(state: BoxState, event: Command, cause: Seq, now: Now, log: Log) -> BoxState:
+    return fire.reset(state, _person(state, event), cause, now, log)
+
+
+def _drill_start(state: BoxState, event: Command, cause: Seq, now: Now, log: Log) -> BoxState:
+    args = event.args
+    reason = args.get("reason", "")[:MAX_TEXT]
+    return drill.start(state, args["button"], args.get("minutes", ""), reason, _person(state, event), cause, now, log)
+
+
+def _drill_end(state: BoxState, event: Command, cause: Seq, now: Now, log: Log) -> BoxState:
+    return drill.end(state, "command", event.actor, cause, log)
+
+
+def _person(state: BoxState, event: Command) -> str:
+    """What needs presence is done by the guard whose card was read, whoever sat at the screen."""
+    return state.access.guard or event.actor
+
+
+_VERBS: dict[str, Callable[[BoxState, Command, Seq, Now, Log], BoxState]] = {
+    "release": _release,
+    "lockdown": _lockdown,
+    "all_clear": _all_clear,
+    "acknowledge": _acknowledge,
+    "panic_reset": _panic_reset,
+    "fire_reset": _fire_reset,
+    "drill_start": _drill_start,
+    "drill_end": _drill_end,
+}

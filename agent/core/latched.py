@@ -1,0 +1,179 @@
+"""What survives a restart: one picture, written whole into a `box.latched` record whenever it changed.
+
+The newest such record is given back with `Started`. No monotonic instant is in it, for those end with the boot.
+Lock-outs of readers, unlock times, motions and drills end with it too; a drill is named only to be recorded as ended.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec.structs import replace
+
+from agent.core import lane
+from agent.core.events import Seq, Started
+from agent.core.log import Log
+from agent.core.records import Value
+from agent.core.state import AlarmState, BoxState, FireState, LaneState
+from agent.core.words import Stage
+
+
+class AlarmPicture(msgspec.Struct, frozen=True):
+    ref: Seq
+    button: str
+    stages: dict[str, Stage] = {}
+    acknowledged_by: str = ""
+
+
+class PanicPicture(msgspec.Struct, frozen=True):
+    latched: bool = False
+    latched_ref: Seq | None = None
+    alarms: tuple[AlarmPicture, ...] = ()
+    lockdown: bool = False
+    lockdown_ref: Seq | None = None
+    lockdown_by: str = ""
+
+
+class DrillPicture(msgspec.Struct, frozen=True):
+    button: str = ""
+    ref: Seq | None = None
+
+
+class FirePicture(msgspec.Struct, frozen=True):
+    latched: bool = False
+    ref: Seq | None = None
+
+
+_Part = TypeVar("_Part")
+
+
+# ── writing ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def picture(state: BoxState) -> dict[str, Value]:
+    """What must survive, as the data of a record: lists, dicts, texts, whole numbers and truth only."""
+    return {
+        "commands": list(state.commands),
+        "drill": {"button": state.drill.button, "ref": _ref(state.drill.ref)} if state.drill.button else None,
+        "fire": {"latched": state.fire.latched, "ref": _ref(state.fire.ref)},
+        "lanes": lane.latched(state),
+        "panic": _panic(state),
+    }
+
+
+def _panic(state: BoxState) -> dict[str, Value]:
+    panic = state.panic
+    return {
+        "alarms": [_alarm(alarm) for alarm in panic.alarms if not alarm.drill],
+        "latched": panic.latched,
+        "latched_ref": _ref(panic.latched_ref),
+        "lockdown": panic.lockdown,
+        "lockdown_by": panic.lockdown_by,
+        "lockdown_ref": _ref(panic.lockdown_ref),
+    }
+
+
+def _alarm(alarm: AlarmState) -> dict[str, Value]:
+    return {
+        "acknowledged_by": alarm.acknowledged_by,
+        "button": alarm.button,
+        "ref": _ref(alarm.ref),
+        "stages": {path: stage.value for path, stage in alarm.stages.items()},
+    }
+
+
+def _ref(ref: Seq | None) -> Value:
+    return None if ref is None else list(ref)
+
+
+def note(old: BoxState, new: BoxState, log: Log, *, anyway: bool = False) -> None:
+    """Write the picture if this step changed it; `anyway` where a new epoch must begin with one."""
+    if anyway or (_may_differ(old, new) and picture(old) != picture(new)):
+        log.add("box.latched", "box", picture(new))
+
+
+def _may_differ(old: BoxState, new: BoxState) -> bool:
+    """Cheap: lanes change with every reading, so they are looked into only where they may have something to keep."""
+    if old.panic is not new.panic or old.fire is not new.fire or old.drill is not new.drill:
+        return True
+    if old.commands is not new.commands:
+        return True
+    return old.lanes is not new.lanes and any(map(_keeps, old.lanes.values(), new.lanes.values()))
+
+
+def _keeps(old: LaneState, new: LaneState) -> bool:
+    return old is not new and (old.efo or new.efo or old.closed or new.closed)
+
+
+# ── reading ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def restore(state: BoxState, event: Started, log: Log) -> BoxState:
+    """Bring back what was latched into a fresh state, and say so. Nothing moves by it, and no input is believed.
+
+    A part that cannot be read is told as an alarm and left out; the others are restored all the same.
+    """
+    if event.latched is None:
+        return state
+    parts = event.latched
+    state = _restore_panic(state, _read(parts, "panic", PanicPicture(), log), event.latched_ref, log)
+    state = _restore_fire(state, _read(parts, "fire", FirePicture(), log), event.latched_ref, log)
+    commands: tuple[str, ...] = _read(parts, "commands", (), log, tuple[str, ...])
+    state = replace(state, commands=commands)
+    drill = _read(parts, "drill", DrillPicture(), log)
+    if drill.button:
+        data: dict[str, Value] = {"button": drill.button, "drill": True, "why": "restart"}
+        log.add("drill.ended", f"button:{drill.button}", data, cause=drill.ref)
+    return _restore_lanes(state, parts, event.latched_ref, log)
+
+
+def _read(parts: dict[str, object], name: str, default: _Part, log: Log, kind: Any = None) -> _Part:
+    """One part, or its default where it is absent or null. Written by a later release or damaged: alarm and default."""
+    raw = parts.get(name)
+    if raw is None:
+        return default
+    try:
+        part: _Part = msgspec.convert(raw, kind if kind is not None else type(default))
+    except msgspec.ValidationError as error:
+        log.add("box.restore_failed", "box", {"part": name, "why": str(error)})
+        return default
+    return part
+
+
+def _restore_panic(state: BoxState, part: PanicPicture, cause: Seq | None, log: Log) -> BoxState:
+    alarms = tuple(
+        AlarmState(
+            ref=alarm.ref,
+            button=alarm.button,
+            pressed_at=0.0,
+            stages=alarm.stages,
+            acknowledged_by=alarm.acknowledged_by,
+        )
+        for alarm in part.alarms
+    )
+    if part.latched:
+        data: dict[str, Value] = {"alarms": len(alarms), "drill": False}
+        log.add("panic.restored", "panic", data, cause=part.latched_ref or cause)
+    panic = replace(
+        state.panic,
+        latched=part.latched,
+        latched_ref=part.latched_ref,
+        alarms=alarms,
+        lockdown=part.lockdown,
+        lockdown_ref=part.lockdown_ref,
+        lockdown_by=part.lockdown_by,
+    )
+    return replace(state, panic=panic)
+
+
+def _restore_fire(state: BoxState, part: FirePicture, cause: Seq | None, log: Log) -> BoxState:
+    if not part.latched:
+        return state
+    log.add("fire.restored", "fire", cause=part.ref or cause)
+    return replace(state, fire=FireState(latched=True, ref=part.ref))
+
+
+def _restore_lanes(state: BoxState, parts: dict[str, object], cause: Seq | None, log: Log) -> BoxState:
+    raw: dict[str, object] = _read(parts, "lanes", {}, log, dict[str, object])
+    return lane.restore(state, raw, cause, log)
