@@ -12,19 +12,18 @@ from agent.core.records import Record
 from agent.core.words import Motion, Stage
 
 KEEP = 64  # presses remembered, for the screens; every press's hops are in the journal as well
-HOPS = ("decision_us", "modbus_us", "durable_us", "sent_us", "received_us")
 
 
 class Press:
     """One press and its hops, whole microseconds since the edge."""
 
-    __slots__ = ("edge_at", "hops", "ref", "told")
+    __slots__ = ("button", "edge_at", "hops", "ref")
 
-    def __init__(self, ref: Seq, edge_at: float) -> None:
+    def __init__(self, ref: Seq, button: str, edge_at: float) -> None:
         self.ref = ref
+        self.button = button
         self.edge_at = edge_at
         self.hops: dict[str, int] = {}
-        self.told = False
 
     def mark(self, hop: str, at: float) -> bool:
         """Note a hop the first time it is reached; True if it was."""
@@ -47,10 +46,13 @@ class Latencies:
         """Newest last."""
         return list(self._presses.values())
 
+    def find(self, ref: Seq) -> Press | None:
+        return self._presses.get(ref)
+
     def decided(self, records: Sequence[Record], edge_at: float, decided_at: float) -> None:
         for record in records:
             if record.kind == "panic.pressed":
-                press = self._presses[record.ref] = Press(record.ref, edge_at)
+                press = self._presses[record.ref] = Press(record.ref, record.subject, edge_at)
                 press.mark("decision_us", decided_at)
         while len(self._presses) > KEEP:
             self._presses.popitem(last=False)

@@ -15,7 +15,7 @@ from agent.control.lanes import LaneWorker
 from agent.control.latency import Latencies
 from agent.control.reconcile import Picture
 from agent.core import box
-from agent.core.events import Event, JournalChanged, MotionSent, Now, PanicLine, Seq, Tick
+from agent.core.events import Event, JournalChanged, MotionSent, Now, PanicLine, Tick
 from agent.core.kinds import WEIGHT
 from agent.core.outputs import MotionRequest, Outputs
 from agent.core.records import Record, Weight
@@ -43,6 +43,7 @@ class Runtime:
         journal: RecordSink,
         picture: Picture,
         lanes: dict[str, LaneWorker],
+        latencies: Latencies,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self.state = state
@@ -57,7 +58,7 @@ class Runtime:
         self._timer_at = float("inf")
         self.durable_seq = state.next_seq - 1
         self.turns = 0
-        self.latencies = Latencies()
+        self.latencies = latencies
         self.on_records: Callable[[Sequence[Record]], None] = lambda records: None
         self.on_state: Callable[[], None] = lambda: None
         for worker in lanes.values():
@@ -155,8 +156,3 @@ class Runtime:
     def _tick(self) -> None:
         self._timer = None
         self.handle(Tick())
-
-    # ── what others ask ────────────────────────────────────────────────────────────────────────────────────────
-
-    def refs(self, records: Sequence[Record]) -> list[Seq]:
-        return [record.ref for record in records]

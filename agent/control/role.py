@@ -1,0 +1,195 @@
+"""`menwei control`: holds the hardware, decides, and is the journal's only writer.
+
+Start: open the journal and restore what was latched, start every device's keeper, wait for one full fresh reading of
+the inputs, and only then let the first output go. Stop: let go of the devices (pull resistors and relay wiring hold
+the safe state), write down everything, end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import signal
+from collections.abc import Sequence
+
+from agent.control import compose
+from agent.control.clock import BoxClock
+from agent.control.intake import Intake
+from agent.control.lanes import LaneWorker
+from agent.control.latency import Latencies, Press
+from agent.control.notify import notify, watchdog_interval_s
+from agent.control.reconcile import OutputGroup, Picture
+from agent.control.runtime import Runtime
+from agent.control.scan import LIMIT_S, Scan
+from agent.control.server import Server
+from agent.control.site_rules import rules_of
+from agent.control.spine import Spine
+from agent.control.view import View
+from agent.core import box
+from agent.core.events import (
+    DeviceBack,
+    DeviceLost,
+    Event,
+    LaneReading,
+    NewEpoch,
+    Note,
+    ScanComplete,
+    Started,
+)
+from agent.core.records import Record
+from hardware import places
+from hardware.site import Site
+
+log = logging.getLogger("menwei.control")
+
+CLOCK_WATCH_S = 5.0
+TURN_EVERY_S = 1.0
+LATENCY_RECORD_S = 15.0  # D: a press's hops are written down this long after it, receipts included
+
+
+async def run(site: Site) -> int:
+    """Serve the gate until SIGTERM or SIGINT. Returns the exit code."""
+    role = Control(site)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop.set)
+    try:
+        await role.start()
+    except OSError as error:
+        log.error("%s", error)
+        await role.close()
+        return 2
+    try:
+        await stop.wait()
+    finally:
+        notify("STOPPING=1")
+        await role.close()
+    return 0
+
+
+class Control:
+    """One running box."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._loop = asyncio.get_running_loop()
+        self._clock = BoxClock(site.clock.sync)
+        self._spine = Spine(site)
+        opened = self._spine.opened
+        state = box.start(rules_of(site), epoch=opened.epoch, next_seq=opened.next_seq)
+        self._groups = {device: OutputGroup(names, self._emit) for device, names in compose.output_groups(site).items()}
+        self._picture = Picture(tuple(self._groups.values()), compose.inverted_outputs(site))
+        self._intake = Intake(site, compose.panic_lines(site), compose.contact, self._emit)
+        self._lanes = {lane.id: self._lane_worker(lane.id) for lane in site.lane}
+        self._latencies = Latencies()
+        self._runtime = Runtime(state, self._clock, self._spine, self._picture, self._lanes, self._latencies)
+        self._view = View(site, self._runtime, self._clock, self._picture, self._spine)
+        self._server = Server(self._runtime, self._view.picture, self._spine.synced, frozenset())
+        self._devices = compose.Devices(site, self._intake, self._groups, self._lanes, self._report)
+        self._scan = Scan(self._inputs(), self._scanned)
+        self._work: list[asyncio.Task[None]] = []
+
+    def _lane_worker(self, lane: str) -> LaneWorker:
+        wired = any(name.startswith(f"warning:{lane}:") for group in self._groups.values() for name in group.names)
+        return LaneWorker(
+            lane,
+            self._emit,
+            self._loop.time,
+            lambda: self._intake.local_sensors(lane),
+            (lambda: self._picture.warning(lane)) if wired else None,
+        )
+
+    def _inputs(self) -> Sequence[str]:
+        lanes = [f"lane:{lane.id}" for lane in self._site.lane]
+        return ["gpio", *lanes, *(board.name for board in self._site.analog_board)]
+
+    # ── start and stop ─────────────────────────────────────────────────────────────────────────────────────────
+
+    async def start(self) -> None:
+        """Bring the box up to its first full scan. Raises OSError when the socket cannot be served."""
+        await self._server.start(places.control_socket(self._site))
+        self._begin()
+        self._spine.start(self._runtime, self._server)
+        self._devices.start()
+        self._loop.call_later(LIMIT_S, self._scan.time_is_up)
+        self._work = [
+            self._loop.create_task(self._watch_clock(), name="clock"),
+            self._loop.create_task(self._take_turns(), name="turns"),
+        ]
+
+    def _begin(self) -> None:
+        opened = self._spine.opened
+        if opened.new_epoch_why:
+            self._emit(NewEpoch(opened.epoch, opened.next_seq, opened.new_epoch_why))
+        boot = secrets.token_hex(8)
+        self._emit(Started(boot, opened.latched, opened.latched_ref, os.environ.get("MENWEI_START_REASON", "")))
+        for problem in opened.problems:
+            log.error("journal: %s", problem)
+            self._emit(Note("journal.problem", "journal", "box", {"what": problem}))
+
+    async def close(self) -> None:
+        for task in self._work:
+            task.cancel()
+        await self._devices.close()
+        await self._server.close()
+        await self._spine.close()
+
+    # ── in ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _emit(self, event: Event) -> None:
+        """An event from this loop's own thread."""
+        records = self._runtime.handle(event)
+        self._after(event, records)
+
+    def _after(self, event: Event, records: Sequence[Record]) -> None:
+        if isinstance(event, LaneReading):
+            self._scan.read(f"lane:{event.lane}")
+        elif self._intake.settled:
+            self._scan.read("gpio")
+        for record in records:
+            if record.kind == "panic.pressed":
+                self._loop.call_later(LATENCY_RECORD_S, self._write_latency, record.ref)
+
+    def _report(self, device: str, up: bool, why: str) -> None:
+        """A keeper's word on its device."""
+        log.log(logging.INFO if up else logging.WARNING, "%s %s%s", device, "is there" if up else "lost: ", why)
+        self._emit(DeviceBack(device) if up else DeviceLost(device, why))
+        if not up:
+            self._scan.read(device)
+
+    def _scanned(self, missing: tuple[str, ...]) -> None:
+        if missing:
+            log.warning("not read yet, so unknown: %s", ", ".join(missing))
+        self._emit(ScanComplete())
+        notify("READY=1")
+        log.info("ready: inputs read, outputs on")
+
+    def _write_latency(self, ref: tuple[int, int]) -> None:
+        press: Press | None = self._latencies.find(ref)
+        if press is not None:
+            data: dict[str, object] = {"press": list(ref), **press.hops}
+            self._emit(Note("panic.latency", press.button, "box", data))
+
+    # ── always ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _watch_clock(self) -> None:
+        while True:
+            change = self._clock.watch()
+            if change is not None:
+                self._emit(change)
+            await asyncio.sleep(CLOCK_WATCH_S)
+
+    async def _take_turns(self) -> None:
+        """Feed the watchdog after a finished turn, and only while every worker lives."""
+        interval = min(watchdog_interval_s() or TURN_EVERY_S, TURN_EVERY_S)
+        while True:
+            started = self._loop.time()
+            await asyncio.sleep(interval)
+            self._view.turn_ms = max(0, round((self._loop.time() - started - interval) * 1000))
+            if self._devices.alive() and self._spine.alive():
+                notify("WATCHDOG=1")
+            else:
+                log.error("a worker has ended: the watchdog is not fed")

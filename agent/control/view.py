@@ -1,0 +1,43 @@
+"""What control tells of itself: the picture with the shell's own figures in it."""
+
+from __future__ import annotations
+
+from agent import picture as pic
+from agent.control.clock import BoxClock
+from agent.control.reconcile import Picture
+from agent.control.runtime import Runtime
+from agent.control.spine import Spine
+from agent.core import box
+from agent.picture_build import Extras, PathFigures, picture
+from hardware.site import Site
+
+SHOWN_PRESSES = 16
+
+
+class View:
+    """Builds the picture on request."""
+
+    def __init__(self, site: Site, runtime: Runtime, clock: BoxClock, outputs: Picture, spine: Spine) -> None:
+        self._site = site
+        self._runtime = runtime
+        self._clock = clock
+        self._outputs = outputs
+        self._spine = spine
+        self.turn_ms: int | None = None
+
+    def picture(self) -> pic.Picture:
+        now = self._clock.now()
+        state = self._runtime.state
+        return picture(state, now, box.desired(state, now), self._site, self._extras())
+
+    def _extras(self) -> Extras:
+        names = [f"lock:{door.id}" for door in self._site.door]
+        names += [f"lamp:{lamp}" for lamp in ("sent", "received", "coming", "fault")] + ["siren"]
+        presses = reversed(self._runtime.latencies.presses[-SHOWN_PRESSES:])
+        return Extras(
+            turn_ms=self.turn_ms,
+            read_back={name: self._outputs.actual(name) for name in names},
+            journal=self._spine.figures(),
+            paths={"mqtt": PathFigures(backlog=self._spine.backlog(), last_receipt_at=self._spine.synced_at)},
+            presses=tuple(pic.Press(ref=press.ref, hops=press.hops) for press in presses),
+        )

@@ -1,0 +1,100 @@
+"""`menwei demo`: the whole gate on this machine, to play with or to play a scenario."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from agent.demo.gate import Gate
+from agent.demo.processes import DemoError, python
+from agent.demo.scenarios import SCENARIOS, play
+from agent.demo.stage import Stage
+from agent.demo.timeline import Timeline
+
+OK, WRONG, MISUSE = 0, 1, 2
+KEEP_HERE = Path("demo-data")
+
+
+def run(*, scenario: str | None, headless: bool, as_json: bool, folder: Path | None) -> int:
+    """Play `scenario`, or serve the demo until Ctrl-C. 0: the outcome was right; 1: not; 2: asked for nonsense."""
+    if scenario is not None and scenario not in SCENARIOS:
+        print(f"menwei demo: no scenario {scenario!r}; there are: {', '.join(SCENARIOS)}", file=sys.stderr)
+        return MISUSE
+    try:
+        if scenario is None:
+            return _serve(folder or KEEP_HERE, headless=headless)
+        if folder is not None:
+            return _play(scenario, folder, as_json=as_json)
+        with tempfile.TemporaryDirectory(prefix="menwei-demo-", ignore_cleanup_errors=True) as made:
+            return _play(scenario, Path(made), as_json=as_json)
+    except DemoError as error:
+        print(f"menwei demo: {error}", file=sys.stderr)
+        if as_json:
+            print(json.dumps({"scenario": scenario, "ok": False, "steps": [], "journal": ""}))
+        return WRONG
+
+
+def _play(scenario: str, folder: Path, *, as_json: bool) -> int:
+    stage = Stage(folder)
+    line = Timeline(scenario, quiet=as_json)
+    gate = stage.start()
+    try:
+        play(scenario, stage, gate, line)
+    finally:
+        stage.stop()
+    journal = stage.folder / stage.site.storage.dir / "journal.db"
+    line.step("the journal verifies", _verifies(journal))
+    if as_json:
+        print(json.dumps(line.told(str(journal)), ensure_ascii=False))
+    else:
+        print(f"\n  {scenario}: {'as it should be' if line.ok else 'NOT as it should be'}\n")
+    return OK if line.ok else WRONG
+
+
+def _verifies(journal: Path) -> bool:
+    command = python("-m", "agent", "journal", "verify", str(journal))
+    return subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode == 0
+
+
+def _serve(folder: Path, *, headless: bool) -> int:
+    stage = Stage(folder)
+    gate = stage.start()
+    try:
+        print(_welcome(gate, headless=headless), flush=True)
+        return _wait(stage)
+    except KeyboardInterrupt:
+        print()
+        return OK
+    finally:
+        stage.stop()
+
+
+def _wait(stage: Stage) -> int:
+    while True:
+        dead = stage.died()
+        if dead is not None:
+            print(f"menwei demo: the {dead.name} ended; its last words:\n{dead.last_words()}", file=sys.stderr)
+            return WRONG
+        time.sleep(0.5)
+
+
+def _welcome(gate: Gate, *, headless: bool) -> str:
+    urls = {"simulator": gate.simulator, "status": gate.web, "district": gate.district, "dir": str(gate.folder)}
+    (gate.folder / "urls.json").write_text(json.dumps(urls) + "\n", "utf-8")
+    if headless:
+        return json.dumps(urls)
+    return f"""
+  门卫 Menwei is running: a gate, its hardware simulated on real wires, and a district that answers.
+
+    the gate to play with   {gate.simulator}     press the red button
+    the box's status page   {gate.web}     what the box measures and commands
+    the district            {gate.district}     where the alarm arrives; say "coming" there
+
+  Try: press the panic button · put a car on the loop first · swipe a card · cut a panic line · let the PLC die
+  Or play a story:  menwei demo --scenario {" | ".join(SCENARIOS)}
+  No log-in is needed; everything is on loopback. Files: {gate.folder}      Stop with Ctrl-C.
+"""

@@ -1,0 +1,119 @@
+"""Hands and eyes of the demo: the simulator's verbs, its witness at the wire, and the district's page."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from agent.demo.processes import DemoError
+from hardware.site import Site
+from hardware.terminals import Gpio, Use, uses
+
+Entry = dict[str, Any]
+NOT_WITHIN = "not within {limit:g} s: {what}"
+
+
+def fetch(url: str, body: dict[str, Any] | None = None, timeout_s: float = 5.0) -> Any:
+    """GET, or POST with a JSON body. Raises DemoError with the peer's own words."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=timeout_s) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        raise DemoError(f"{url}: {error.read().decode(errors='replace')}") from None
+    except (OSError, ValueError) as error:
+        raise DemoError(f"{url}: {error}") from None
+
+
+class Gate:
+    """One simulated gate and its district."""
+
+    def __init__(self, site: Site, simulator: str, district: str, web: str, folder: Path) -> None:
+        self.site = site
+        self.simulator = simulator
+        self.district = district
+        self.web = web
+        self.folder = folder
+        self._pins = {(use.role, use.owner, use.part): use for use in uses(site)}
+
+    # ── hands ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def do(self, verb: str, **body: Any) -> int:
+        """One verb of the simulator; returns the monotonic ns just before it was asked."""
+        before = time.monotonic_ns()
+        fetch(f"{self.simulator}/{verb}", body)
+        return before
+
+    def say(self, alarm: Entry, stage: str) -> None:
+        """The district's operator moves an alarm on: "coming", "arrived"."""
+        body = {"box": f"{alarm['site']}/{alarm['box']}", "epoch": alarm["epoch"], "seq": alarm["seq"], "stage": stage}
+        fetch(f"{self.district}/stage", body)
+
+    # ── eyes ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def world(self) -> Entry:
+        world: Entry = fetch(f"{self.simulator}/world")
+        return world
+
+    def wire(self, since_ns: int) -> list[Entry]:
+        told = fetch(f"{self.simulator}/wire?since={since_ns}")
+        entries: list[Entry] = told["wire"] if isinstance(told, dict) else told
+        return entries
+
+    def alarms(self, kind: str = "panic.pressed") -> list[Entry]:
+        """The district's alarms of that kind, oldest first, with `received_ns` on the wire's own clock (to 1 ms)."""
+        wall_ahead_ns = time.time_ns() - time.monotonic_ns()
+        found = [alarm for alarm in fetch(f"{self.district}/alarms")["alarms"] if alarm["record"]["kind"] == kind]
+        for alarm in found:
+            alarm["received_ns"] = alarm["received_ms"] * 1_000_000 - wall_ahead_ns
+        return sorted(found, key=lambda alarm: (alarm["epoch"], alarm["seq"]))
+
+    def boxes(self) -> list[Entry]:
+        boxes: list[Entry] = fetch(f"{self.district}/boxes")["boxes"]
+        return boxes
+
+    def state(self) -> Entry:
+        """The box's own picture, from its status page."""
+        state: Entry = fetch(f"{self.web}/api/v1/state")
+        return state.get("picture", state)
+
+    def gpio(self, role: str, owner: str, part: str) -> int:
+        """The BCM number of a wire. Raises DemoError when the site has none there."""
+        use: Use | None = self._pins.get((role, owner, part))  # type: ignore[call-overload]
+        if use is None or not isinstance(use.terminal, Gpio):
+            raise DemoError(f"this site has no {part} of {owner} on a pin")
+        return use.terminal.number
+
+    # ── waiting ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def wait_wire(self, what: str, test: Callable[[Entry], bool], since_ns: int, limit_s: float = 3.0) -> Entry:
+        """The first entry on the wire after `since_ns` that passes. Raises DemoError naming `what`."""
+        found = self.wait(what, lambda: next(filter(test, self.wire(since_ns)), None), limit_s)
+        assert isinstance(found, dict)
+        return found
+
+    def wait_pin(self, what: str, gpio: int, level: int, since_ns: int, limit_s: float = 3.0) -> Entry:
+        def right(entry: Entry) -> bool:
+            return bool(entry["kind"] == "pin" and entry["gpio"] == gpio and entry["level"] == level)
+
+        return self.wait_wire(what, right, since_ns, limit_s)
+
+    def wait(self, what: str, test: Callable[[], Any], limit_s: float) -> Any:
+        """Poll until true; errors of a peer that is just starting count as "not yet"."""
+        end = time.monotonic() + limit_s
+        last = ""
+        while time.monotonic() < end:
+            try:
+                result = test()
+            except DemoError as error:
+                last, result = str(error), None
+            if result:
+                return result
+            time.sleep(0.02)
+        raise DemoError(NOT_WITHIN.format(limit=limit_s, what=what) + (f" ({last})" if last else ""))

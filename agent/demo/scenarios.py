@@ -1,0 +1,279 @@
+"""The demo's scenarios: each plays one story at the gate and says, hop by hop, what was seen at the wire."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from agent.demo.eyes import (
+    alarm_after,
+    all_up,
+    at_district,
+    ms_since,
+    position,
+    ready,
+    requests,
+    reset,
+    settle,
+    wait_position,
+)
+from agent.demo.gate import Entry, Gate
+from agent.demo.processes import DemoError
+from agent.demo.stage import Stage
+from agent.demo.timeline import Timeline
+
+BUTTON = "gatehouse"
+NOTHING_S = 3.0  # how long "nothing moved" is watched: longer than a sensor's clear time
+
+
+def panic(stage: Stage, gate: Gate, line: Timeline) -> None:
+    """Press, doors, bollards, alarm, receipt, coming, reset."""
+    ready(gate)
+    line.title("A staff card opens the wicket; then someone presses the panic button in the gatehouse.")
+    lock = gate.gpio("lock", "wicket", "lock")
+    asked = gate.do("swipe", reader="wicket-in", card="0100A1B2C4")
+    unlocked = gate.wait_pin("the wicket unlocks", lock, 0, asked)
+    line.step("card read → wicket unlocked", ms=ms_since(unlocked, asked))
+    pressed = press(gate, line)
+    locked = gate.wait_pin("the wicket locks", lock, 1, pressed["ns"])
+    line.step("entry side locked", ms=ms_since(locked, pressed["ns"]))
+    raised(gate, line, pressed, "main", "service")
+    alarm = delivered(gate, line, pressed)
+    coming(gate, line, alarm)
+    line.title("From inside the way out stays free.")
+    asked = gate.do("rex", door="wicket")
+    line.step("REX → wicket unlocked", ms=ms_since(gate.wait_pin("REX unlocks", lock, 0, asked), asked))
+    line.title("A person at the box turns the reset key.")
+    was_reset(gate, line)
+
+
+def panic_offline(stage: Stage, gate: Gate, line: Timeline) -> None:
+    """The broker is down when the button is pressed, and comes back."""
+    ready(gate)
+    before = len(gate.alarms())
+    line.title("The broker dies (kill -9). Then someone presses the panic button.")
+    stage.broker.kill()
+    gate.wait("the box notices the loss", lambda: not gate.state()["paths"][0]["up"], 15)
+    line.step("uplink shown as down")
+    pressed = press(gate, line)
+    raised(gate, line, pressed, "main", "service")
+    time.sleep(NOTHING_S)
+    lit = gate.world()["lamps"].get("received", False)
+    line.step("lamp 'received' stays off: sent, not confirmed", not lit)
+    line.step("the district has heard nothing", len(gate.alarms()) == before)
+    line.title("The broker comes back.")
+    back = time.monotonic_ns()
+    stage.broker.start()
+    alarm = delivered(gate, line, pressed, since_ns=back, limit_s=30)
+    line.step("pressed while offline, delivered once", len([a for a in gate.alarms() if _same(a, alarm)]) == 1)
+    gate.wait("every record has a receipt", lambda: at_district(gate), 20)
+    box = gate.boxes()[0]
+    line.step("every record arrived, no gap", box["gap"] is None and not box["holes"])
+    was_reset(gate, line)
+
+
+def panic_vehicle_on_loop(stage: Stage, gate: Gate, line: Timeline) -> None:
+    """A vehicle stands on the loop: that lane must not raise, not even when the vehicle leaves."""
+    ready(gate)
+    line.title("A car stands on the loop of the main lane. Someone presses the panic button.")
+    gate.do("vehicle", lane="main", at="on_loop")
+    time.sleep(0.5)
+    pressed = press(gate, line)
+    raised(gate, line, pressed, "service")
+    alarm = delivered(gate, line, pressed)
+    line.step("main lane: no raise request on the wire", not requests(gate, "main", pressed["ns"]))
+    blocked = next(lane["blocked"] for lane in gate.state()["lanes"] if lane["id"] == "main")
+    line.step(f"the screen says why: {blocked}", bool(blocked))
+    line.title("The car drives away. That alone raises nothing.")
+    gone = gate.do("vehicle", lane="main", at="away")
+    time.sleep(NOTHING_S)
+    line.step("main lane: still no raise request", not requests(gate, "main", gone))
+    line.step("main lane: still down", all(position(gate, b) == "down" for b in ("main-1", "main-2")))
+    line.title("A second press asks again.")
+    again = press(gate, line)
+    raised(gate, line, again, "main")
+    line.step("a second record", alarm_after(gate, alarm) is not None)
+    was_reset(gate, line)
+
+
+def fire(stage: Stage, gate: Gate, line: Timeline) -> None:
+    """Fire releases the way out and forbids every raise, until reset by hand at the box."""
+    ready(gate)
+    lock = gate.gpio("lock", "wicket", "lock")
+    line.title("The fire panel trips.")
+    asked = gate.do("fire", on=True)
+    open_at = gate.wait_pin("the wicket is released", lock, 0, asked)
+    line.step("fire → evacuation door released", ms=ms_since(open_at, asked))
+    line.title("The guard holds the raise button of the main lane.")
+    asked = gate.do("key", key="lane:main:raise", position="on")
+    time.sleep(NOTHING_S + 4)
+    gate.do("key", key="lane:main:raise", position="off")
+    line.step("no raise request on the wire", not requests(gate, "main", asked, "raise", "efo"))
+    line.title("The fire panel is quiet again. Nothing locks by itself.")
+    quiet = gate.do("fire", on=False)
+    time.sleep(NOTHING_S)
+    relocked = [e for e in gate.wire(quiet) if e["kind"] == "pin" and e["gpio"] == lock and e["level"] == 1]
+    line.step("door still released", not relocked)
+    line.title("A person turns the fire reset at the box.")
+    asked = gate.do("key", key="fire-reset", position="on")
+    closed = gate.wait_pin("the wicket locks", lock, 1, asked)
+    line.step("reset by hand → locked", ms=ms_since(closed, asked))
+    gate.do("key", key="fire-reset", position="off")
+
+
+def dead_plc(stage: Stage, gate: Gate, line: Timeline) -> None:
+    """The bollard PLC is dead: the alarm goes out all the same; nothing moves when it comes back."""
+    ready(gate)
+    line.title("The bollard PLC stops answering.")
+    asked = gate.do("fault", device="bus:plc", kind="dead")
+    gate.wait("both lanes are shown as lost", lambda: all(lane["lost"] for lane in gate.state()["lanes"]), 6)
+    line.step("lanes shown as unknown", ms=(time.monotonic_ns() - asked) / 1e6)
+    pressed = press(gate, line)
+    delivered(gate, line, pressed)
+    line.title("The PLC answers again. Nothing moves by that.")
+    healed = gate.do("heal")
+    gate.wait("both lanes are read again", lambda: not any(lane["lost"] for lane in gate.state()["lanes"]), 6)
+    line.step("lanes back", ms=(time.monotonic_ns() - healed) / 1e6)
+    time.sleep(NOTHING_S)
+    line.step("no request on the wire", not requests(gate, "", healed))
+    line.step("bollards still down", not all_up(gate, "main", "service"))
+    line.title("A second press raises them.")
+    raised(gate, line, press(gate, line), "main", "service")
+    was_reset(gate, line)
+
+
+def power_cut(stage: Stage, gate: Gate, line: Timeline) -> None:
+    """kill -9 in the middle of an alarm, and a restart."""
+    ready(gate)
+    pressed = press(gate, line)
+    gate.wait_wire("the first raise request", lambda entry: is_efo(entry), pressed["ns"])
+    line.title("The power fails: kill -9 of the whole box, 100 ms later.")
+    time.sleep(0.1)
+    stage.box.kill()
+    world = gate.world()
+    line.step(f"before: bollards {_positions(world)}")
+    time.sleep(1.0)
+    line.title("Power is back.")
+    started = time.monotonic_ns()
+    stage.box.start()
+    lamp = gate.gpio("lamp", "indicators", "sent")
+    gate.wait("the box serves its page again", lambda: gate.state()["scanned"], 20)
+    gate.wait("lamp 'sent' is on", lambda: gate.world()["lamps"].get("sent"), 10)
+    line.step("the alarm is still latched, lamp on", ms=(time.monotonic_ns() - started) / 1e6)
+    assert lamp
+    alarm = delivered(gate, line, pressed, since_ns=started, limit_s=20)
+    line.step("the press reached the district, once", len([a for a in gate.alarms() if _same(a, alarm)]) == 1)
+    time.sleep(NOTHING_S)
+    line.step("nothing moved by itself: no request on the wire", not requests(gate, "", started))
+    gate.wait("every record has a receipt", lambda: at_district(gate), 20)
+    box = gate.boxes()[0]
+    line.step("nothing acknowledged is missing", box["gap"] is None and not box["holes"] and not box["conflicts"])
+    was_reset(gate, line)
+
+
+# ── pieces that scenarios share ────────────────────────────────────────────────────────────────────────────────────
+
+
+def press(gate: Gate, line: Timeline) -> Entry:
+    """Press the gatehouse button; returns the wire's entry of its edge."""
+    pin = gate.gpio("panic_no", BUTTON, "no")
+    asked = gate.do("press", button=BUTTON)
+    edge = gate.wait_pin("the button's contact closes", pin, 0, asked)
+    line.step("panic button pressed (edge at the pin)", ms=0.0)
+    lamp = gate.gpio("lamp", "indicators", "sent")
+    if not gate.world()["lamps"].get("sent"):
+        lit = gate.wait_pin("lamp 'sent' is on", lamp, 1, edge["ns"])
+        line.step("edge → lamp 'sent'", ms_since(lit, edge["ns"]) <= 100.0, ms_since(lit, edge["ns"]))
+    else:
+        lit_now = [e for e in gate.wire(edge["ns"]) if e["kind"] == "pin" and e["gpio"] == lamp and e["level"] == 1]
+        when = ms_since(lit_now[0], edge["ns"]) if lit_now else None
+        line.step("edge → lamp 'sent'", when is None or when <= 100.0, when)
+    return edge
+
+
+def is_efo(entry: Entry) -> bool:
+    return bool(entry["kind"] == "frame" and entry["dir"] == "request" and "request" in entry["text"])
+
+
+def raised(gate: Gate, line: Timeline, pressed: Entry, *lanes: str) -> None:
+    """EFO requests on the wire for these lanes, confirmed, and the bollards up by their limit switches."""
+    for lane in lanes:
+        first = gate.wait_wire(
+            f"a raise request for lane {lane}", lambda e, lane=lane: bool(_is_request(e, lane)), pressed["ns"]
+        )
+        line.step(f"edge → raise request, lane {lane}", ms=ms_since(first, pressed["ns"]))
+    wait_position(gate, "up", *lanes)
+    line.step(f"bollards up by limit switch: {', '.join(lanes)}", ms=(time.monotonic_ns() - pressed["ns"]) / 1e6)
+
+
+def _is_request(entry: Entry, lane: str) -> bool:
+    return entry["kind"] == "frame" and entry["dir"] == "request" and f"lane:{lane} write request" in entry["text"]
+
+
+def delivered(gate: Gate, line: Timeline, pressed: Entry, since_ns: int = 0, limit_s: float = 10.0) -> Entry:
+    """The alarm at the district and its receipt back at the lamp."""
+    since = since_ns or pressed["ns"]
+    alarm: Entry = gate.wait("the alarm reaches the district", lambda: alarm_of(gate, pressed), limit_s)
+    line.step("alarm durable at the district", ms=(alarm["received_ns"] - since) / 1e6)
+    lamp = gate.gpio("lamp", "indicators", "received")
+    lit = gate.wait_pin("lamp 'received' is on", lamp, 1, since, limit_s)
+    line.step("receipt back: lamp 'received'", ms=ms_since(lit, since))
+    return alarm
+
+
+def alarm_of(gate: Gate, pressed: Entry) -> Entry | None:
+    """The district's alarm of this press: the one whose record was made within 50 ms after the edge at the pin."""
+    edge_ns = pressed["ns"]
+    return next((alarm for alarm in gate.alarms() if 0 <= alarm["record"]["mono_ns"] - edge_ns < 50e6), None)
+
+
+def coming(gate: Gate, line: Timeline, alarm: Entry) -> None:
+    """The district says that help is coming; the guard's third lamp tells."""
+    asked = time.monotonic_ns()
+    gate.say(alarm, "coming")
+    lit = gate.wait_pin("lamp 'coming' is on", gate.gpio("lamp", "indicators", "coming"), 1, asked)
+    line.step("district says 'coming' → lamp", ms=ms_since(lit, asked))
+
+
+def was_reset(gate: Gate, line: Timeline) -> None:
+    """The reset key ends the latch; nothing moves by it."""
+    settle(gate)
+    asked = reset(gate)
+    dark = gate.wait_pin("lamp 'sent' is off", gate.gpio("lamp", "indicators", "sent"), 0, asked)
+    line.step("reset by key at the box → lamps off", ms=ms_since(dark, asked))
+    time.sleep(1.0)
+    line.step("nothing moved by the reset", not requests(gate, "", asked))
+
+
+def _same(one: Entry, other: Entry) -> bool:
+    return bool((one["epoch"], one["seq"]) == (other["epoch"], other["seq"]))
+
+
+def _positions(world: Entry) -> str:
+    return ", ".join(f"{post} {word}" for post, word in sorted(_all_positions(world).items()))
+
+
+def _all_positions(world: Entry) -> dict[str, str]:
+    from agent.demo.eyes import positions
+
+    return positions(world)
+
+
+Scenario = Callable[[Stage, Gate, Timeline], None]
+
+SCENARIOS: dict[str, Scenario] = {
+    "panic": panic,
+    "panic-offline": panic_offline,
+    "panic-vehicle-on-loop": panic_vehicle_on_loop,
+    "fire": fire,
+    "dead-plc": dead_plc,
+    "power-cut": power_cut,
+}
+
+
+def play(name: str, stage: Stage, gate: Gate, line: Timeline) -> None:
+    """Play one scenario; what does not come about becomes a failed step."""
+    try:
+        SCENARIOS[name](stage, gate, line)
+    except DemoError as error:
+        line.step(str(error), ok=False)

@@ -1,0 +1,108 @@
+"""Sets the demo's stage: a folder with the site file, and every process of a whole gate with its far side."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+
+from agent.demo.gate import Gate, fetch
+from agent.demo.processes import Child, DemoError, free_port, python
+from hardware import loader
+from hardware.site import Site
+
+SITE_FILE = Path(loader.__file__).parent / "sites" / "demo.toml"
+PORTS = (11502, 18888, 11883, 18080)  # as the shipped demo site file names them; taken ones are replaced
+DISTRICT_PORT = 18090
+SIMULATOR_PORT = 18070
+HERE = Path(__file__).resolve().parents[2]
+
+
+class Stage:
+    """Four processes: broker, simulator, district, and the box with all its roles."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.resolve()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.site_file = self.folder / "gatebox.toml"
+        self.site = self._site()
+        mqtt = self.site.uplink.mqtt
+        assert mqtt is not None, "the demo's site file has an MQTT uplink"
+        address = f"127.0.0.1:{mqtt.port}"
+        district, simulator = free_port(DISTRICT_PORT), free_port(SIMULATOR_PORT)
+        folder_text = str(self.folder)
+        self.broker = Child(
+            "broker",
+            python("-m", "sim.broker", "--port", str(mqtt.port), "--dir", f"{folder_text}/broker"),
+            self.folder,
+        )
+        self.simulator = Child(
+            "simulator",
+            python("-m", "sim", "--site", str(self.site_file), "--http", str(simulator)),
+            self.folder,
+        )
+        self.district = Child(
+            "district",
+            python("-m", "sim.district", "--broker", address, "--db", f"{folder_text}/district.db", "--http",
+                   str(district)),
+            self.folder,
+        )  # fmt: skip
+        self.box = Child("box", python("-m", "agent", "run", "--config", str(self.site_file)), self.folder)
+
+    def _site(self) -> Site:
+        """The demo's site file in this folder, on ports that are free here. An edited one is kept."""
+        if not self.site_file.exists():
+            text = SITE_FILE.read_text("utf-8")
+            for port in PORTS:
+                text = text.replace(str(port), str(free_port(port)))
+            self.site_file.write_text(text, "utf-8")
+        site, mistakes = loader.load(self.site_file)
+        if site is None or mistakes:
+            raise DemoError(f"{self.site_file} has mistakes; see them with: menwei check {self.site_file}")
+        return site
+
+    @property
+    def children(self) -> tuple[Child, ...]:
+        return (self.broker, self.simulator, self.district, self.box)
+
+    def start(self) -> Gate:
+        """Start everything in order; returns the hands and eyes. Raises DemoError, with nothing left running."""
+        try:
+            self.broker.start()
+            self.broker.wait_ready()
+            self.simulator.start()
+            simulator = str(self.simulator.wait_ready()["http"])
+            self.district.start()
+            district = str(self.district.wait_ready()["url"])
+            self.box.start()
+            gate = Gate(self.site, simulator, district, f"http://{self.site.web.listen[0]}", self.folder)
+            self._wait_for_box(gate)
+        except BaseException:
+            self.stop()
+            raise
+        return gate
+
+    def _wait_for_box(self, gate: Gate) -> None:
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
+            if not self.box.running():
+                raise DemoError(f"the box did not start; its last words:\n{self.box.last_words()}")
+            try:
+                fetch(f"{gate.web}/api/v1/state", timeout_s=2)
+            except DemoError:
+                time.sleep(0.1)
+                continue
+            return
+        raise DemoError(f"the box's page does not answer; its last words:\n{self.box.last_words(20)}")
+
+    def stop(self) -> None:
+        for child in reversed(self.children):
+            child.stop()
+
+    def died(self) -> Child | None:
+        """A process that has ended though nobody asked it to."""
+        return next((child for child in self.children if not child.running()), None)
+
+    def forget(self) -> None:
+        """Remove what the demo made."""
+        shutil.rmtree(self.folder, ignore_errors=True)
