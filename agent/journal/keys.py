@@ -1,6 +1,7 @@
 """The box's Ed25519 key: made once, kept in `journal.key` (0600), its public half in `journal.pub`.
 
-Both are PEM, so that openssl and every other tool reads them. The key signs checkpoints and nothing else here.
+Both are PEM (RFC 8410), so that openssl and every other tool reads them; the few bytes around an Ed25519 key are
+fixed, so they are written here and a megabyte of general serialization stays out of the box's memory.
 """
 
 from __future__ import annotations
@@ -10,16 +11,17 @@ import binascii
 import re
 from pathlib import Path
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from agent.journal.files import replace_file
 
 KEY_FILE = "journal.key"
 PUBLIC_FILE = "journal.pub"
-_RAW = serialization.Encoding.Raw, serialization.PublicFormat.Raw
 ED25519_TYPE = b"\x01"  # C2SP signed-note: signature type of Ed25519
+_PRIVATE_HEAD = bytes.fromhex("302e020100300506032b657004220420")  # RFC 8410, 7: PKCS#8 around 32 bytes of seed
+_PUBLIC_HEAD = bytes.fromhex("302a300506032b6570032100")  # RFC 8410, 4: SubjectPublicKeyInfo around 32 bytes
+_PEM = re.compile(rb"-----BEGIN ([A-Z ]+)-----\s+([A-Za-z0-9+/=\s]+?)\s*-----END \1-----")
 
 
 class BadKey(ValueError):
@@ -31,7 +33,7 @@ class BoxKey:
 
     def __init__(self, private: Ed25519PrivateKey, problem: str = "") -> None:
         self._private = private
-        self.public: bytes = private.public_key().public_bytes(*_RAW)
+        self.public: bytes = private.public_key().public_bytes_raw()
         self.problem = problem
 
     @classmethod
@@ -43,14 +45,23 @@ class BoxKey:
         return self._private.sign(text)
 
     def private_pem(self) -> bytes:
-        return self._private.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        return _pem("PRIVATE KEY", _PRIVATE_HEAD + self._private.private_bytes_raw())
 
     def public_pem(self) -> bytes:
-        return self._private.public_key().public_bytes(
-            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
+        return _pem("PUBLIC KEY", _PUBLIC_HEAD + self.public)
+
+
+def _pem(label: str, der: bytes) -> bytes:
+    return f"-----BEGIN {label}-----\n{base64.b64encode(der).decode()}\n-----END {label}-----\n".encode()
+
+
+def _unpem(data: bytes, label: bytes, head: bytes) -> bytes | None:
+    """The 32 bytes inside a PEM block of this kind, None when it is another kind."""
+    match = _PEM.search(data)
+    if match is None or match[1] != label:
+        return None
+    der = _decoded(b"".join(match[2].split()))
+    return der[len(head) :] if der.startswith(head) and len(der) == len(head) + 32 else None
 
 
 def load_or_create(folder: Path) -> BoxKey:
@@ -73,13 +84,10 @@ def load_or_create(folder: Path) -> BoxKey:
 
 
 def _private_from_pem(data: bytes) -> Ed25519PrivateKey:
-    try:
-        key = serialization.load_pem_private_key(data, password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise BadKey("this file holds no private key") from error
-    if not isinstance(key, Ed25519PrivateKey):
-        raise BadKey("this key is not an Ed25519 key")
-    return key
+    seed = _unpem(data, b"PRIVATE KEY", _PRIVATE_HEAD)
+    if seed is None:
+        raise BadKey("this file holds no Ed25519 private key")
+    return Ed25519PrivateKey.from_private_bytes(seed)
 
 
 def _replace_damaged(folder: Path) -> BoxKey:
@@ -122,13 +130,8 @@ def load_public(data: bytes) -> bytes:
 
 
 def _public_from_pem(data: bytes) -> bytes:
-    try:
-        key = serialization.load_pem_public_key(data)
-    except (ValueError, UnsupportedAlgorithm):
-        return BoxKey(_private_from_pem(data)).public
-    if not isinstance(key, Ed25519PublicKey):
-        raise BadKey("this key is not an Ed25519 key")
-    return key.public_bytes(*_RAW)
+    public = _unpem(data, b"PUBLIC KEY", _PUBLIC_HEAD)
+    return public if public is not None else BoxKey(_private_from_pem(data)).public
 
 
 def _decoded(text: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""The tree against RFC 6962 written down a second time, naively, and against the vectors of Certificate Transparency."""
+"""The tree against RFC 6962 written a second time, naively, and against Certificate Transparency's vectors."""
 
 from __future__ import annotations
 
@@ -153,6 +153,15 @@ def test_a_pruned_prefix_still_gives_roots_and_proofs(data: st.DataObject) -> No
     assert tree.inclusion(index, n) == naive_path(index, leaves)
     if pruned:
         assert tree.consistency(pruned, n) == naive_proof(pruned, leaves)
+
+
+@given(st.integers(0, 70), st.integers(0, 70))
+@settings(max_examples=150, deadline=None)
+def test_adding_many_is_adding_one_by_one(first: int, more: int) -> None:
+    leaves = some_leaves(first + more)
+    frontier = frontier_of(leaves[:first])
+    frontier.extend(leaves[first:])
+    assert (frontier.size, frontier.hashes) == (first + more, frontier_of(leaves).hashes)
 
 
 def test_a_pruned_leaf_has_no_proof() -> None:

@@ -1,0 +1,253 @@
+"""One open journal file: group commits, checkpoints, and moving SQLite's log into the file. Used by one thread only.
+
+The hot path gives the interpreter lock away as rarely as it can: a group is one or a few multi-row statements, and a
+small group without anything else is a single statement that commits by itself. With a busy event loop beside it, every
+hand-over of that lock may cost milliseconds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from agent.core.records import Record, encode
+from agent.journal.checkpoint import Checkpoint, Signer, sign
+from agent.journal.errors import Damaged
+from agent.journal.head import LATCHED, Head, load_head
+from agent.journal.schema import about, connect_writer
+
+CHECKPOINT_RECORDS = 100
+PANIC = "panic.pressed"
+_SINGLE_STATEMENT = 16  # groups up to this size are one statement of exactly that many rows
+_CHUNKS = (64, 32, 16)
+_sha256 = hashlib.sha256
+Connect = Callable[[Path], sqlite3.Connection]
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """A place in a tree that gets a checkpoint once it is durable."""
+
+    epoch: int
+    size: int
+    root: bytes
+    seq: int
+    link: bytes
+    frontier: bytes
+
+
+class _Draft(msgspec.Struct):
+    """A group worked out but not yet written."""
+
+    head: Head
+    values: list[object]
+    marks: list[Mark]
+    latched: tuple[int, int] | None = None
+    latched_body: bytes = b""
+
+
+class Store:
+    """The open file. Raises Damaged, Trouble, sqlite3.Error; after an error nothing of the group is written.
+
+    `latched_body` is the newest latch picture committed here, for the copy beside the journal.
+    """
+
+    def __init__(self, path: Path, key: Signer, site_box: str, connect: Connect = connect_writer) -> None:
+        self._key = key
+        self._site_box = site_box
+        self._connection = connect(path)
+        try:
+            self._check_owner()
+            self.head = load_head(self._connection, key.public)
+        except BaseException:
+            self.close()
+            raise
+        self._marks: list[Mark] = []
+        self._notes: list[tuple[Mark, str]] = []
+        self.latched_body = b""
+        self.log_pages = 0  # pages in SQLite's log, a generous guess
+
+    def _check_owner(self) -> None:
+        site_box, _ = about(self._connection)
+        if site_box != self._site_box:
+            raise Damaged(f"this journal is of {site_box}, not of {self._site_box}")
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """For the house-keeping in `retention`, in the same thread."""
+        return self._connection
+
+    def close(self) -> None:
+        self._connection.close()
+
+    # ── records ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def commit(self, records: Sequence[Record]) -> None:
+        """Write a group, with the checkpoints that are signed by now, in one transaction. Durable when it returns."""
+        draft = self._draft(records)
+        self._write(draft.values, draft.latched)
+        self.head = draft.head
+        self._marks += draft.marks
+        self._notes.clear()
+        self.log_pages += 3 + len(draft.values) // 40
+        if draft.latched is not None:
+            self.latched_body = draft.latched_body
+
+    def _draft(self, records: Sequence[Record]) -> _Draft:
+        head = Head(self.head.base(), self.head.marked)
+        draft = _Draft(head, [], [])
+        leaves: list[bytes] = []
+        values, room = draft.values, CHECKPOINT_RECORDS - head.frontier.size + head.marked
+        link, seq, epoch = head.link, head.seq, head.epoch
+        for record in records:
+            if record.seq != seq + 1 or record.epoch < epoch:
+                raise Damaged(f"record {record.ref} cannot follow {(epoch, seq)} in this file")
+            if record.epoch != epoch:
+                self._grow(draft, leaves, seq, link, mark=True)
+                epoch = record.epoch
+                head.begin_epoch(epoch)
+                room = CHECKPOINT_RECORDS
+            body, seq = encode_always(record), record.seq
+            leaf = _sha256(b"\0" + body).digest()  # leaf_hash and link_hash of core.records, without their calls
+            link = _sha256(link + leaf).digest()
+            values += (seq, epoch, body, leaf, link)
+            leaves.append(leaf)
+            if record.kind == PANIC or len(leaves) >= room:
+                self._grow(draft, leaves, seq, link, mark=True)
+                room = CHECKPOINT_RECORDS
+            elif record.kind == LATCHED:
+                draft.latched, draft.latched_body = record.ref, body
+        self._grow(draft, leaves, seq, link, mark=False)
+        return draft
+
+    def _grow(self, draft: _Draft, leaves: list[bytes], seq: int, link: bytes, *, mark: bool) -> None:
+        """Move the draft's head over `leaves`, and mark it there."""
+        head = draft.head
+        head.frontier.extend(leaves)
+        head.seq, head.link = seq, link
+        leaves.clear()
+        if mark:
+            self._mark(head, draft.marks)
+
+    def _write(self, values: list[object], latched: tuple[int, int] | None) -> None:
+        statements = _inserts(values)
+        if len(statements) == 1 and latched is None and not self._notes:
+            self._connection.execute(*statements[0])
+            return
+        if latched is not None:
+            statements.append(("INSERT OR REPLACE INTO pointer VALUES('latched', ?, ?)", list(latched)))
+        self._in_one_go(statements + self._note_statements())
+
+    def _in_one_go(self, statements: list[tuple[str, list[object]]]) -> None:
+        execute = self._connection.execute
+        execute("BEGIN IMMEDIATE")
+        try:
+            for statement, parameters in statements:
+                execute(statement, parameters)
+            execute("COMMIT")
+        except BaseException:
+            self.roll_back()
+            raise
+
+    def roll_back(self) -> None:
+        """End a transaction that failed; SQLite may have ended it already."""
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+    # ── checkpoints ────────────────────────────────────────────────────────────────────────────────────────────
+
+    @staticmethod
+    def _mark(head: Head, marks: list[Mark]) -> None:
+        frontier = head.frontier
+        if frontier.size > head.marked:
+            head.marked = frontier.size
+            marks.append(Mark(head.epoch, frontier.size, frontier.root(), head.seq, head.link, frontier.to_bytes()))
+
+    def mark(self) -> None:
+        """Ask for a checkpoint of what is durable now, if there is news since the last."""
+        self._mark(self.head, self._marks)
+
+    def sign(self) -> int:
+        """Sign what was marked. Everything marked is durable: marks come here only after their commit."""
+        for mark in self._marks:
+            note = sign(
+                Checkpoint(site_box=self._site_box, epoch=mark.epoch, size=mark.size, root=mark.root), self._key
+            )
+            self._notes.append((mark, note.decode()))
+        count = len(self._marks)
+        self._marks.clear()
+        return count
+
+    def save_notes(self) -> bool:
+        """Write the signed checkpoints by themselves. With records to come they ride along in `commit` instead."""
+        if not self._notes:
+            return False
+        self._in_one_go(self._note_statements())
+        self._notes.clear()
+        self.log_pages += 4
+        return True
+
+    def _note_statements(self) -> list[tuple[str, list[object]]]:
+        if not self._notes:
+            return []
+        inserts: list[tuple[str, list[object]]] = [
+            ("INSERT OR IGNORE INTO checkpoint VALUES(?, ?, ?)", [mark.epoch, mark.size, note])
+            for mark, note in self._notes
+        ]
+        last = self._notes[-1][0]
+        resume = [last.epoch, last.size, last.seq, last.link, last.frontier]
+        return [*inserts, ("INSERT OR REPLACE INTO resume VALUES(1, ?, ?, ?, ?, ?)", resume)]
+
+    # ── SQLite's log ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def move_log(self) -> None:
+        """Copy SQLite's log into the file and sync it; readers are not disturbed."""
+        row = self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        _, in_log, moved = row
+        self.log_pages = max(0, in_log - moved)
+
+    def settle(self) -> None:
+        """After a write error: write everything once more to where it belongs, so that a page the system wrongly
+        believes written is written. Raises sqlite3.Error."""
+        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        self.log_pages = 0
+
+
+_ROW = "(?,?,?,?,?)"
+_STATEMENTS = {
+    rows: "INSERT INTO record VALUES " + ",".join([_ROW] * rows)
+    for rows in {*range(1, _SINGLE_STATEMENT + 1), *_CHUNKS}
+}
+
+
+def _inserts(values: list[object]) -> list[tuple[str, list[object]]]:
+    """The statements that insert all rows, five values each, in as few calls as possible."""
+    left = len(values) // 5
+    if left <= _SINGLE_STATEMENT:
+        return [(_STATEMENTS[left], values)] if left else []
+    statements, at = [], 0
+    while left:
+        rows = next((size for size in _CHUNKS if size <= left), left)
+        statements.append((_STATEMENTS[rows], values[at * 5 : (at + rows) * 5]))
+        at, left = at + rows, left - rows
+    return statements
+
+
+def encode_always(record: Record) -> bytes:
+    """The canonical body; where `data` breaks the format, one that says so: a bad record must not stop the journal."""
+    try:
+        return encode(record)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        data = {"unencodable": type(error).__name__}
+        return encode(
+            msgspec.structs.replace(
+                record, actor=_plain(record.actor), subject=_plain(record.subject), data=data, kind=_plain(record.kind)
+            )
+        )
+
+
+def _plain(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
