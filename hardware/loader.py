@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import tomllib
+from pathlib import Path as File
+from typing import Any
 
 import msgspec.structs
 
@@ -10,10 +12,11 @@ from hardware.checks import ALL, Look, run
 from hardware.mistakes import Finding, Mistake, key_of
 from hardware.shape import Shape
 from hardware.site import Site
-from hardware.syntax import Parsed, Unreadable, parse, read_text
+from hardware.site_text import Unreadable, read_text
+from hardware.terminals import Path
 
 
-def load(path: Path) -> tuple[Site | None, list[Mistake]]:
+def load(path: File) -> tuple[Site | None, list[Mistake]]:
     """(site, []) when the file is right, else (None, its mistakes in the order of its lines). Never raises.
 
     `Site.folder` is the absolute folder of the file.
@@ -25,21 +28,39 @@ def load(path: Path) -> tuple[Site | None, list[Mistake]]:
     return examine(text, path.absolute().parent)
 
 
-def examine(text: str, folder: Path) -> tuple[Site | None, list[Mistake]]:
+def examine(text: str, folder: File) -> tuple[Site | None, list[Mistake]]:
     """The same for a text that is to be read as if it stood in `folder`."""
+    data = _plain(text)
+    if data is not None:  # the straight way: a right file needs no line numbers
+        site, findings = _judge(data, set(), folder)
+        if not findings:
+            return site, []
+    mistakes = _all_mistakes(text, folder)
+    assert mistakes, "what the straight way refuses, the careful way can name"
+    return None, sorted(mistakes, key=lambda mistake: mistake.line)
+
+
+def _plain(text: str) -> dict[str, Any] | None:
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError):  # ValueError: not TOML, or an endless integer
+        return None
+
+
+def _judge(data: dict[str, Any], broken: set[Path], folder: File) -> tuple[Site, list[Finding]]:
+    shape = Shape(broken)
+    site = msgspec.structs.replace(shape.site(data), folder=str(folder))
+    return site, shape.findings + run(Look(site, data, broken), ALL)
+
+
+def _all_mistakes(text: str, folder: File) -> list[Mistake]:
+    """The careful way: past broken lines, and with a line for every finding. Imported only when it is needed."""
+    from hardware.syntax import parse
+
     parsed = parse(text)
-    shape = Shape(parsed.broken)
-    site = msgspec.structs.replace(shape.site(parsed.data), folder=str(folder))
-    findings = shape.findings + run(Look(site, parsed.data, shape.broken), ALL)
-    mistakes = _slips(parsed) + [_told(finding, parsed) for finding in findings]
-    if mistakes:
-        return None, sorted(mistakes, key=lambda mistake: mistake.line)
-    return site, []
-
-
-def _slips(parsed: Parsed) -> list[Mistake]:
-    return [Mistake(line, "", code, words) for line, code, words in parsed.slips]
-
-
-def _told(finding: Finding, parsed: Parsed) -> Mistake:
-    return Mistake(parsed.lines.of(finding.path), key_of(parsed.data, finding.path), finding.code, finding.args)
+    _site, findings = _judge(parsed.data, parsed.broken, folder)
+    slips = [Mistake(line, "", code, words) for line, code, words in parsed.slips]
+    return slips + [
+        Mistake(parsed.lines.of(finding.path), key_of(parsed.data, finding.path), finding.code, finding.args)
+        for finding in findings
+    ]

@@ -7,18 +7,18 @@ side, stand in `messages.toml`, which is read only when there is a mistake to te
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path as File
 from typing import Any, Literal, TypeAlias
+
+import msgspec
 
 from hardware.terminals import Path
 
 Language: TypeAlias = Literal["en", "zh_CN"]
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True):
     """A mistake before its line is known: the path it is about, the message's id and the words to fill in."""
 
     path: Path
@@ -26,8 +26,7 @@ class Finding:
     args: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Mistake:
+class Mistake(msgspec.Struct, frozen=True):
     """One mistake of a site file. `line` counts from 1; `key` is the dotted key, tables named by their id."""
 
     line: int

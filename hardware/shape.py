@@ -20,7 +20,7 @@ from hardware.site import Model, Site
 from hardware.terminals import Path
 
 STAND_IN = "?"  # stands for a text that is missing or broken; no id, bus or profile can be called that
-SCRATCH = "scratch "  # tables the syntax repair sets aside; see hardware.syntax
+SCRATCH = "\x1a"  # begins the names of tables that the syntax repair sets aside; nobody types that
 _NOT_A_KEY: dict[type[Model], tuple[str, ...]] = {Site: ("folder",)}
 
 

@@ -1,4 +1,4 @@
-"""From the bytes of a site file to its values, past every slip of the pen on the way.
+"""From the text of a site file to its values, past every slip of the pen on the way.
 
 `tomllib` stops at the first error. Here the line it stops at is noted and set aside, and the rest is read again, so
 that an installer learns of every broken line at once. A line that makes no sense of what follows ends the reading.
@@ -9,14 +9,12 @@ from __future__ import annotations
 import re
 import tomllib
 from dataclasses import dataclass, field
-from pathlib import Path as File
 from typing import Any
 
 from hardware.shape import SCRATCH, header, tables
 from hardware.terminals import Path
 from hardware.toml_lines import Lines, Statement, locate
 
-BYTES_MAX = 1_000_000  # D: a site file of 500 cards is 60 kB; anything of this size is something else
 REPAIRS_MAX = 40  # D: a file with more broken lines than this is not a site file
 
 _AT_LINE = re.compile(r"\(at line (\d+), column \d+\)")
@@ -36,15 +34,6 @@ _MEANING = (  # what tomllib's sentences mean to someone who never read the TOML
 )
 
 
-class Unreadable(Exception):
-    """The file cannot be read at all; `code`, `line` and `words` make the one mistake there is."""
-
-    def __init__(self, code: str, line: int = 1, **words: object) -> None:
-        super().__init__(code)
-        self.code, self.line = code, line
-        self.words = {name: str(word) for name, word in words.items()}
-
-
 @dataclass
 class Parsed:
     """The values of a file, where they stand, and what was set aside.
@@ -57,38 +46,6 @@ class Parsed:
     lines: Lines = field(default_factory=Lines)
     slips: list[tuple[int, str, dict[str, str]]] = field(default_factory=list)
     broken: set[Path] = field(default_factory=set)
-
-
-def read_text(path: File) -> str:
-    """The text of a site file. Raises Unreadable."""
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise Unreadable("file_missing") from None
-    except IsADirectoryError:
-        raise Unreadable("file_is_folder") from None
-    except PermissionError:
-        raise Unreadable("file_forbidden") from None
-    except (OSError, ValueError) as error:
-        raise Unreadable("file_unreadable", why=getattr(error, "strerror", None) or error) from None
-    if len(content) > BYTES_MAX:
-        raise Unreadable("file_too_big", size=len(content))
-    return _decode(content)
-
-
-def _decode(content: bytes) -> str:
-    """UTF-8, with or without the mark that Windows editors put first."""
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise Unreadable("file_utf16")
-    if b"\0" in content:
-        raise Unreadable("file_zeros", content[: content.index(b"\0")].count(b"\n") + 1)
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise Unreadable("file_not_utf8", content[: error.start].count(b"\n") + 1) from None
-    if not text.strip():
-        raise Unreadable("file_empty")
-    return text.replace("\r\n", "\n")
 
 
 def parse(text: str) -> Parsed:
@@ -193,7 +150,7 @@ class _Repair:
         if right and right != row.strip() and "Cannot" not in error:
             self.rows[line - 1] = right
             return
-        self.rows[line - 1] = f'["{SCRATCH}{line}"]'
+        self.rows[line - 1] = f'["\\u{ord(SCRATCH):04x}{line}"]'
         if not right:
             self.parsed.broken.add(())
 

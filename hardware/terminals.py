@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
+
+import msgspec
 
 from hardware.site import Lane, Site
 
@@ -26,23 +27,20 @@ Role: TypeAlias = Literal[
 ]  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Gpio:
+class Gpio(msgspec.Struct, frozen=True):
     """A line of the Pi's header, by BCM number."""
 
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class Channel:
+class Channel(msgspec.Struct, frozen=True):
     """A channel, counted from 0, of the relay or analogue board of that name."""
 
     board: str
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class Plc:
+class Plc(msgspec.Struct, frozen=True):
     """The lane's own PLC reads or drives it; no wire comes to the box."""
 
 
@@ -67,8 +65,7 @@ def parse(text: str) -> Terminal:
     return Gpio(number) if board == "gpio" else Channel(board, number)
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(msgspec.Struct, frozen=True):
     """One wire: what ends at a terminal. `text` is as written; `terminal` raises BadTerminal when it is none."""
 
     text: str

@@ -7,7 +7,6 @@ key; what it says about a key that is already known to be broken is dropped by `
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -18,13 +17,13 @@ from hardware.site import AnalogBoard, Lane, RelayBoard, Site
 from hardware.terminals import BadTerminal, Path, Terminal, Use, uses
 
 
-@dataclass(frozen=True)
 class Look:
     """One site under examination. `data` is the file as read, `broken` the keys whose values are stand-ins."""
 
-    site: Site
-    data: Mapping[str, Any]
-    broken: set[Path]
+    def __init__(self, site: Site, data: Mapping[str, Any], broken: set[Path]) -> None:
+        self.site = site
+        self.data = data
+        self.broken = broken
 
     def sound(self, *path: str | int) -> bool:
         """Nothing at, around or under this path is broken: what is absent there is really absent."""

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from hardware.checks.look import Check, Look
 from hardware.mistakes import Finding, found
 from hardware.terminals import Path
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
+class Bound(msgspec.Struct, frozen=True):
     """`low` to `high`, both allowed; `above` excludes the low end itself. `source` is shown to the installer."""
 
     table: str  # dotted; a table that is there once or many times
