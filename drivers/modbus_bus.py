@@ -191,19 +191,21 @@ class ModbusBus:
         ask = wire.ask_words(unit, wire.READ_INPUT, address, count)
         return await self._read_words(ReadInputRegistersRequest(dev_id=unit, address=address, count=count), ask, lane)
 
-    async def write_coil(self, unit: int, address: int, on: bool, *, lane: Lane = Lane.LEVEL) -> float:
-        """FC05 with 0xFF00 or 0x0000 and nothing else. Returns when the device's exact echo came (monotonic s)."""
+    async def write_coil(
+        self, unit: int, address: int, on: bool, *, lane: Lane = Lane.LEVEL, not_after: float | None = None
+    ) -> float:
+        """FC05 with 0xFF00 or 0x0000 and nothing else. Returns when the device's exact echo came (monotonic s).
+
+        Past `not_after` the frame is not sent and TokenExpired raised, judged at the moment it would go out.
+        """
         ask = wire.ask_write(unit, wire.WRITE_COIL, address, wire.COIL_ON if on else wire.COIL_OFF)
-        await self._call(WriteSingleCoilRequest(dev_id=unit, address=address, bits=[on]), ask, lane)
+        await self._call(WriteSingleCoilRequest(dev_id=unit, address=address, bits=[on]), ask, lane, not_after)
         return self._clock()
 
     async def write_register(
         self, unit: int, address: int, value: int, *, lane: Lane = Lane.LEVEL, not_after: float | None = None
     ) -> float:
-        """FC06. Returns when the device's exact echo came (monotonic s).
-
-        Past `not_after` the frame is not sent and TokenExpired raised, judged at the moment it would go out.
-        """
+        """FC06. Returns when the device's exact echo came (monotonic s). `not_after` as in `write_coil`."""
         ask = wire.ask_write(unit, wire.WRITE_REGISTER, address, value)
         pdu = WriteSingleRegisterRequest(dev_id=unit, address=address, registers=[value])
         await self._call(pdu, ask, lane, not_after)
