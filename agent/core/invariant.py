@@ -71,13 +71,13 @@ def invariant(
 
 def check(step: Step) -> list[Violation]:
     """Judge one step by every invariant that it can have broken. Each step of a run is to be shown, in order."""
-    step.facts.see(step.event, step.now)
+    step.facts.see(step)
     found = []
     for rule in _rules_for(_changed(step.old, step.new), type(step.event)):
         what = rule.check(step)
         if what is not None:
             found.append(Violation(rule.number, rule.name, what))
-    step.facts.keep(step.new, step.outputs, step.now)
+    step.facts.keep(step)
     return found
 
 

@@ -42,17 +42,34 @@ def ask(bench: Bench, motion: Motion, rank: Rank, actor: str, *, held: bool = Fa
     if why:
         refuse(bench, motion.value, why, actor=actor, cause=cause, raising=motion is Motion.RAISE)
         return why
-    _overrule(bench)
     data: dict[str, Value] = {"motion": motion.value, "rank": rank.value}
     ref = bench.write("lane.asked", data, actor=actor, cause=cause)
     bench.set(blocked="", wanted=None)
-    rising = bench.rising()
-    if motion is Motion.LOWER and rising:
-        for bollard in rising:
+    request = _next_request(bench, motion, rank, actor, ref, held)
+    if motion is Motion.LOWER:
+        for bollard in bench.rising():
             reverse(bench, bollard, "lower_asked", counts=False, cause=ref)
-        return ""
-    bench.set(request=LaneRequest(motion=motion, rank=rank, actor=actor, ref=ref, asked_at=bench.at, held=held))
+    _take_over(bench, motion, rank)
+    rest = [name for name in targets(bench, motion) if bench.bollards[name].motion is None]
+    bench.set(request=request if rest else None)
     return ""
+
+
+def _next_request(bench: Bench, motion: Motion, rank: Rank, actor: str, ref: Seq, held: bool) -> LaneRequest:
+    """The request that stands now. One it overrules is over; of the same motion's warning it inherits the time."""
+    old = bench.lane.request
+    new = LaneRequest(motion=motion, rank=rank, actor=actor, ref=ref, asked_at=bench.at, held=held)
+    if old is None:
+        return new
+    give_up(bench, "overruled")
+    return replace(new, asked_at=old.asked_at, warned_at=old.warned_at) if old.motion is motion else new
+
+
+def _take_over(bench: Bench, motion: Motion, rank: Rank) -> None:
+    """A higher rank makes a motion under way its own: whoever asked it first can no longer end it by letting go."""
+    for name, b in bench.bollards.items():
+        if b.motion is motion:
+            bench.put(name, rank=rank)
 
 
 def why_not_ask(bench: Bench, motion: Motion, rank: Rank) -> str:
@@ -66,24 +83,28 @@ def why_not_ask(bench: Bench, motion: Motion, rank: Rank) -> str:
 
 
 def _why_not_over(bench: Bench, motion: Motion, rank: Rank) -> str:
-    """What is already going on and may not be overruled. A lower may always turn a rise round."""
+    """What is already going on and may not be overruled: a higher rank's motion, or the same motion of its own.
+
+    A rise is turned round by a lower of its own rank or a higher one; a lowering is let finish.
+    """
     request = bench.lane.request
-    if request is not None and (request.motion is motion or _outranks(request.rank, rank)):
+    if (
+        request is not None
+        and not _outranks(rank, request.rank)
+        and (request.motion is motion or request.rank is not rank)
+    ):
         return "moving"
-    under_way = {b.motion for b in bench.bollards.values() if b.motion is not None}
-    if motion is Motion.LOWER:
-        return "moving" if Motion.LOWER in under_way else ""
-    return "moving" if under_way else ""
+    for b in bench.bollards.values():
+        if b.motion is None or b.rank is None:
+            continue
+        same_way = end_of(b.motion) is end_of(motion)
+        if _outranks(b.rank, rank) or (same_way and b.rank is rank) or (not same_way and motion is Motion.RAISE):
+            return "moving"
+    return ""
 
 
-def _outranks(holder: Rank, newcomer: Rank) -> bool:
-    return RANK_ORDER.index(holder) < RANK_ORDER.index(newcomer)
-
-
-def _overrule(bench: Bench) -> None:
-    request = bench.lane.request
-    if request is not None:
-        give_up(bench, "overruled")
+def _outranks(newcomer: Rank, holder: Rank) -> bool:
+    return RANK_ORDER.index(newcomer) < RANK_ORDER.index(holder)
 
 
 def _judges_sensors(motion: Motion, rank: Rank) -> bool:
@@ -170,11 +191,14 @@ def advance_request(bench: Bench) -> None:
         why = "stale"
     if not why and _judges_sensors(request.motion, request.rank):
         why = sensor_in_the_way(bench, bench.rules.clear_s if request.motion in RISES else 0.0)
+    names = [name for name in targets(bench, request.motion) if bench.bollards[name].motion is not request.motion]
+    if not why and any(bench.bollards[name].hold is Hold.STOP for name in names):
+        why = "stopping"
     if why:
         give_up(bench, why)
         return
     bench.set(request=None)
-    for bollard in targets(bench, request.motion):
+    for bollard in names:
         issue(bench, bollard, request.motion, request.rank, request.actor, request.ref, bench.at)
 
 

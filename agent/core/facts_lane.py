@@ -1,0 +1,285 @@
+"""What a by-stander has seen of one lane: readings, who asked, what was sent, where each bollard was last proven."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agent.core.events import Command, DeviceLost, KeyInput, LaneReading, MotionSent
+from agent.core.outputs import MotionRequest
+from agent.core.rules import LaneRules
+from agent.core.words import Hold, Mode, Motion, Rank, Sensor, Sent
+
+if TYPE_CHECKING:
+    from agent.core.invariant import Step
+
+UP, DOWN = "up", "down"
+BOTH_WAYS = frozenset((UP, DOWN))
+ASK_LASTS_S = 4.0  # an asking is answered or over: warning read back in 1 s, pre-warning after it, and some slack
+
+
+class BollardFacts:
+    """One bollard: `end` is the last end a switch proved; `licence` the ways it may move on our account."""
+
+    __slots__ = (
+        "between_since",
+        "end",
+        "held",
+        "licence",
+        "obstructed",
+        "reversing",
+        "rising",
+        "stray_from",
+        "stray_since",
+        "token",
+    )
+
+    def __init__(self) -> None:
+        self.end = ""
+        self.licence: frozenset[str] = frozenset()
+        self.rising = False  # a raise of ours went out (or may have) and no end, hold or loss has ended it
+        self.reversing = False
+        self.held = Hold.NONE
+        self.obstructed = 0  # rises turned round over a sensor, in a row
+        self.stray_since: float | None = None
+        self.stray_from = ""
+        self.between_since: float | None = None  # neither switch, and nothing asked since
+        self.token = 0
+
+
+class Ask:
+    """Somebody asked for a motion: who, when, and whether a button must stay held for it."""
+
+    __slots__ = ("at", "key", "rank")
+
+    def __init__(self, at: float, rank: Rank, key: str = "") -> None:
+        self.at = at
+        self.rank = rank
+        self.key = key
+
+
+class LaneFacts:
+    __slots__ = (
+        "asks",
+        "bollards",
+        "clear_since",
+        "fire_key",
+        "link",
+        "mode",
+        "read_at",
+        "reading",
+        "rules",
+        "sent",
+        "shown",
+        "warning_asked_since",
+        "warning_seen_since",
+    )
+
+    def __init__(self, rules: LaneRules) -> None:
+        self.rules = rules
+        self.reading: LaneReading | None = None
+        self.read_at = float("-inf")
+        self.link = False
+        self.mode = Mode.UNKNOWN
+        self.fire_key = False
+        self.clear_since: dict[str, float] = {}
+        self.warning_seen_since: float | None = None  # read back as on, or not to be read back, without a break
+        self.warning_asked_since: float | None = None
+        self.asks: dict[Motion, Ask] = {}
+        self.shown: tuple[MotionRequest, ...] = ()  # open tokens of the picture before
+        self.sent: set[tuple[str, int]] = set()  # tokens whose end was told, until the next of that bollard
+        self.bollards = {bollard.id: BollardFacts() for bollard in rules.bollards}
+
+    # ── what happened ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def see(self, step: Step) -> None:
+        event = step.event
+        if isinstance(event, LaneReading):
+            if event.lane == self.rules.id:
+                self._see_reading(event, step.now.mono_s)
+        elif isinstance(event, Command):
+            if event.args.get("lane") == self.rules.id:
+                self._see_command(event, step.now.mono_s)
+        elif isinstance(event, KeyInput):
+            self._see_key(event, step.now.mono_s)
+        elif isinstance(event, MotionSent):
+            if event.lane == self.rules.id:
+                self._see_sent(event)
+        elif isinstance(event, DeviceLost) and event.device in (f"lane:{self.rules.id}", f"bus:{self.rules.bus}"):
+            self._lose()
+
+    def _see_command(self, event: Command, at: float) -> None:
+        if event.verb == "stop":
+            self.asks.clear()
+        elif event.verb in ("raise", "lower"):
+            self.asks[Motion(event.verb)] = Ask(at, event.rank)
+
+    def _see_key(self, event: KeyInput, at: float) -> None:
+        for motion in (Motion.RAISE, Motion.LOWER):
+            if event.key != f"lane:{self.rules.id}:{motion.value}":
+                continue
+            ask = self.asks.get(motion)
+            if event.on:
+                self.asks[motion] = Ask(at, Rank.HOLD_TO_RUN, event.key)
+            elif ask is not None and ask.key:
+                del self.asks[motion]
+
+    def _see_sent(self, event: MotionSent) -> None:
+        self.sent.add((event.bollard, event.token))
+        bollard = self.bollards.get(event.bollard)
+        if bollard is not None and event.token == bollard.token and event.outcome in (Sent.EXPIRED, Sent.REFUSED):
+            bollard.rising = False
+            bollard.licence = frozenset()
+
+    def _lose(self) -> None:
+        self.link = False
+        self.mode = Mode.UNKNOWN
+        self.clear_since.clear()
+        self.warning_seen_since = None
+        for bollard in self.bollards.values():
+            if bollard.rising or bollard.held is not Hold.NONE or bollard.between_since is not None:
+                bollard.end = ""
+            bollard.rising = False
+            bollard.between_since = None
+
+    # ── a reading ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _see_reading(self, event: LaneReading, at: float) -> None:
+        read_at = min(event.read_at, at)
+        if read_at < self.read_at:
+            return
+        if not event.heartbeat_ok:
+            self._lose()
+            return
+        gap = read_at - self.read_at
+        self.reading, self.read_at, self.link = event, read_at, True
+        self.mode = Mode.ESTOP if event.estop else event.mode
+        self.fire_key = event.fire_key
+        for name in self.rules.sensors:
+            if event.sensors.get(name) is not Sensor.CLEAR:
+                self.clear_since.pop(name, None)
+            elif name not in self.clear_since or gap > self.rules.stale_s:
+                self.clear_since[name] = read_at
+        if event.warning_on is False:
+            self.warning_seen_since = None
+        elif self.warning_seen_since is None:
+            self.warning_seen_since = read_at
+        for name, bollard in self.bollards.items():
+            self._see_bollard(name, bollard, event, read_at)
+
+    def _see_bollard(self, name: str, bollard: BollardFacts, event: LaneReading, read_at: float) -> None:
+        seen = event.bollards.get(name)
+        if seen is None or (seen.up and seen.down):
+            return
+        if self.mode is not Mode.REMOTE:
+            bollard.rising = False
+        end = UP if seen.up else DOWN if seen.down else ""
+        if end:
+            bollard.between_since = None
+        elif bollard.between_since is None:
+            bollard.between_since = read_at
+        if bollard.end and end != bollard.end:
+            self._see_it_gone(name, bollard, read_at)
+        elif end and end == bollard.stray_from:
+            bollard.stray_since = None
+        if end:
+            self._see_it_there(bollard, end)
+
+    def _see_it_gone(self, name: str, bollard: BollardFacts, read_at: float) -> None:
+        way = UP if bollard.end == DOWN else DOWN
+        if way not in bollard.licence and not self._out_of_our_hands(name) and bollard.stray_since is None:
+            bollard.stray_since, bollard.stray_from = read_at, bollard.end
+
+    def _see_it_there(self, bollard: BollardFacts, end: str) -> None:
+        """An end reached uses up the leave to move; a hold renews it for as long as it lasts."""
+        if end != bollard.end and bollard.held is Hold.NONE:
+            bollard.licence = frozenset()
+        bollard.licence -= {end}
+        bollard.end = end
+        if end == UP:
+            bollard.rising = False
+            bollard.obstructed = 0
+
+    def _out_of_our_hands(self, name: str) -> bool:
+        commissioned = any(b.id == name and b.commissioned for b in self.rules.bollards)
+        return self.mode in (Mode.LOCAL, Mode.HAND) or self.fire_key or self.rules.monitor_only or not commissioned
+
+    # ── what the core asked ────────────────────────────────────────────────────────────────────────────────────────
+
+    def new_tokens(self, step: Step) -> list[MotionRequest]:
+        """Tokens of this lane in the picture that were not in the one before."""
+        return [m for m in step.outputs.motions if m.lane == self.rules.id and m not in self.shown]
+
+    def keep(self, step: Step) -> None:
+        at = step.now.mono_s
+        picture = step.outputs.lanes[self.rules.id]
+        if not picture.warning:
+            self.warning_asked_since = None
+        elif self.warning_asked_since is None:
+            self.warning_asked_since = at
+        for name, hold in picture.hold.items():
+            if hold is not Hold.NONE or self.bollards[name].held is not Hold.NONE:
+                self._keep_hold(self.bollards[name], hold, at)
+        fresh = self.new_tokens(step)
+        for motion in fresh:
+            self._keep_token(motion, at)
+        if step.outputs.motions or self.shown:
+            self.shown = tuple(m for m in step.outputs.motions if m.lane == self.rules.id)
+        for bollard in self.bollards.values():
+            if bollard.stray_since is not None and step.new.lanes[self.rules.id].closed:
+                bollard.stray_since = None
+        if self.asks:
+            self._end_asks(step, {m.motion for m in fresh}, at)
+
+    def _keep_token(self, motion: MotionRequest, at: float) -> None:
+        bollard = self.bollards[motion.bollard]
+        bollard.token = motion.token
+        self.sent.discard((motion.bollard, motion.token))
+        bollard.rising = motion.motion is not Motion.LOWER
+        way = UP if bollard.rising else DOWN
+        bollard.licence = bollard.licence | {way}
+        if bollard.between_since is not None:
+            bollard.between_since = at
+
+    def _keep_hold(self, bollard: BollardFacts, hold: Hold, at: float) -> None:
+        if hold is Hold.LOWER and bollard.held is not Hold.LOWER:
+            bollard.obstructed += bollard.rising and bool(self.sensor_trouble(at))
+            bollard.reversing = True
+        if hold is not Hold.NONE:
+            bollard.rising = False
+            bollard.licence = BOTH_WAYS
+            if bollard.between_since is not None and bollard.held is not hold:
+                bollard.between_since = at
+        else:
+            bollard.licence = frozenset()
+        bollard.reversing = hold is Hold.LOWER
+        bollard.held = hold
+
+    def _end_asks(self, step: Step, answered: set[Motion], at: float) -> None:
+        refused = {
+            record.data.get("verb")
+            for record in step.records
+            if record.kind == "lane.refused" and record.subject == f"lane:{self.rules.id}"
+        }
+        limit = ASK_LASTS_S + max(1.0, self.rules.prewarn_s)
+        for motion, ask in list(self.asks.items()):
+            if motion in answered or motion.value in refused or at - ask.at > limit:
+                del self.asks[motion]
+
+    # ── judgements that several invariants share; none of them is the core's ───────────────────────────────────────
+
+    def sensor_trouble(self, at: float, clear_s: float = 0.0) -> str:
+        """Why the sensors forbid a rise at this instant, in a phrase; "" when they do not."""
+        if not self.rules.sensors:
+            return "no sensor at all"
+        if not self.link or self.reading is None:
+            return "no link"
+        age = at - self.read_at
+        if age > self.rules.stale_s + 1e-9:
+            return f"sensors are {age * 1000:.0f} ms old"
+        for name in self.rules.sensors:
+            since = self.clear_since.get(name)
+            if since is None:
+                return f"{name} is {self.reading.sensors.get(name, Sensor.UNREAD).value}"
+            if self.read_at - since < clear_s - 1e-6:
+                return f"{name} has been clear for {self.read_at - since:.2f} s only"
+        return ""
