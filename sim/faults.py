@@ -74,7 +74,9 @@ WIRE = ("bus", "lane", "board")
 _OFTEN = {"p": Number(1.0, 0.0, 1.0), "count": Number(0, 0, 1_000_000)}  # count 0 = until healed
 
 KINDS: tuple[Kind, ...] = (
-    Kind("dead", (*WIRE, "gpio", "reader"), "answers nothing; the line stands"),
+    Kind("dead", (*WIRE, "reader"), "answers nothing; the line stands"),
+    Kind("dead", ("gpio",), "the pin daemon is gone: connections break, new ones are refused"),
+    Kind("hung", ("gpio",), "takes connections and answers nothing"),
     Kind("unplugged", ("bus", "reader"), "the port or cable is gone: connections break, new ones are refused"),
     Kind("slow", WIRE, "answers late, but within the master's time-out", {"delay_s": Number(0.1, 0, 10), **_OFTEN}),
     Kind("late", WIRE, "answers after the master's time-out", {"delay_s": Number(0.35, 0, 10), **_OFTEN}),

@@ -45,7 +45,7 @@ class Change(NamedTuple):
     | kind | name | value |
     |---|---|---|
     | line | button | "normal" "pressed" "cut" "shorted", as the contacts look from the box |
-    | key | key, "lane:<id>:raise", "lane:<id>:lower" | turned on or off |
+    | key | key, "lane:<id>:raise" lower fire | turned on or off |
     | fire | "fire" | the fire panel's contact is active |
     | supply | "tamper" "mains" "battery" | whether it is healthy |
     | rex | door | the button is down |
@@ -95,7 +95,6 @@ class World:
         self.lamps: dict[str, bool] = {}
         self.keys: dict[str, bool] = {}
         self.rex_down: dict[str, bool] = {}
-        self.unplugged: set[str] = set()
         self._listeners: list[Listener] = []
         self._agenda = Agenda(now_s)
         self.wiring = Wiring(site, self._agenda, self.faults)
@@ -175,9 +174,15 @@ class World:
             found.select(mode)
 
     def key(self, key: str, on: bool) -> None:
-        """Turn a key switch, or hold one of a lane's hold-to-run buttons ("lane:<id>:raise", "lane:<id>:lower")."""
-        terminals = self._key_terminals()
-        self.wiring.contact(pick("key", key, terminals), on)
+        """Turn a key switch, or hold one of a lane's hold-to-run buttons ("lane:<id>:raise", "lane:<id>:lower").
+
+        "lane:<id>:fire" is the fire key on the lane's own controller; the box hears of it from there only.
+        """
+        terminal = pick("key", key, self._key_terminals)
+        if terminal == "plc":
+            self.lanes[key.split(":")[1]].turn_fire_key(on)
+        else:
+            self.wiring.contact(terminal, on)
         if self.keys[key] != on:
             self.keys[key] = on
             self._emit("key", key, on)
@@ -316,7 +321,8 @@ class World:
         return lambda on: lane.light(light, on)
 
     def _wire_box(self) -> None:
-        self.keys = dict.fromkeys(self._key_terminals(), False)
+        self._key_terminals = self._find_keys()
+        self.keys = dict.fromkeys(self._key_terminals, False)
         if self.site.fire is not None:
             self.wiring.contact(self.site.fire.terminal, self.site.fire.active == "open")
         for which in SUPPLIES:
@@ -335,8 +341,9 @@ class World:
 
         return sink
 
-    def _key_terminals(self) -> dict[str, str]:
+    def _find_keys(self) -> dict[str, str]:
         keys = {key.id: key.terminal for key in self.site.key}
+        keys |= {f"lane:{lane.id}:fire": "plc" for lane in self.lanes.values() if lane.supervised}
         for lane in self.site.lane:
             for way, terminal in (("raise", lane.raise_key), ("lower", lane.lower_key)):
                 if terminal:

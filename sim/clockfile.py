@@ -1,0 +1,31 @@
+"""The box's wall clock, as far as a simulator can step it: an offset in a file that the demo's time source reads.
+
+The file is `clock-offset` in the site's `run_dir`: one line, whole milliseconds to add to the host's clock. It is
+replaced as a whole, so a reader never sees half of a number.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+class ClockFile:
+    """Starts at 0: a new simulator is a box whose clock is right."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "clock-offset"
+        self._offset_ms = 0
+        folder.mkdir(parents=True, exist_ok=True)
+        self._write()
+
+    def step(self, by_s: float) -> int:
+        """Step the clock; returns the whole offset in milliseconds."""
+        self._offset_ms += round(by_s * 1000)
+        self._write()
+        return self._offset_ms
+
+    def _write(self) -> None:
+        fresh = self._path.with_name(f".clock-offset.{os.getpid()}")
+        fresh.write_text(f"{self._offset_ms}\n", "ascii")
+        fresh.replace(self._path)
