@@ -1,0 +1,173 @@
+"""The alarm lane: an alarm goes out the moment control tells of it, and again until the far side says it has it.
+
+It shares nothing with the records' lane but the connection. "Sent" is told to control when the broker took it,
+"received" and later only on the far side's own word.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+import msgspec
+
+from agent.core.records import utc_text
+from agent.core.words import Stage
+from agent.uplink.batch import LATE_MS, Ref
+from agent.uplink.mqtt import BrokerLost, Connection, puback_trouble
+from agent.uplink.reporter import Reporter
+
+RESEND_S = 5.0
+TURN_S = 0.5
+KEEP = 256  # alarms still on their way, or last received; the journal has them all
+
+_ORDER = tuple(Stage)
+_FROM_AFAR = frozenset({Stage.RECEIVED, Stage.ACKNOWLEDGED, Stage.COMING, Stage.ARRIVED})
+
+log = logging.getLogger(__name__)
+
+
+class _Alarm(msgspec.Struct):
+    """One alarm on its way: `body` is the record as the journal has it, or as it came from memory."""
+
+    ref: Ref
+    body: bytes
+    kind: str
+    at: str
+    stage: Stage = Stage.QUEUED
+    sent_at: float | None = None
+
+    @property
+    def sent(self) -> bool:
+        return self.sent_at is not None or self.stage is not Stage.QUEUED
+
+    @property
+    def received(self) -> bool:
+        return self.stage in _FROM_AFAR
+
+
+class _Facts(msgspec.Struct):
+    """What of an alarm record this lane reads."""
+
+    epoch: int
+    seq: int
+    kind: str
+    at: str
+
+
+class _Receipt(msgspec.Struct):
+    """Payload of `alarm/receipt`."""
+
+    epoch: int
+    seq: int
+    stage: str
+    by: str = ""
+
+
+_decode_facts = msgspec.json.Decoder(_Facts).decode
+_decode_receipt = msgspec.json.Decoder(_Receipt).decode
+
+
+class AlarmLane:
+    """All alarms that the far side has not yet received, and the last ones that it has."""
+
+    def __init__(self, topic: str, reporter: Reporter) -> None:
+        self._topic = topic
+        self._reporter = reporter
+        self._alarms: dict[Ref, _Alarm] = {}
+        self._connection: Connection | None = None
+        self.trouble = ""  # what stands between this lane and the far side although the connection is up
+        self.ignored = 0  # receipts for alarms we never sent, of a stage already reached, or that made no sense
+        self.dropped = 0
+
+    @property
+    def waiting(self) -> int:
+        return sum(not alarm.received for alarm in self._alarms.values())
+
+    def knows(self, ref: Ref) -> bool:
+        return ref in self._alarms
+
+    def add(self, body: bytes, stage: Stage = Stage.QUEUED) -> None:
+        """An alarm record, from control's line or from the journal, and how far it has come. A known one stays."""
+        facts = _decode_facts(body)
+        ref = (facts.epoch, facts.seq)
+        if ref in self._alarms:
+            return
+        alarm = self._alarms[ref] = _Alarm(ref, body, facts.kind, facts.at, stage)
+        self._make_room()
+        if self._connection is not None and not alarm.received:
+            self._send(self._connection, alarm)
+
+    def receipt(self, payload: bytes) -> None:
+        """The far side's word on one alarm. What cannot be right is ignored and counted."""
+        try:
+            word = _decode_receipt(payload)
+            stage = Stage(word.stage)
+        except (msgspec.DecodeError, UnicodeDecodeError, ValueError):
+            self.ignored += 1
+            return
+        alarm = self._alarms.get((word.epoch, word.seq))
+        if alarm is None or not alarm.sent or stage not in _FROM_AFAR or not _later(stage, alarm.stage):
+            self.ignored += 1
+            return
+        alarm.stage = stage
+        self.trouble = ""
+        self._reporter.stage(alarm.ref, stage, word.by[:64])
+
+    async def run(self, connection: Connection) -> None:
+        """Serve one connection until cancelled."""
+        self._connection = connection
+        for alarm in self._alarms.values():
+            alarm.sent_at = None
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                for alarm in self._due(loop.time()):
+                    self._send(connection, alarm)
+                await asyncio.sleep(TURN_S)
+        finally:
+            self._connection = None
+
+    def _due(self, now: float) -> list[_Alarm]:
+        """Panic first, then as they happened."""
+        due = [
+            a for a in self._alarms.values() if not a.received and (a.sent_at is None or now - a.sent_at >= RESEND_S)
+        ]
+        return sorted(due, key=lambda alarm: (not alarm.kind.startswith("panic."), alarm.ref))
+
+    def _send(self, connection: Connection, alarm: _Alarm) -> None:
+        try:
+            sent = connection.publish(self._topic, alarm.body, lane="" if _is_live(alarm.at) else "late")
+        except BrokerLost as error:
+            log.info("alarm %s waits for the next connection: %s", alarm.ref, error)
+            return
+        alarm.sent_at = asyncio.get_running_loop().time()
+        sent.add_done_callback(lambda done: self._taken(alarm, done))
+
+    def _taken(self, alarm: _Alarm, done: asyncio.Future[int]) -> None:
+        """The broker has it: sent, not confirmed."""
+        if done.cancelled() or done.exception() is not None:
+            return
+        self.trouble = puback_trouble(done.result(), "alarms")
+        if self.trouble:
+            log.error("alarm %s: %s", alarm.ref, self.trouble)
+        elif alarm.stage is Stage.QUEUED:
+            alarm.stage = Stage.SENT
+            self._reporter.stage(alarm.ref, Stage.SENT)
+
+    def _make_room(self) -> None:
+        """Forget received ones first, then the oldest that is not a panic: it still goes up with the records."""
+        while len(self._alarms) > KEEP:
+            worst = min(self._alarms.values(), key=lambda a: (not a.received, a.kind.startswith("panic."), a.ref))
+            self.dropped += not worst.received
+            del self._alarms[worst.ref]
+
+
+def _later(stage: Stage, than: Stage) -> bool:
+    return _ORDER.index(stage) > _ORDER.index(than)
+
+
+def _is_live(at: str) -> bool:
+    now = time.time_ns() // 1_000_000
+    return utc_text(now - LATE_MS) <= at <= utc_text(now + LATE_MS)

@@ -1,0 +1,45 @@
+"""Whether an alarm pressed now would be heard by this path, told to control on every change."""
+
+from __future__ import annotations
+
+from agent.uplink.alarms import AlarmLane
+from agent.uplink.records import RecordLane
+from agent.uplink.reporter import Reporter
+
+OWED_S = 15.0  # D: a far side that owes a receipt for so long, resends included, does not hear us
+
+
+class PathHealth:
+    """The path is up when the broker is connected and nothing says that the far side does not hear us."""
+
+    def __init__(self, alarms: AlarmLane, records: RecordLane, reporter: Reporter) -> None:
+        self._alarms = alarms
+        self._records = records
+        self._reporter = reporter
+        self._down_why: str | None = "not yet connected"
+        self._told: tuple[bool, str] | None = None
+
+    def connected(self) -> None:
+        self._down_why = None
+
+    def disconnected(self, why: str, now: float) -> None:
+        self._down_why = why
+        self.judge(now)
+
+    def judge(self, now: float) -> tuple[bool, str]:
+        """(up, why not); reported when it changed."""
+        verdict = self._verdict(now)
+        if verdict != self._told:
+            self._told = verdict
+            self._reporter.path(*verdict)
+        return verdict
+
+    def _verdict(self, now: float) -> tuple[bool, str]:
+        if self._down_why is not None:
+            return False, self._down_why
+        trouble = self._alarms.trouble or self._records.trouble
+        if trouble:
+            return False, trouble
+        if self._records.outbox.owed_s(now) >= OWED_S:
+            return False, f"the far side has not confirmed a record for more than {OWED_S:g} s"
+        return True, ""

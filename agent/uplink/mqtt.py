@@ -1,0 +1,324 @@
+"""A thin asyncio adapter over paho: one `Connection` is one client and one connection, made new for each attempt.
+
+Nothing is ever published again on an old client: what it had queued dies with it, and the lanes send from their own
+lists on the next one. There is no network thread that could die unseen: paho's socket is driven from the event loop,
+and every error in a callback ends the connection, loudly. A connection proves itself alive by round trips: the broker
+must acknowledge each message within `ack_s`, and answer a ping when nothing else is said for `keepalive_s`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+IN_FLIGHT = 20  # paho's and mosquitto's own default; the window above keeps below it
+NOBODY_LISTENS = 0x10  # PUBACK "no matching subscribers", MQTT 5.0 §3.4.2.1
+MISC_EVERY_S = 0.5
+
+
+class BrokerLost(Exception):
+    """The connection is gone or never came about. `args[0]` says why, in field words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where and how to connect. `will` is retained on `will_topic` by the broker when this box falls silent."""
+
+    host: str
+    port: int
+    client_id: str
+    will_topic: str
+    will: bytes
+    tls: ssl.SSLContext | None = None
+    username: str = ""
+    password: str = ""
+    keepalive_s: int = 10  # D: a dead link is seen within twice this
+    connect_s: float = 5.0  # D
+    ack_s: float = 5.0  # D: a broker that does not acknowledge for so long is gone
+
+
+Take = Callable[[str, bytes], None]
+
+
+class Connection:
+    """A live connection. `lost` is done, with the reason, from the moment it is not."""
+
+    def __init__(self, settings: Settings, take: Take) -> None:
+        self._settings = settings
+        self._take = take
+        self._loop = asyncio.get_running_loop()
+        self._acks: dict[int, tuple[asyncio.Future[int], float]] = {}
+        self._subscribed: dict[int, asyncio.Future[None]] = {}
+        self._connected: asyncio.Future[None] = self._loop.create_future()
+        self._socket: mqtt.SocketLike | None = None
+        self._watcher: asyncio.Task[None] | None = None
+        self.lost: asyncio.Future[str] = self._loop.create_future()
+        self.receive_maximum = IN_FLIGHT
+        self.maximum_packet = 0  # 0: the broker names no limit
+        self._client = self._make_client()
+
+    @classmethod
+    async def open(cls, settings: Settings, take: Take) -> Connection:
+        """Connect, or raise BrokerLost. `take(topic, payload)` is called in the loop for every message."""
+        connection = cls(settings, take)
+        try:
+            await asyncio.to_thread(connection._reach)
+            connection._adopt_socket()
+            async with asyncio.timeout(settings.connect_s):
+                await connection._connected
+        except (BrokerLost, asyncio.CancelledError):
+            connection._lose("given up")
+            raise
+        except (OSError, ValueError) as error:
+            connection._lose("never connected")
+            raise BrokerLost(_why(error, settings)) from None
+        connection._watcher = asyncio.create_task(connection._watch())
+        return connection
+
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False, lane: str = "") -> asyncio.Future[int]:
+        """Send at QoS 1. The future gives the broker's reason code; it fails with BrokerLost with the connection.
+
+        Raises BrokerLost at once when there is no connection any more.
+        """
+        if self.lost.done():
+            raise BrokerLost(self.lost.result())
+        properties: Properties | None = None
+        if lane:
+            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+            properties.UserProperty = ("lane", lane)
+        info = self._client.publish(topic, payload, qos=1, retain=retain, properties=properties)
+        if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            self._lose(f"sending failed: {mqtt.error_string(info.rc)}")
+            raise BrokerLost(self.lost.result())
+        future: asyncio.Future[int] = self._loop.create_future()
+        self._acks[info.mid] = (future, self._loop.time())
+        self._heed_writes()
+        return future
+
+    async def subscribe(self, topics: Sequence[str]) -> None:
+        """Subscribe at QoS 1. Raises BrokerLost, also when the broker refuses one of them."""
+        code, mid = self._client.subscribe([(topic, 1) for topic in topics])
+        if code != MQTTErrorCode.MQTT_ERR_SUCCESS or mid is None:
+            self._lose(f"subscribing failed: {mqtt.error_string(code)}")
+            raise BrokerLost(self.lost.result())
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._subscribed[mid] = future
+        self._heed_writes()
+        try:
+            async with asyncio.timeout(self._settings.ack_s):
+                await future
+        except TimeoutError:
+            self._lose("the broker does not answer a subscription")
+            raise BrokerLost(self.lost.result()) from None
+
+    async def close(self) -> None:
+        """Say goodbye, so that the broker keeps the will to itself. Messages on their way are given one second."""
+        if not self.lost.done():
+            with contextlib.suppress(BrokerLost, TimeoutError):
+                async with asyncio.timeout(1.0):
+                    await asyncio.gather(*(future for future, _ in self._acks.values()))
+            self._client.disconnect()
+        self._lose("closed")
+
+    # ── inside ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _make_client(self) -> mqtt.Client:
+        settings = self._settings
+        client = mqtt.Client(
+            CallbackAPIVersion.VERSION2,
+            settings.client_id,
+            protocol=MQTTProtocolVersion.MQTTv5,
+            reconnect_on_failure=False,
+        )
+        client.connect_timeout = settings.connect_s
+        client.max_inflight_messages_set(IN_FLIGHT)
+        client.will_set(settings.will_topic, settings.will, qos=1, retain=True)
+        if settings.tls is not None:
+            client.tls_set_context(settings.tls)
+        if settings.username:
+            client.username_pw_set(settings.username, settings.password or None)
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_publish = self._on_publish
+        client.on_subscribe = self._on_subscribe
+        client.on_message = self._on_message
+        return client
+
+    def _reach(self) -> None:
+        """Name look-up, TCP and TLS, in a thread: they block."""
+        settings = self._settings
+        self._client.connect(settings.host, settings.port, keepalive=settings.keepalive_s, clean_start=True)
+
+    def _adopt_socket(self) -> None:
+        self._socket = self._client.socket()
+        if self._socket is None:
+            raise BrokerLost("the broker closed the connection at once")
+        if isinstance(self._socket, socket.socket):
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._client.on_socket_close = self._on_socket_close
+        self._loop.add_reader(self._socket, self._readable)
+        self._heed_writes()
+
+    def _readable(self) -> None:
+        self._step(self._client.loop_read)
+        tls = self._socket
+        while isinstance(tls, ssl.SSLSocket) and not self.lost.done() and tls.pending():
+            self._step(self._client.loop_read)  # decrypted bytes wait inside the TLS layer, where no selector sees them
+
+    def _step(self, step: Callable[[], MQTTErrorCode]) -> None:
+        if self.lost.done():
+            return
+        try:
+            code = step()
+        except Exception as error:
+            self._lose(f"the connection to the broker failed: {error or type(error).__name__}")
+            return
+        if code != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            self._lose(f"the connection to the broker broke: {mqtt.error_string(code)}")
+        self._heed_writes()
+
+    def _heed_writes(self) -> None:
+        """paho writes directly; what the socket did not take waits for it to become writable."""
+        if self._socket is None or self.lost.done():
+            return
+        if self._client.want_write():
+            self._loop.add_writer(self._socket, self._step, self._client.loop_write)
+        else:
+            self._loop.remove_writer(self._socket)
+
+    async def _watch(self) -> None:
+        while not self.lost.done():
+            await asyncio.sleep(MISC_EVERY_S)
+            oldest = min((since for _, since in self._acks.values()), default=None)
+            if oldest is not None and self._loop.time() - oldest > self._settings.ack_s:
+                self._lose(f"the broker has not acknowledged a message for {self._settings.ack_s:g} s")
+            self._step(self._client.loop_misc)
+
+    def _lose(self, why: str) -> None:
+        """End this connection for good; the first reason stays."""
+        if self.lost.done():
+            return
+        self.lost.set_result(why)
+        self._drop_socket()
+        for future in [entry[0] for entry in self._acks.values()] + list(self._subscribed.values()) + [self._connected]:
+            if not future.done():
+                future.set_exception(BrokerLost(why))
+                future.exception()  # nobody may be waiting for it: that is no error of its own
+        self._acks.clear()
+        self._subscribed.clear()
+
+    def _drop_socket(self) -> None:
+        sock, self._socket = self._socket, None
+        if sock is None:
+            return
+        self._loop.remove_reader(sock)
+        self._loop.remove_writer(sock)
+        sock.close()
+
+    # ── paho's callbacks, all in the loop; an exception here surfaces in `_step` ───────────────────────────────────
+
+    def _on_socket_close(self, client: mqtt.Client, _: object, sock: mqtt.SocketLike) -> None:
+        if self._socket is not None:
+            self._loop.remove_reader(self._socket)
+            self._loop.remove_writer(self._socket)
+            self._socket = None
+
+    def _on_connect(
+        self, client: mqtt.Client, _: object, flags: mqtt.ConnectFlags, code: ReasonCode, properties: Properties | None
+    ) -> None:
+        if self._connected.done():
+            return
+        if code.is_failure:
+            self._lose(f"the broker refuses this box: {code}")
+            return
+        self.receive_maximum = min(IN_FLIGHT, int(getattr(properties, "ReceiveMaximum", IN_FLIGHT)))
+        self.maximum_packet = int(getattr(properties, "MaximumPacketSize", 0))
+        client.max_inflight_messages_set(self.receive_maximum)
+        self._connected.set_result(None)
+
+    def _on_disconnect(
+        self, client: mqtt.Client, _: object, flags: mqtt.DisconnectFlags, code: ReasonCode, more: Properties | None
+    ) -> None:
+        self._lose(f"the broker hung up: {code}" if flags.is_disconnect_packet_from_server else f"link lost: {code}")
+
+    def _on_publish(
+        self, client: mqtt.Client, _: object, mid: int, code: ReasonCode, properties: Properties | None
+    ) -> None:
+        future, _since = self._acks.pop(mid, (None, 0.0))
+        if future is not None and not future.done():
+            future.set_result(int(code.value))
+
+    def _on_subscribe(
+        self, client: mqtt.Client, _: object, mid: int, codes: list[ReasonCode], properties: Properties | None
+    ) -> None:
+        future = self._subscribed.pop(mid, None)
+        if future is None or future.done():
+            return
+        if any(code.is_failure for code in codes):
+            self._lose(f"the broker refuses a subscription: {', '.join(str(code) for code in codes)}")
+        else:
+            future.set_result(None)
+
+    def _on_message(self, client: mqtt.Client, _: object, message: mqtt.MQTTMessage) -> None:
+        self._take(message.topic, bytes(message.payload))
+
+
+def puback_trouble(code: int, what: str) -> str:
+    """What a PUBACK's reason code means for the far side hearing us; "" = the broker passes it on."""
+    if code == NOBODY_LISTENS:
+        return f"nobody at the broker listens for {what} of this box"
+    if code >= 0x80:
+        return f"the broker refuses {what} of this box (MQTT reason code 0x{code:02X})"
+    return ""
+
+
+def tls_context(ca_file: str, cert_file: str, key_file: str) -> ssl.SSLContext:
+    """TLS 1.2 or later, the broker's certificate checked, ours shown. Raises BrokerLost naming the bad file."""
+    context = ssl.create_default_context(cafile=_readable_file(ca_file) or None)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if cert_file:
+        try:
+            context.load_cert_chain(_readable_file(cert_file), _readable_file(key_file) or None)
+        except ssl.SSLError as error:
+            raise BrokerLost(f"{cert_file} and {key_file} are not a certificate and its key: {error}") from None
+    return context
+
+
+def _readable_file(name: str) -> str:
+    if name:
+        try:
+            with open(name, "rb"):  # noqa: PTH123
+                pass
+        except OSError as error:
+            raise BrokerLost(f"cannot read {name}: {error.strerror}") from None
+    return name
+
+
+def _why(error: Exception, settings: Settings) -> str:
+    """What an installer can act on."""
+    where = f"{settings.host}:{settings.port}"
+    match error:
+        case socket.gaierror():
+            return f"the name {settings.host} cannot be resolved: {error.strerror}"
+        case ssl.SSLCertVerificationError():
+            return f"the certificate of {where} is not trusted: {error.verify_message}"
+        case ssl.SSLError():
+            return f"no TLS with {where}: {error.reason or error}"
+        case ConnectionRefusedError():
+            return f"nobody listens at {where}"
+        case TimeoutError():
+            return f"no answer from {where}"
+        case OSError():
+            return f"{where} cannot be reached: {error.strerror or error}"
+        case _:
+            return f"{where}: {error}"

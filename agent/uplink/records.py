@@ -1,0 +1,176 @@
+"""The records' lane: the journal, from the far side's last receipt on, in order, and again until it is received."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from agent.uplink.batch import Batch, Ref, Row, cut
+from agent.uplink.cursor import load_cursor, save_cursor
+from agent.uplink.mqtt import Connection, puback_trouble
+from agent.uplink.outbox import WINDOW, Outbox
+from agent.uplink.reporter import Reporter
+from agent.uplink.source import JournalAway, Source
+
+MESSAGE_BYTES = 64 * 1024  # some 200 records
+OTHERS_IN_FLIGHT = 4  # kept free in the broker's receive maximum for alarms, state and checkpoint
+TURN_S = 1.0  # how often a stall is looked for
+PACE_S = 0.02  # D: live records go out in groups this far apart; the first after a pause goes at once
+AWAY_S = 1.0  # pause after a failed read
+SAVE_EVERY_S = 1.0  # D: a sync of the card for each receipt would wear it; what a crash forgets is only sent again
+
+log = logging.getLogger(__name__)
+
+
+class _Receipt(msgspec.Struct):
+    """Payload of `receipt`."""
+
+    epoch: int
+    seq: int
+
+
+_decode_receipt = msgspec.json.Decoder(_Receipt).decode
+
+
+class RecordLane:
+    """Sends the journal over one connection after another. `head_is` and `receipt` may be called at any time."""
+
+    def __init__(self, topic: str, source: Source, cursor_file: Path, reporter: Reporter) -> None:
+        self._topic = topic
+        self._source = source
+        self._cursor_file = cursor_file
+        self._reporter = reporter
+        self._head: Ref = (0, 0)
+        self._next = 0  # number of the next record to read; 0 = to be found from the cursor
+        self._wake = asyncio.Event()
+        self._unsaved = asyncio.Event()
+        self.outbox = Outbox(load_cursor(cursor_file))
+        self._saved = self.outbox.cursor
+        self.trouble = ""  # what stands between this lane and the far side although the connection is up
+        self.nonsense = 0
+
+    @property
+    def head(self) -> Ref:
+        return self._head
+
+    def head_is(self, head: Ref) -> None:
+        """Records up to `head` are durable. A change of epoch means that numbers may have gone back."""
+        if head[0] != self._head[0]:
+            self._next = 0
+        self._head = head
+        self._wake.set()
+
+    def receipt(self, payload: bytes) -> None:
+        """The far side's word. What cannot be right is ignored and counted."""
+        try:
+            word = _decode_receipt(payload)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            self.nonsense += 1
+            return
+        if self.outbox.receipt((word.epoch, word.seq), _now()):
+            self.trouble = ""
+            self._unsaved.set()
+        self._wake.set()
+
+    async def run(self, connection: Connection) -> None:
+        """Serve one connection; raises BrokerLost when it is gone."""
+        self.outbox.new_connection()
+        self.outbox.window = max(1, min(WINDOW, connection.receive_maximum - OTHERS_IN_FLIGHT))
+        self._next = 0
+        while True:
+            self._wake.clear()
+            if self.outbox.stalled(_now()):
+                self._go_back()
+            try:
+                busy = await self._send_some(connection)
+            except JournalAway as error:
+                log.warning("%s", error)
+                await asyncio.sleep(AWAY_S)
+                continue
+            if not busy:
+                await self._rest()
+            elif self._head <= self.outbox.sent_ref:
+                await asyncio.sleep(PACE_S)
+
+    async def keep_cursor(self) -> None:
+        """Write down how far the far side is, at most every SAVE_EVERY_S, and tell control."""
+        while True:
+            await self._unsaved.wait()
+            self._unsaved.clear()
+            await self.save()
+            await asyncio.sleep(SAVE_EVERY_S)
+
+    async def save(self) -> None:
+        """Make the cursor durable, then report it: control may evict only what we will never need to send again."""
+        cursor = self.outbox.cursor
+        if cursor == self._saved:
+            return
+        try:
+            await asyncio.to_thread(save_cursor, self._cursor_file, cursor)
+        except OSError as error:
+            log.error("cannot keep the receipt in %s: %s", self._cursor_file, error)
+            return
+        self._saved = cursor
+        self._reporter.synced(cursor)
+
+    # ── inside ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _go_back(self) -> None:
+        log.info("no receipt since %s: sending again", self.outbox.cursor)
+        self.outbox.go_back_to_stated()
+        self._next = 0
+
+    async def _send_some(self, connection: Connection) -> bool:
+        """Read and send what the window takes. False when there is nothing to do before something happens."""
+        room = self.outbox.room()
+        if not room or self._head <= self.outbox.sent_ref:
+            return False
+        if not self._next:
+            self._next = await self._source.after(self.outbox.sent_ref, self._head[1])
+        start = self._next
+        rows = await self._source.read(start, room)
+        if not rows:
+            return False
+        if self._next == start and not connection.lost.done():  # else a new epoch came, or the link went, meanwhile
+            self._send_rows(connection, rows, room)
+        return True
+
+    def _send_rows(self, connection: Connection, rows: Sequence[Row], room: int) -> None:
+        limit = min(MESSAGE_BYTES, room)
+        if connection.maximum_packet:
+            limit = min(limit, connection.maximum_packet - len(self._topic) - 256)
+        for batch in cut(rows, self.outbox.sent_ref, time.time_ns() // 1_000_000, limit):
+            self._send(connection, batch)
+            self._next = batch.last + 1
+            if self.outbox.waiting >= self.outbox.window:
+                return
+        self._next = rows[-1][0] + 1
+
+    def _send(self, connection: Connection, batch: Batch) -> None:
+        sent = connection.publish(self._topic, batch.payload)
+        self.outbox.add(batch, _now())
+        sent.add_done_callback(lambda done: self._taken(batch, done))
+
+    def _taken(self, batch: Batch, done: asyncio.Future[int]) -> None:
+        if done.cancelled() or done.exception() is not None:
+            return
+        self.trouble = puback_trouble(done.result(), "records")
+        self.outbox.acknowledged(batch, _now())
+        self._wake.set()
+
+    async def _rest(self) -> None:
+        """Until a receipt, an acknowledgement or a new head comes, or it is time to look for a stall."""
+        try:
+            async with asyncio.timeout(TURN_S):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,92 @@
+"""What control is told: stages, path health, progress, notes. Kept until control has answered, newest word only."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+
+from agent.core.words import Stage
+from agent.link import ControlAway, ControlLink, Message
+from agent.uplink.batch import Ref
+
+PATH = "mqtt"
+RETRY_S = 0.5
+NOTES = 32  # a flood from the far side must not become a flood in the journal
+
+log = logging.getLogger(__name__)
+
+
+class Reporter:
+    """Collects from the lanes without ever making them wait; `run` carries it to control."""
+
+    def __init__(self, link: ControlLink) -> None:
+        self._link = link
+        self._stages: dict[tuple[Ref, Stage], str] = {}
+        self._path: tuple[bool, str] | None = None
+        self._path_told: tuple[bool, str] | None = None
+        self._synced: Ref | None = None
+        self._synced_told: Ref | None = None
+        self._notes: deque[Message] = deque()
+        self.notes_dropped = 0
+        self._wake = asyncio.Event()
+
+    def stage(self, ref: Ref, stage: Stage, by: str = "") -> None:
+        self._stages[ref, stage] = by
+        self._wake.set()
+
+    def path(self, up: bool, why: str = "") -> None:
+        self._path = (up, why)
+        self._wake.set()
+
+    def synced(self, ref: Ref) -> None:
+        self._synced = ref
+        self._wake.set()
+
+    def note(self, kind: str, subject: str, actor: str, data: dict[str, str | int]) -> None:
+        """One record that decides nothing. Beyond NOTES waiting ones it is only counted; the next one says how many."""
+        if len(self._notes) >= NOTES:
+            self.notes_dropped += 1
+            return
+        if self.notes_dropped:
+            data, self.notes_dropped = data | {"unrecorded": self.notes_dropped}, 0
+        self._notes.append({"op": "note", "kind": kind, "subject": subject, "actor": actor, "data": data})
+        self._wake.set()
+
+    def control_is_new(self) -> None:
+        """Control (re)started: it knows nothing of the path and of how far the far side is."""
+        self._path_told = self._synced_told = None
+        self._wake.set()
+
+    async def run(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            try:
+                await self._tell_all()
+            except ControlAway as error:
+                log.info("cannot report to control yet: %s", error)
+                await asyncio.sleep(RETRY_S)
+                self._wake.set()
+
+    async def _tell_all(self) -> None:
+        while self._stages:
+            (ref, stage), by = next(iter(self._stages.items()))
+            await self._ask({"op": "stage", "epoch": ref[0], "seq": ref[1], "path": PATH, "stage": stage, "by": by})
+            self._stages.pop((ref, stage), None)
+        if self._path is not None and self._path != self._path_told:
+            up, why = told = self._path
+            await self._ask({"op": "path", "path": PATH, "up": up, "why": why})
+            self._path_told = told
+        if self._synced is not None and self._synced != self._synced_told:
+            synced = self._synced
+            await self._ask({"op": "synced", "epoch": synced[0], "seq": synced[1]})
+            self._synced_told = synced
+        while self._notes:
+            await self._ask(self._notes[0])
+            self._notes.popleft()
+
+    async def _ask(self, message: Message) -> None:
+        answer = await self._link.request(message)
+        if answer.get("ok") is not True:
+            log.warning("control refused %s: %s", message, answer.get("why", answer))

@@ -1,0 +1,283 @@
+"""The role `menwei uplink`: one broker connection after another, and the lanes that share it.
+
+The lanes know nothing of each other, and each is restarted by itself when it fails: a journal that cannot be read
+must not stop an alarm.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import msgspec
+
+from agent.control.notify import notify, watchdog_interval_s
+from agent.core.words import Stage
+from agent.link import ControlAway, ControlLink, Message
+from agent.uplink.alarms import AlarmLane
+from agent.uplink.batch import Ref
+from agent.uplink.cursor import FILE
+from agent.uplink.downward import Downward
+from agent.uplink.health import PathHealth
+from agent.uplink.mqtt import BrokerLost, Connection, Settings, tls_context
+from agent.uplink.records import RecordLane
+from agent.uplink.reporter import PATH, Reporter
+from agent.uplink.source import JournalAway, Source
+from agent.uplink.state import OFFLINE, StateLane
+from agent.uplink.topics import Topics
+from hardware.places import control_socket, resolve, storage_dir
+from hardware.site import Mqtt, Site
+
+FIRST_RETRY_S = 0.1
+LAST_RETRY_S = 30.0
+STEADY_S = 10.0  # a connection that lasted so long earns a fast first retry again
+GUARD_S = 1.0
+JUDGE_EVERY_S = 1.0
+CHECKPOINT_EVERY_S = 1.0
+
+log = logging.getLogger(__name__)
+_encode = msgspec.json.Encoder(order="sorted").encode  # a record as the journal writes it: keys sorted, no spaces
+
+
+async def run(site: Site) -> None:
+    """Carry the journal and the alarms to the district until cancelled. Raises nothing for a broker that is away."""
+    if site.uplink.mqtt is None:
+        log.warning("the site file names no uplink: nobody will hear an alarm outside this gate")
+        notify("READY=1\nSTATUS=no uplink in the site file")
+        await asyncio.Event().wait()
+        return
+    uplink = Uplink(site, site.uplink.mqtt)
+    try:
+        await uplink.run()
+    finally:
+        await uplink.close()
+
+
+class Uplink:
+    """The lanes and what they share."""
+
+    def __init__(self, site: Site, mqtt: Mqtt) -> None:
+        self._site = site
+        self._mqtt = mqtt
+        self._topics = Topics.of(site.site)
+        self._link = ControlLink(control_socket(site))
+        self._source = Source.of(storage_dir(site))
+        self._reporter = Reporter(self._link)
+        cursor_file = storage_dir(site) / "uplink" / FILE
+        self._records = RecordLane(self._topics.records, self._source, cursor_file, self._reporter)
+        self._alarms = AlarmLane(self._topics.alarm, self._reporter)
+        self._state = StateLane(self._topics.state)
+        self._downward = Downward(self._topics, self._alarms.receipt, self._records.receipt, self._reporter)
+        self._health = PathHealth(self._alarms, self._records, self._reporter)
+        self._connection: Connection | None = None
+        self._control_came = asyncio.Event()
+        self._searched: Ref = (0, 0)  # the journal was searched for alarms up to here
+        self._news = asyncio.Event()  # something durable is new: perhaps a checkpoint
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        notify("READY=1")
+        async with asyncio.TaskGroup() as group:
+            for name, work in (
+                ("control", self._listen),
+                ("alarms of before", self._restore),
+                ("broker", self._keep_connected),
+                ("reports", self._reporter.run),
+                ("cursor", self._records.keep_cursor),
+                ("health", self._judge),
+            ):
+                group.create_task(_guarded(name, work), name=name)
+
+    async def close(self) -> None:
+        """Leave in order: the far side is told, and what was received is not sent again after the next start."""
+        if self._connection is not None:
+            with contextlib.suppress(BrokerLost):
+                self._connection.publish(self._topics.state, OFFLINE, retain=True)
+            await self._connection.close()
+        await self._records.save()
+        await self._source.close()
+        await self._link.close()
+
+    # ── control ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _listen(self) -> None:
+        async with contextlib.aclosing(self._link.subscribe(self._records.outbox.cursor[1], state=True)) as lines:
+            async for line in lines:
+                self._heed(line)
+
+    def _heed(self, line: Message) -> None:
+        match line["op"]:
+            case "alarm":
+                self._alarms.add(_encode(line["record"]))
+            case "head":
+                self._records.head_is((int(line["epoch"]), int(line["seq"])))
+                self._news.set()
+            case "state":
+                self._state.picture(line["state"])
+            case "subscribed":
+                self._reporter.control_is_new()
+                self._records.head_is((int(line["epoch"]), int(line["head"])))
+                self._control_came.set()
+            case "lost":
+                log.warning("control is away: %s", line["why"])
+                self._state.picture(None)
+
+    async def _restore(self) -> None:
+        """Each time control (re)starts: find the alarms that were told while nobody listened here."""
+        while True:
+            await self._control_came.wait()
+            self._control_came.clear()
+            try:
+                await self._source.reopen()
+                await self._restore_open()
+                await self._restore_unreceived(self._records.head)
+            except (JournalAway, ControlAway) as error:
+                log.error("open alarms may be missing here: %s", error)
+                await asyncio.sleep(GUARD_S)
+                self._control_came.set()
+
+    async def _restore_open(self) -> None:
+        """The alarms that control holds open, with their stages."""
+        answer = await self._link.request({"op": "state"})
+        for alarm in answer["state"].get("panic", {}).get("alarms", []):
+            ref = (int(alarm["ref"][0]), int(alarm["ref"][1]))
+            body = None if self._alarms.knows(ref) else await self._source.body(ref)
+            if body is not None:
+                self._alarms.add(body, Stage(alarm.get("stages", {}).get(PATH, Stage.QUEUED)))
+
+    async def _restore_unreceived(self, head: Ref) -> None:
+        """Every alarm record the far side has not received with the others."""
+        start = await self._source.after(max(self._records.outbox.cursor, self._searched), head[1])
+        for _, body in await self._source.alarms(start - 1, head[1]):
+            self._alarms.add(body)
+        self._searched = head
+
+    # ── the broker ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _keep_connected(self) -> None:
+        loop = asyncio.get_running_loop()
+        failures = 0
+        while True:
+            began = loop.time()
+            try:
+                await self._one_connection()
+            except BrokerLost as error:
+                log.warning("no uplink: %s", error)
+                self._health.disconnected(str(error), loop.time())
+            failures = 0 if loop.time() - began > STEADY_S else failures + 1
+            await asyncio.sleep(_pause_s(failures))
+
+    async def _one_connection(self) -> None:
+        """Connect, serve until lost. Raises BrokerLost."""
+        connection = await Connection.open(self._settings(), self._downward.take)
+        self._connection = connection
+        try:
+            await connection.subscribe(self._topics.down)
+            self._health.connected()
+            log.info("connected to %s:%d", self._mqtt.host, self._mqtt.port)
+            why = await self._serve(connection)
+        finally:
+            if connection.lost.done():
+                self._connection = None
+        raise BrokerLost(why)
+
+    async def _serve(self, connection: Connection) -> str:
+        """Run the lanes until the connection is lost; returns why."""
+        lanes = {
+            "alarms": self._alarms.run,
+            "records": self._records.run,
+            "state": self._state.run,
+            "checkpoints": self._checkpoints,
+        }
+        tasks = [asyncio.create_task(_lane(name, lane, connection), name=name) for name, lane in lanes.items()]
+        try:
+            return await asyncio.shield(connection.lost)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _settings(self) -> Settings:
+        """Read afresh for each attempt: certificates are renewed while we run. Raises BrokerLost for a bad file."""
+        mqtt, ids = self._mqtt, self._site.site
+
+        def place(name: str) -> str:
+            return str(resolve(self._site, name)) if name else ""
+
+        return Settings(
+            host=mqtt.host,
+            port=mqtt.port,
+            client_id=f"menwei.{ids.id}.{ids.box}",
+            will_topic=self._topics.state,
+            will=OFFLINE,
+            tls=tls_context(place(mqtt.ca_file), place(mqtt.cert_file), place(mqtt.key_file)) if mqtt.tls else None,
+            username=mqtt.username,
+            password=_password(place(mqtt.password_file)),
+        )
+
+    async def _checkpoints(self, connection: Connection) -> None:
+        """The newest signed checkpoint, retained."""
+        told: bytes | None = None
+        self._news.set()
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            try:
+                newest = await self._source.checkpoint()
+            except JournalAway as error:
+                log.warning("%s", error)
+                newest = None
+            if newest is not None and newest != told:
+                connection.publish(self._topics.checkpoint, newest, retain=True)
+                told = newest
+            await asyncio.sleep(CHECKPOINT_EVERY_S)
+
+    async def _judge(self) -> None:
+        """Path health, and the watchdog: fed by this loop turning, with every lane under guard."""
+        loop = asyncio.get_running_loop()
+        every_s = min(JUDGE_EVERY_S, watchdog_interval_s() or JUDGE_EVERY_S)
+        while True:
+            self._health.judge(loop.time())
+            notify("WATCHDOG=1")
+            await asyncio.sleep(every_s)
+
+
+async def _guarded(name: str, work: Callable[[], Awaitable[None]]) -> None:
+    """Run for ever: an error nobody foresaw is logged and the work begins again; the others never notice."""
+    while True:
+        try:
+            await work()
+        except Exception:
+            log.exception("%s failed and starts again", name)
+        await asyncio.sleep(GUARD_S)
+
+
+async def _lane(name: str, lane: Callable[[Connection], Awaitable[None]], connection: Connection) -> None:
+    """Run a lane for as long as the connection lives; only the connection's end gets out."""
+    while True:
+        try:
+            await lane(connection)
+        except BrokerLost:
+            return
+        except Exception:
+            log.exception("the lane of %s failed and starts again", name)
+        await asyncio.sleep(GUARD_S)
+
+
+def _pause_s(failures: int) -> float:
+    """0.1 s after the first loss, then doubling to 30 s, with jitter so that a district's boxes come back spread."""
+    ceiling: float = min(FIRST_RETRY_S * 2.0**failures, LAST_RETRY_S)
+    return ceiling * random.uniform(0.5, 1.0)
+
+
+def _password(path: str) -> str:
+    if not path:
+        return ""
+    try:
+        return Path(path).read_text().strip()
+    except OSError as error:
+        raise BrokerLost(f"cannot read the password file {path}: {error.strerror}") from None
