@@ -1,0 +1,226 @@
+"""The two ways to the pins, behind one small blocking interface. Used from `drivers.gpio`'s own thread only.
+
+gpiozero opens and watches the inputs. Outputs are claimed beneath it, because gpiozero makes every pin an input first:
+a lock that is driven would drop out for a moment each time the agent starts.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import socket
+import struct
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from drivers.errors import LinkLost
+
+if TYPE_CHECKING:
+    from gpiozero.pins.pi import PiFactory
+
+Edge = Callable[[int, bool, float], None]
+
+ANSWER_S = 0.25  # D: one command to a daemon on this machine; measured well below 1 ms
+LATE_EDGE_S = 1.0  # D: a stamp further off than this is another clock's
+CALIBRATE_S = 10.0  # D: the daemon's tick drifts below 0.5 ms in that time
+TICK_RANGE = 1 << 32  # pigpio's tick: microseconds in 32 bits (pigpio.h)
+BR1, MODE_OUTPUT = 10, 1  # pigpio.h
+MOST_CHIPS = 32
+
+
+class Pins(Protocol):
+    """All calls block briefly and raise whatever the library beneath raises."""
+
+    def levels(self, gpios: Iterable[int]) -> dict[int, bool]: ...
+
+    def write(self, gpio: int, high: bool) -> None: ...
+
+    def sever(self) -> None:
+        """Cut the link so that a call blocked in another thread returns. The only method for other threads."""
+        ...
+
+    def close(self) -> None:
+        """Release threads, sockets and handles. Drives no pin."""
+        ...
+
+
+class WatchedInputs:
+    """Pulled-up inputs of a gpiozero factory, whose edges go to `edge` from the factory's own thread."""
+
+    def __init__(self, factory: PiFactory, edge: Edge) -> None:
+        self._factory = factory
+        self._edge = edge
+        self._handlers: dict[int, Callable[[Any, Any], None]] = {}  # gpiozero keeps only weak references
+        self.pins: dict[int, Any] = {}
+
+    def add(self, gpio: int, moment: Callable[[Any], float]) -> None:
+        """Watch a pin; `moment` turns the factory's ticks into monotonic seconds."""
+
+        def handler(ticks: Any, state: Any) -> None:
+            self._edge(gpio, bool(state), moment(ticks))
+
+        pin = self._factory.pin(f"GPIO{gpio}")
+        pin.function = "input"
+        pin.pull = "up"
+        self._handlers[gpio] = handler
+        self.pins[gpio] = pin
+        pin.when_changed = handler
+
+    def forget(self) -> None:
+        self._handlers.clear()
+        self.pins.clear()
+
+
+def near_now(stamp: float, now: float) -> float:
+    """The stamp, unless it cannot be of this clock: then now."""
+    return stamp if -0.001 <= now - stamp <= LATE_EDGE_S else now
+
+
+class PigpioPins:
+    """Through a pigpio daemon on this machine (or the simulator's). One bank read serves all pins."""
+
+    def __init__(self, host: str, port: int, inputs: Iterable[int], outputs: dict[int, bool], edge: Edge) -> None:
+        _probe(host, port)
+        from gpiozero.pins.pigpio import PiGPIOFactory
+
+        self._factory = PiGPIOFactory(host, port)
+        self._connection = self._factory.connection
+        try:
+            # The library waits for answers without a limit. After a missed one the stream is out of step: lost.
+            self._connection.sl.s.settimeout(ANSWER_S)
+            self._calibrate()
+            for gpio, high in outputs.items():
+                self._claim(gpio, high)
+            self._inputs = WatchedInputs(self._factory, edge)
+            for gpio in inputs:
+                self._inputs.add(gpio, self._moment)
+        except BaseException:
+            self.sever()
+            self.close()
+            raise
+
+    def _claim(self, gpio: int, high: bool) -> None:
+        """Make it an output without a glitch; a pin found driven stays as found."""
+        if self._connection.get_mode(gpio) != MODE_OUTPUT:
+            self._connection.write(gpio, int(high))  # the daemon sets the level first, then the direction
+
+    def _calibrate(self) -> None:
+        """Learn what the daemon's tick is in our monotonic clock."""
+        before = time.monotonic()
+        tick = self._connection.get_current_tick()
+        self._tick_at = (tick, (before + time.monotonic()) / 2)
+
+    def _moment(self, tick: int) -> float:
+        known, at = self._tick_at
+        # Signed difference: an edge may lie before the calibration, and the tick wraps every 72 minutes.
+        ahead = (tick - known + TICK_RANGE // 2) % TICK_RANGE - TICK_RANGE // 2
+        return near_now(at + ahead / 1_000_000, time.monotonic())
+
+    def levels(self, gpios: Iterable[int]) -> dict[int, bool]:
+        if time.monotonic() - self._tick_at[1] > CALIBRATE_S:
+            self._calibrate()
+        bank: int = self._connection.read_bank_1()
+        return {gpio: bool(bank >> gpio & 1) for gpio in gpios}
+
+    def write(self, gpio: int, high: bool) -> None:
+        self._connection.write(gpio, int(high))
+
+    def sever(self) -> None:
+        notify = self._connection._notify
+        if notify is not None:
+            notify.go = False  # without this its thread spins on the closed socket for ever
+            _shut(notify.sl.s)
+        _shut(self._connection.sl.s)
+
+    def close(self) -> None:
+        connection = self._connection
+        atexit.unregister(connection.stop)
+        notify, connection._notify = connection._notify, None
+        if notify is not None:
+            notify.join(ANSWER_S)
+            notify.sl.s.close()
+        if connection.sl.s is not None:
+            connection.sl.s.close()
+            connection.sl.s = None
+        # Without a connection the factory's pins are dropped as they are; with one they would be made inputs.
+        self._factory.close()
+
+
+def _probe(host: str, port: int) -> None:
+    """One command on a connection of our own: the library prints its failures and waits for ever for a hung daemon."""
+    try:
+        with socket.create_connection((host, port), ANSWER_S) as probe:
+            probe.sendall(struct.pack("<IIII", BR1, 0, 0, 0))
+            answered = len(probe.recv(16)) == 16
+    except TimeoutError:
+        raise LinkLost(f"the pigpio daemon at {host}:{port} does not answer: restart it") from None
+    except OSError as error:
+        raise LinkLost(f"no pigpio daemon at {host}:{port} ({error.strerror or error}): is pigpiod running?") from None
+    if not answered:
+        raise LinkLost(f"what listens at {host}:{port} is no pigpio daemon")
+
+
+def _shut(sock: socket.socket | None) -> None:
+    if sock is not None:
+        with contextlib.suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)
+
+
+class LgpioPins:
+    """Through the kernel's GPIO character device, on the chip that carries the board profile's label."""
+
+    def __init__(self, label: str, inputs: Iterable[int], outputs: dict[int, bool], edge: Edge) -> None:
+        try:
+            import lgpio
+        except ImportError:
+            raise LinkLost("the lgpio library is not installed; on a Pi: apt install python3-lgpio") from None
+        from gpiozero.pins.lgpio import LGPIOFactory
+
+        self._lgpio = lgpio
+        self._factory = LGPIOFactory(chip=_chip_by_label(lgpio, label))
+        self._handle: int = self._factory._handle
+        self._outputs = tuple(outputs)
+        try:
+            for gpio, high in outputs.items():
+                # Claiming sets direction and level in one go. What another process drove is not known to the kernel.
+                lgpio.gpio_claim_output(self._handle, gpio, int(high))
+            self._inputs = WatchedInputs(self._factory, edge)
+            for gpio in inputs:
+                self._inputs.add(gpio, lambda stamp: near_now(stamp, time.monotonic()))
+        except BaseException:
+            self.close()
+            raise
+
+    def levels(self, gpios: Iterable[int]) -> dict[int, bool]:
+        return {gpio: bool(self._lgpio.gpio_read(self._handle, gpio)) for gpio in gpios}
+
+    def write(self, gpio: int, high: bool) -> None:
+        self._lgpio.gpio_write(self._handle, gpio, int(high))
+
+    def sever(self) -> None:
+        return  # kernel calls return by themselves
+
+    def close(self) -> None:
+        self._factory.close()
+
+
+def _chip_by_label(lgpio: Any, label: str) -> int:
+    """The number of the chip with that label: on a Pi 5 the header's chip has changed its number between kernels."""
+    seen: list[str] = []
+    for chip in range(MOST_CHIPS):
+        try:
+            handle = lgpio.gpiochip_open(chip)
+        except lgpio.error:
+            continue
+        try:
+            found = lgpio.gpio_get_chip_info(handle)[3]
+        finally:
+            lgpio.gpiochip_close(handle)
+        found = found.decode() if isinstance(found, bytes) else str(found)
+        if found == label:
+            return chip
+        seen.append(found)
+    if not seen:
+        raise LinkLost("no GPIO chip can be opened: is this a Pi, and this user in the group gpio?")
+    raise LinkLost(f"no GPIO chip is labelled {label}; there are {', '.join(seen)}: is board.model right?")
