@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
+import contextlib
 import logging
+import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hardware.site import Site
@@ -87,16 +88,26 @@ def _run_role(arguments: argparse.Namespace) -> int:
         case "uplink":
             from agent.uplink import role as uplink
 
-            asyncio.run(uplink.run(site))
+            asyncio.run(_until_told(uplink.run(site)))
         case "web":
             from agent.web import role as web
 
-            asyncio.run(web.run(site))
+            asyncio.run(_until_told(web.run(site)))
         case _:
             from agent.camera import role as camera
 
             return camera.run(site)
     return OK
+
+
+async def _until_told(work: Coroutine[Any, Any, None]) -> None:
+    """Run a role until it ends or SIGTERM or SIGINT cancels it, so that it can take its leave."""
+    task = asyncio.ensure_future(work)
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, task.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
 
 
 def load_site(path: Path) -> Site | None:
@@ -204,7 +215,3 @@ def _add_sim(verbs: Verbs[argparse.ArgumentParser]) -> None:
 def _sim(arguments: argparse.Namespace) -> int:
     """The simulator is never imported here: it runs as a process of its own."""
     return subprocess.run([sys.executable, "-m", "sim", *arguments.rest], check=False).returncode
-
-
-def print_json(value: object) -> None:
-    print(json.dumps(value, ensure_ascii=False, sort_keys=True))

@@ -63,11 +63,10 @@ class Latencies:
             press = next(reversed(self._presses.values()))
             self._mark(press, "modbus_us", at)
 
-    def durable(self, ref: Seq) -> None:
-        now = self._monotonic()
+    def durable(self, ref: Seq, at: float) -> None:
         for press in self._presses.values():
             if press.ref <= ref and "durable_us" not in press.hops:
-                self._mark(press, "durable_us", now)
+                self._mark(press, "durable_us", at)
 
     def stage(self, ref: Seq, stage: Stage) -> None:
         press = self._presses.get(ref)

@@ -70,6 +70,9 @@ async def run(site: Site) -> int:
     return 0
 
 
+_NEW_EPOCH = frozenset({"damaged", "gone", "rolled_back", "unwritable"})  # codes of journal.opening.Problem
+
+
 class Control:
     """One running box."""
 
@@ -111,8 +114,8 @@ class Control:
     async def start(self) -> None:
         """Bring the box up to its first full scan. Raises OSError when the socket cannot be served."""
         await self._server.start(places.control_socket(self._site))
-        self._begin()
         self._spine.start(self._runtime, self._server)
+        self._begin()
         self._devices.start()
         self._loop.call_later(LIMIT_S, self._scan.time_is_up)
         self._work = [
@@ -122,13 +125,14 @@ class Control:
 
     def _begin(self) -> None:
         opened = self._spine.opened
-        if opened.new_epoch_why:
-            self._emit(NewEpoch(opened.epoch, opened.next_seq, opened.new_epoch_why))
+        broken = next((problem for problem in opened.problems if problem.code in _NEW_EPOCH), None)
+        if broken is not None:
+            self._emit(NewEpoch(opened.epoch, opened.next_seq, str(broken)))
         boot = secrets.token_hex(8)
         self._emit(Started(boot, opened.latched, opened.latched_ref, os.environ.get("MENWEI_START_REASON", "")))
         for problem in opened.problems:
             log.error("journal: %s", problem)
-            self._emit(Note("journal.problem", "journal", "box", {"what": problem}))
+            self._emit(Note("journal.problem", "journal", "box", {"code": problem.code, "what": str(problem)}))
 
     async def close(self) -> None:
         for task in self._work:

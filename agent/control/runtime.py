@@ -88,12 +88,12 @@ class Runtime:
         self.on_state()
         return records
 
-    def durable(self, epoch: int, seq: int) -> None:
-        """The journal has everything up to `seq` on disk: let go what waited for it."""
+    def durable(self, epoch: int, seq: int, at_s: float) -> None:
+        """The journal has everything up to `seq` on disk since `at_s` (monotonic): let go what waited for it."""
         if epoch != self.state.epoch or seq <= self.durable_seq:
             return
         self.durable_seq = seq
-        self.latencies.durable((epoch, seq))
+        self.latencies.durable((epoch, seq), at_s)
         if self.state.scanned:
             self._act(box.desired(self.state, self._clock.now()))
 

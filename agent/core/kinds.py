@@ -68,6 +68,7 @@ MEANING: dict[str, tuple[Weight, str]] = {
     "path.up": (_FACT, "an uplink path is up"),
     "path.none": (_ALARM, "no uplink path is left: an alarm cannot be heard now"),
     "journal.failing": (_ALARM, "the journal cannot write; emergencies go on from memory"),
+    "journal.problem": (_ALARM, "what was found wrong when the journal was opened"),
     "journal.ok": (_ACTION, "the journal writes again"),
     # the clock
     "clock.trust": (_ACTION, "trust in the wall clock changed"),

@@ -40,7 +40,7 @@ class Gate:
         self.district = district
         self.web = web
         self.folder = folder
-        self._pins = {(use.role, use.owner, use.part): use for use in uses(site)}
+        self._pins: dict[tuple[str, str, str], Use] = {(use.role, use.owner, use.part): use for use in uses(site)}
 
     # ── hands ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -81,11 +81,12 @@ class Gate:
     def state(self) -> Entry:
         """The box's own picture, from its status page."""
         state: Entry = fetch(f"{self.web}/api/v1/state")
-        return state.get("picture", state)
+        picture: Entry = state.get("picture", state)
+        return picture
 
     def gpio(self, role: str, owner: str, part: str) -> int:
         """The BCM number of a wire. Raises DemoError when the site has none there."""
-        use: Use | None = self._pins.get((role, owner, part))  # type: ignore[call-overload]
+        use = self._pins.get((role, owner, part))
         if use is None or not isinstance(use.terminal, Gpio):
             raise DemoError(f"this site has no {part} of {owner} on a pin")
         return use.terminal.number

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
 
@@ -11,6 +12,7 @@ from agent.demo.eyes import (
     at_district,
     ms_since,
     position,
+    positions,
     ready,
     requests,
     reset,
@@ -146,7 +148,7 @@ def power_cut(stage: Stage, gate: Gate, line: Timeline) -> None:
     """kill -9 in the middle of an alarm, and a restart."""
     ready(gate)
     pressed = press(gate, line)
-    gate.wait_wire("the first raise request", lambda entry: is_efo(entry), pressed["ns"])
+    gate.wait("the first raise request", lambda: requests(gate, "", pressed["ns"], "efo"), 3.0)
     line.title("The power fails: kill -9 of the whole box, 100 ms later.")
     time.sleep(0.1)
     stage.box.kill()
@@ -156,11 +158,9 @@ def power_cut(stage: Stage, gate: Gate, line: Timeline) -> None:
     line.title("Power is back.")
     started = time.monotonic_ns()
     stage.box.start()
-    lamp = gate.gpio("lamp", "indicators", "sent")
     gate.wait("the box serves its page again", lambda: gate.state()["scanned"], 20)
     gate.wait("lamp 'sent' is on", lambda: gate.world()["lamps"].get("sent"), 10)
     line.step("the alarm is still latched, lamp on", ms=(time.monotonic_ns() - started) / 1e6)
-    assert lamp
     alarm = delivered(gate, line, pressed, since_ns=started, limit_s=20)
     line.step("the press reached the district, once", len([a for a in gate.alarms() if _same(a, alarm)]) == 1)
     time.sleep(NOTHING_S)
@@ -191,23 +191,15 @@ def press(gate: Gate, line: Timeline) -> Entry:
     return edge
 
 
-def is_efo(entry: Entry) -> bool:
-    return bool(entry["kind"] == "frame" and entry["dir"] == "request" and "request" in entry["text"])
-
-
 def raised(gate: Gate, line: Timeline, pressed: Entry, *lanes: str) -> None:
     """EFO requests on the wire for these lanes, confirmed, and the bollards up by their limit switches."""
     for lane in lanes:
-        first = gate.wait_wire(
-            f"a raise request for lane {lane}", lambda e, lane=lane: bool(_is_request(e, lane)), pressed["ns"]
+        found = gate.wait(
+            f"a raise request for lane {lane}", functools.partial(requests, gate, lane, pressed["ns"], "efo"), 3.0
         )
-        line.step(f"edge → raise request, lane {lane}", ms=ms_since(first, pressed["ns"]))
+        line.step(f"edge → raise request, lane {lane}", ms=ms_since(found[0], pressed["ns"]))
     wait_position(gate, "up", *lanes)
     line.step(f"bollards up by limit switch: {', '.join(lanes)}", ms=(time.monotonic_ns() - pressed["ns"]) / 1e6)
-
-
-def _is_request(entry: Entry, lane: str) -> bool:
-    return entry["kind"] == "frame" and entry["dir"] == "request" and f"lane:{lane} write request" in entry["text"]
 
 
 def delivered(gate: Gate, line: Timeline, pressed: Entry, since_ns: int = 0, limit_s: float = 10.0) -> Entry:
@@ -250,13 +242,7 @@ def _same(one: Entry, other: Entry) -> bool:
 
 
 def _positions(world: Entry) -> str:
-    return ", ".join(f"{post} {word}" for post, word in sorted(_all_positions(world).items()))
-
-
-def _all_positions(world: Entry) -> dict[str, str]:
-    from agent.demo.eyes import positions
-
-    return positions(world)
+    return ", ".join(f"{post} {word}" for post, word in sorted(positions(world).items()))
 
 
 Scenario = Callable[[Stage, Gate, Timeline], None]

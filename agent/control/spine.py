@@ -1,0 +1,164 @@
+"""The journal as control has it: opened at start, written beside the loop, its word on durability brought back."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from agent import picture as pic
+from agent.core.events import NewEpoch
+from agent.core.kinds import WEIGHT
+from agent.core.records import Record, utc_text
+from agent.core.words import ClockTrust
+from agent.journal.files import free_bytes
+from agent.journal.opening import Opened, open_journal
+from agent.journal.writer import Durable, JournalWriter
+from hardware import places
+from hardware.site import Site
+
+if TYPE_CHECKING:
+    from agent.control.runtime import Runtime
+    from agent.control.server import Server
+
+MEASURE_S = 60.0
+DAY_MS = 86_400_000
+LEAST_DAY_BYTES = 256 * 1024  # D: a quiet day's growth, so that a young box does not promise centuries
+
+
+class Spine:
+    """One journal. `start` must be called from the loop's thread; until then records wait in the writer's queue."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._folder = places.storage_dir(site)
+        self.opened: Opened = open_journal(self._folder, site.site.id, site.site.box)
+        self._loop = asyncio.get_running_loop()
+        self._runtime: Runtime | None = None
+        self._server: Server | None = None
+        self._synced: tuple[int, int] = (0, 0)
+        self.synced_at: float | None = None
+        self._began_at = time.monotonic()
+        self._began_bytes = self._size()
+        self._measured: tuple[int | None, int | None] = (None, None)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._writer = JournalWriter(
+            self.opened.path,
+            self.opened.key,
+            f"{site.site.id}/{site.site.box}",
+            self._on_durable,
+            self._on_health,
+            on_epoch=self._on_epoch,
+            weights=WEIGHT,
+            ballast_mb=site.storage.ballast_mb,
+        )
+
+    # ── life ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def start(self, runtime: Runtime, server: Server) -> None:
+        self._runtime, self._server = runtime, server
+        self._writer.start()
+        self._tasks.append(self._loop.create_task(self._measure(), name="measure"))
+
+    async def close(self) -> None:
+        """Write down what waits, for a bounded time, and let go of the file."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.to_thread(self._writer.close)
+
+    def alive(self) -> bool:
+        """Whether the writer's thread lives. A refusing disk is no reason to restart: memory holds the alarms."""
+        return self._writer.alive()
+
+    # ── the loop's side ────────────────────────────────────────────────────────────────────────────────────────
+
+    def append(self, records: Sequence[Record], emergency: bool) -> None:
+        self._writer.append(records, emergency)
+
+    def synced(self, epoch: int, seq: int) -> None:
+        """The far side has everything up to here."""
+        if (epoch, seq) > self._synced:
+            self._synced = (epoch, seq)
+            self.synced_at = time.monotonic()
+            self._writer.synced(epoch, seq)
+
+    # ── the writer's side, in its thread ───────────────────────────────────────────────────────────────────────
+
+    def _on_durable(self, durable: Durable) -> None:
+        self._loop.call_soon_threadsafe(self._tell_durable, durable)
+
+    def _on_health(self, failing: bool, why: str) -> None:
+        self._loop.call_soon_threadsafe(self._tell_health, failing, why)
+
+    def _on_epoch(self, epoch: int, why: str) -> None:
+        self._loop.call_soon_threadsafe(self._tell_epoch, epoch, why)
+
+    def _tell_durable(self, durable: Durable) -> None:
+        assert self._runtime is not None and self._server is not None
+        self._runtime.durable(durable.epoch, durable.seq, durable.at_ns / 1e9)
+        self._server.durable(durable.epoch, durable.seq)
+
+    def _tell_health(self, failing: bool, why: str) -> None:
+        assert self._runtime is not None and self._server is not None
+        self._runtime.journal_health(failing, why)
+        if failing:
+            self._server.failing()
+
+    def _tell_epoch(self, epoch: int, why: str) -> None:
+        assert self._runtime is not None
+        self._runtime.handle(NewEpoch(epoch, self._runtime.state.next_seq, why))
+
+    # ── figures ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def backlog(self) -> int | None:
+        """Records on disk that the far side has not confirmed; None before its first word or across an epoch."""
+        head = self._writer.head
+        if head is None or self._synced[0] != head[0]:
+            return None
+        return max(0, head[1] - self._synced[1])
+
+    def figures(self) -> pic.JournalPart:
+        assert self._runtime is not None
+        state = self._runtime.state
+        size, free = self._measured
+        return pic.JournalPart(
+            health=state.health.journal,
+            why=state.health.journal_why,
+            head=state.next_seq - 1,
+            durable=self._runtime.durable_seq,
+            synced=self._synced[1] if self._synced[0] == state.epoch else None,
+            size_bytes=size,
+            free_bytes=free,
+            headroom_days=self._headroom_days(size, free),
+        )
+
+    def _headroom_days(self, size: int | None, free: int | None) -> int | None:
+        """Days until the disk is full at the growth seen since this start, counted on at least an hour of it."""
+        if size is None or free is None:
+            return None
+        hours = max(1.0, (time.monotonic() - self._began_at) / 3600)
+        day = max(LEAST_DAY_BYTES, (size - self._began_bytes) / hours * 24)
+        return round(free / day)
+
+    async def _measure(self) -> None:
+        """Look at the disk now and then; prune what is older than the site keeps, by a trusted clock only."""
+        while True:
+            self._measured = (self._size(), self._free())
+            assert self._runtime is not None
+            if self._runtime.state.clock.trust is ClockTrust.TRUSTED:
+                oldest_ms = round(time.time() * 1000) - self._site.storage.journal_days * DAY_MS
+                self._writer.prune(utc_text(oldest_ms))
+            await asyncio.sleep(MEASURE_S)
+
+    def _size(self) -> int:
+        try:
+            return self.opened.path.stat().st_size
+        except OSError:
+            return 0
+
+    def _free(self) -> int | None:
+        try:
+            return free_bytes(self._folder)
+        except OSError:
+            return None
