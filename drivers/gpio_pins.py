@@ -6,10 +6,6 @@ a lock that is driven would drop out for a moment each time the agent starts.
 
 from __future__ import annotations
 
-import atexit
-import contextlib
-import socket
-import struct
 import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
@@ -21,11 +17,10 @@ if TYPE_CHECKING:
 
 Edge = Callable[[int, bool, float], None]
 
-ANSWER_S = 0.25  # D: one command to a daemon on this machine; measured well below 1 ms
 LATE_EDGE_S = 1.0  # D: a stamp further off than this is another clock's
 CALIBRATE_S = 10.0  # D: the daemon's tick drifts below 0.5 ms in that time
 TICK_RANGE = 1 << 32  # pigpio's tick: microseconds in 32 bits (pigpio.h)
-BR1, MODE_OUTPUT = 10, 1  # pigpio.h
+MODE_OUTPUT = 1  # pigpio.h
 MOST_CHIPS = 32
 
 
@@ -67,10 +62,6 @@ class WatchedInputs:
         self.pins[gpio] = pin
         pin.when_changed = handler
 
-    def forget(self) -> None:
-        self._handlers.clear()
-        self.pins.clear()
-
 
 def near_now(stamp: float, now: float) -> float:
     """The stamp, unless it cannot be of this clock: then now."""
@@ -81,14 +72,11 @@ class PigpioPins:
     """Through a pigpio daemon on this machine (or the simulator's). One bank read serves all pins."""
 
     def __init__(self, host: str, port: int, inputs: Iterable[int], outputs: dict[int, bool], edge: Edge) -> None:
-        _probe(host, port)
-        from gpiozero.pins.pigpio import PiGPIOFactory
+        from drivers.pigpio_link import Connection, Factory
 
-        self._factory = PiGPIOFactory(host, port)
-        self._connection = self._factory.connection
+        self._connection = Connection(host, port)
+        self._factory = Factory(self._connection)
         try:
-            # The library waits for answers without a limit. After a missed one the stream is out of step: lost.
-            self._connection.sl.s.settimeout(ANSWER_S)
             self._calibrate()
             for gpio, high in outputs.items():
                 self._claim(gpio, high)
@@ -96,7 +84,6 @@ class PigpioPins:
             for gpio in inputs:
                 self._inputs.add(gpio, self._moment)
         except BaseException:
-            self.sever()
             self.close()
             raise
 
@@ -127,44 +114,10 @@ class PigpioPins:
         self._connection.write(gpio, int(high))
 
     def sever(self) -> None:
-        notify = self._connection._notify
-        if notify is not None:
-            notify.go = False  # without this its thread spins on the closed socket for ever
-            _shut(notify.sl.s)
-        _shut(self._connection.sl.s)
+        self._connection.sever()
 
     def close(self) -> None:
-        connection = self._connection
-        atexit.unregister(connection.stop)
-        notify, connection._notify = connection._notify, None
-        if notify is not None:
-            notify.join(ANSWER_S)
-            notify.sl.s.close()
-        if connection.sl.s is not None:
-            connection.sl.s.close()
-            connection.sl.s = None
-        # Without a connection the factory's pins are dropped as they are; with one they would be made inputs.
         self._factory.close()
-
-
-def _probe(host: str, port: int) -> None:
-    """One command on a connection of our own: the library prints its failures and waits for ever for a hung daemon."""
-    try:
-        with socket.create_connection((host, port), ANSWER_S) as probe:
-            probe.sendall(struct.pack("<IIII", BR1, 0, 0, 0))
-            answered = len(probe.recv(16)) == 16
-    except TimeoutError:
-        raise LinkLost(f"the pigpio daemon at {host}:{port} does not answer: restart it") from None
-    except OSError as error:
-        raise LinkLost(f"no pigpio daemon at {host}:{port} ({error.strerror or error}): is pigpiod running?") from None
-    if not answered:
-        raise LinkLost(f"what listens at {host}:{port} is no pigpio daemon")
-
-
-def _shut(sock: socket.socket | None) -> None:
-    if sock is not None:
-        with contextlib.suppress(OSError):
-            sock.shutdown(socket.SHUT_RDWR)
 
 
 class LgpioPins:
