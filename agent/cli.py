@@ -180,10 +180,17 @@ def _status(arguments: argparse.Namespace) -> int:
 
 
 def _add_journal(verbs: Verbs[argparse.ArgumentParser]) -> None:
-    verb = verbs.add_parser("journal", help="verify, export and prove what the journal holds")
+    verb = verbs.add_parser("journal", help="verify, export and prove what the journal holds", add_help=False)
+    verb.add_argument("rest", nargs=argparse.REMAINDER)
+    verb.set_defaults(run=_journal)
+
+
+def _journal(arguments: argparse.Namespace) -> int:
     from agent.journal import command
 
-    command.add_parser(verb)
+    parser = argparse.ArgumentParser(prog="menwei")
+    command.add_parser(parser.add_subparsers(required=True))
+    return command.run(parser.parse_args(["journal", *arguments.rest]))
 
 
 # ── demo and simulator ─────────────────────────────────────────────────────────────────────────────────────────────

@@ -107,22 +107,28 @@ class Devices:
     def start(self) -> None:
         """Start every keeper. Nothing is written until the outputs are told what to be."""
         self._keep("gpio", self._open_gpio, self._use_gpio, GpioBank.close)
-        for bus in self.buses.values():
-            self._spawn(bus.start())
-        for lane in self._site.lane:
-            open_lane = functools.partial(self._open_lane, lane.id)
-            self._keep(f"lane:{lane.id}", open_lane, self._lanes[lane.id].serve)
-        for relays in self._site.relay_board:
-            open_relays = functools.partial(self._open_relays, relays.name)
-            self._keep(relays.name, open_relays, functools.partial(self._use_relays, relays.name))
-        for loops in self._site.analog_board:
-            open_loops = functools.partial(self._open_loops, loops.name)
-            self._keep(loops.name, open_loops, functools.partial(self._use_loops, loops.name))
         for reader in self._site.reader:
             open_reader = functools.partial(UartReader.open, reader, folder=self._site.folder)
-            self._keep(
-                f"reader:{reader.id}", open_reader, functools.partial(self._use_reader, reader.id), UartReader.close
-            )
+            use_reader = functools.partial(self._use_reader, reader.id)
+            self._keep(f"reader:{reader.id}", open_reader, use_reader, UartReader.close)
+        for name, bus in self.buses.items():
+            self._spawn(self._start_bus(name, bus))
+
+    async def _start_bus(self, name: str, bus: ModbusBus) -> None:
+        """Connect once, then keep what hangs on it, connected or not."""
+        await bus.start()
+        for lane in self._site.lane:
+            if lane.bus == name:
+                open_lane = functools.partial(self._open_lane, lane.id)
+                self._keep(f"lane:{lane.id}", open_lane, self._lanes[lane.id].serve)
+        for relays in self._site.relay_board:
+            if relays.bus == name:
+                open_relays = functools.partial(self._open_relays, relays.name)
+                self._keep(relays.name, open_relays, functools.partial(self._use_relays, relays.name))
+        for loops in self._site.analog_board:
+            if loops.bus == name:
+                open_loops = functools.partial(self._open_loops, loops.name)
+                self._keep(loops.name, open_loops, functools.partial(self._use_loops, loops.name))
 
     async def close(self) -> None:
         for task in self._tasks:

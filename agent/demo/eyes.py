@@ -24,17 +24,17 @@ def position(gate: Gate, bollard: str) -> str:
 
 def lane_positions(gate: Gate, *lanes: str) -> list[str]:
     world = gate.world()
-    return [bollard["position"] for lane in lanes for bollard in world["lanes"][lane]["bollards"].values()]
+    return [word(bollard) for lane in lanes for bollard in world["lanes"][lane]["bollards"].values()]
 
 
 def all_up(gate: Gate, *lanes: str) -> bool:
-    return all(word == "up" for word in lane_positions(gate, *lanes))
+    return all(found == "up" for found in lane_positions(gate, *lanes))
 
 
-def wait_position(gate: Gate, word: str, *lanes: str, limit_s: float = 12.0) -> None:
+def wait_position(gate: Gate, wanted: str, *lanes: str, limit_s: float = 12.0) -> None:
     gate.wait(
-        f"bollards {word} in {', '.join(lanes)}",
-        lambda: all(found == word for found in lane_positions(gate, *lanes)),
+        f"bollards {wanted} in {', '.join(lanes)}",
+        lambda: all(found == wanted for found in lane_positions(gate, *lanes)),
         limit_s,
     )
 
