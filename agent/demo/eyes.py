@@ -15,7 +15,12 @@ def ms_since(entry: Entry, ns: int) -> float:
 
 def positions(world: Entry) -> dict[str, str]:
     """Bollard → where it truly is: "up", "down" or "moving"."""
-    return {post: bollard["position"] for lane in world["lanes"].values() for post, bollard in lane["bollards"].items()}
+    return {post: word(bollard) for lane in world["lanes"].values() for post, bollard in lane["bollards"].items()}
+
+
+def word(bollard: Entry) -> str:
+    """A bollard's true position in a word."""
+    return "up" if bollard["position"] >= 1.0 else "down" if bollard["position"] <= 0.0 else "moving"
 
 
 def position(gate: Gate, bollard: str) -> str:
