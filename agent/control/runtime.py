@@ -11,11 +11,13 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from msgspec import structs
+
 from agent.control.lanes import LaneWorker
 from agent.control.latency import Latencies
 from agent.control.reconcile import Picture
 from agent.core import box
-from agent.core.events import Event, JournalChanged, MotionSent, Now, PanicLine, Tick
+from agent.core.events import Event, JournalChanged, LaneReading, MotionSent, Now, PanicLine, Tick
 from agent.core.kinds import WEIGHT
 from agent.core.outputs import MotionRequest, Outputs
 from agent.core.records import Record, Weight
@@ -53,6 +55,7 @@ class Runtime:
         self._lanes = lanes
         self._taken: dict[tuple[str, str], int] = {}
         self._waiting: list[MotionRequest] = []
+        self._readings: dict[str, LaneReading] = {}
         self._moves: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = float("inf")
@@ -85,8 +88,18 @@ class Runtime:
             self.on_records(records)
         self._arm(box.next_deadline(state), now)
         self.turns += 1
-        self.on_state()
+        if records or self._is_news(event):
+            self.on_state()
         return records
+
+    def _is_news(self, event: Event) -> bool:
+        """Whether watchers may want to look again. A lane that reads as it read before is none."""
+        if not isinstance(event, LaneReading):
+            return True
+        reading = structs.replace(event, read_at=0.0)
+        known = self._readings.get(event.lane)
+        self._readings[event.lane] = reading
+        return reading != known
 
     def durable(self, epoch: int, seq: int, at_s: float) -> None:
         """The journal has everything up to `seq` on disk since `at_s` (monotonic): let go what waited for it."""
@@ -114,7 +127,7 @@ class Runtime:
     def _busy(self, lane: str) -> bool:
         state = self.state.lanes[lane]
         moving = any(b.motion is not None or b.position is Position.MOVING for b in state.bollards.values())
-        return moving or state.efo or state.request is not None
+        return moving or state.request is not None
 
     def _take(self, request: MotionRequest) -> None:
         """Accept each token once, whatever number of pictures show it."""
