@@ -5,7 +5,9 @@ Which register means what is data in `hardware/`; here it is only carried betwee
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TypeAlias
 
 from hardware import profiles
 from hardware.profiles import AnalogProfile, RegisterMap, RelayProfile, StateCodes
@@ -33,6 +35,13 @@ MODES = {"unknown": 0, "remote": 1, "local": 2, "hand": 3}
 FLASH_STEP_S = 0.1  # Waveshare Modbus RTU Relay: pulse lengths are counted in 100 ms
 
 
+InputWord: TypeAlias = Callable[[LaneSigns], int]
+
+
+def _cycles(id: str, shift: int, signs: LaneSigns) -> int:
+    return signs.bollards[id].cycles >> shift & 0xFFFF
+
+
 class LanePlc(Unit):
     """A PLC of the reference kind: packed status words in, request words out."""
 
@@ -47,15 +56,20 @@ class LanePlc(Unit):
         self._holding: dict[int, int] = {registers.heartbeat: 0, registers.outputs: 0}
         for index in self._posts:
             self._holding |= {registers.request + index: 0, registers.hold + index: 0}
+        self._inputs = self._input_map()
 
     @property
     def silent(self) -> bool:
         return self._lane.booting
 
     def read_words(self, function: int, address: int, count: int) -> Sequence[int]:
-        words = self._inputs() if function == READ_INPUT else self._outputs()
+        span = range(address, address + count)
         try:
-            return [words[at] for at in range(address, address + count)]
+            if function == READ_INPUT:
+                signs = self._lane.signs()
+                return [self._inputs[at](signs) for at in span]
+            words = self._outputs()
+            return [words[at] for at in span]
         except KeyError:
             raise Refusal(ILLEGAL_ADDRESS) from None
 
@@ -93,23 +107,24 @@ class LanePlc(Unit):
                 words[registers.request + index] = 0
         return words
 
-    def _inputs(self) -> dict[int, int]:
-        registers, signs = self._map, self._lane.signs()
-        words = dict.fromkeys(range(registers.cycles + 16), 0)  # registers without a meaning read as 0
-        words[registers.lane.register] = self._status(signs)
-        words[registers.heartbeat_echo] = signs.echo
+    def _input_map(self) -> dict[int, InputWord]:
+        """How to make each input register from the signs; one without a meaning reads as 0."""
+        registers = self._map
+        words: dict[int, InputWord] = dict.fromkeys(range(registers.cycles + 16), lambda _: 0)
+        words[registers.lane.register] = self._status
+        words[registers.heartbeat_echo] = lambda signs: signs.echo
         for index, id in self._posts.items():
-            sign, bits = signs.bollards[id], registers.bollard
-            words[bits.register + index] = (
-                sign.up << bits.up | sign.down << bits.down | sign.moving << bits.moving | sign.efo << bits.efo
-                | sign.fault << bits.fault_shift | sign.token << bits.token_shift
-            )  # fmt: skip
-        for index in range(8):
-            post = self._posts.get(index)
-            cycles = signs.bollards[post].cycles if post else 0
-            words[registers.cycles + 2 * index] = cycles >> 16 & 0xFFFF
-            words[registers.cycles + 2 * index + 1] = cycles & 0xFFFF
+            words[registers.bollard.register + index] = partial(self._bollard, id)
+            words[registers.cycles + 2 * index] = partial(_cycles, id, 16)
+            words[registers.cycles + 2 * index + 1] = partial(_cycles, id, 0)
         return words
+
+    def _bollard(self, id: str, signs: LaneSigns) -> int:
+        sign, bits = signs.bollards[id], self._map.bollard
+        return (
+            sign.up << bits.up | sign.down << bits.down | sign.moving << bits.moving | sign.efo << bits.efo
+            | sign.fault << bits.fault_shift | sign.token << bits.token_shift
+        )  # fmt: skip
 
     def _status(self, signs: LaneSigns) -> int:
         bits = self._map.lane
