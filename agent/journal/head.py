@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from agent.core.records import GENESIS_LINK, leaf_hash, link_hash
+from agent.core.records import leaf_hash, link_hash
 from agent.journal.checkpoint import BadNote, parse, verified
 from agent.journal.errors import Damaged
 from agent.journal.merkle import Frontier
@@ -120,7 +120,7 @@ def file_base(connection: sqlite3.Connection) -> Base:
     _, first_epoch = about(connection)
     row = connection.execute("SELECT epoch, seq, link, frontier FROM pruned ORDER BY seq DESC LIMIT 1").fetchone()
     if row is None:
-        return Base(first_epoch, 0, GENESIS_LINK, Frontier())
+        return Base.first(first_epoch)
     return Base(row[0], row[1], row[2], _frontier(row[3]))
 
 

@@ -14,13 +14,11 @@ from pathlib import Path
 
 import msgspec
 
-from agent.core.records import GENESIS_LINK
 from agent.journal import epochs, schema
 from agent.journal.errors import Damaged, Trouble, told
 from agent.journal.files import hold
 from agent.journal.head import Head, Latched, latched_in, load_head, newest_latched
 from agent.journal.keys import BoxKey, load_or_create
-from agent.journal.merkle import Frontier
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -92,16 +90,17 @@ def _inspect(folder: Path, key: BoxKey, site_box: str) -> _Found:
     if not path.exists():
         if note is not None or (folder / epochs.NOTE_FILE).exists():
             raise Damaged("the journal file is gone")
-        _guarded(lambda: _create(folder, site_box, 1))
+        _guarded(lambda: create_first(folder, site_box, 1))
     found = _look(path, key, site_box)
     if note is None or note.epoch < found.head.epoch:
         _guarded(lambda: epochs.write_note(folder, found.head.epoch))
     return found
 
 
-def _create(folder: Path, site_box: str, epoch: int) -> None:
+def create_first(folder: Path, site_box: str, epoch: int) -> None:
+    """Begin the first journal of a box. Raises sqlite3.Error, OSError."""
     epochs.write_note(folder, epoch)
-    schema.create(folder / schema.FILE, site_box, epoch)
+    schema.create(folder / schema.FILE, site_box, schema.Base.first(epoch))
 
 
 def _guarded(action: Callable[[], None]) -> None:
@@ -146,38 +145,38 @@ def _look_through(connect: Callable[[Path], sqlite3.Connection], path: Path, key
 
 
 def _begin_again(folder: Path, key: BoxKey, site_box: str, damage: Damaged, problems: list[Problem]) -> Opened:
-    epoch = epochs.next_epoch(folder, *_epochs_in(folder / schema.FILE))
+    epoch = epochs.next_epoch(folder, *epochs_in(folder / schema.FILE))
     latched = salvage_latched(folder, folder / schema.FILE)
     try:
-        aside = begin_file(folder, site_box, epoch, None)
+        aside = begin_file(folder, site_box, epoch, schema.Base.first(epoch))
     except Trouble as trouble:
         problems.append(Problem("damaged", str(damage)))
         return _in_memory(folder, key, trouble, problems, epoch)
     text = f"{damage}; a new epoch {epoch} begins" + (f", the old file is kept as {aside.name}" if aside else "")
     problems.append(Problem("damaged" if aside else "gone", text, aside.name if aside else ""))
     problems.append(_latch_problem(latched))
-    head = Head(schema.Base(epoch, 0, GENESIS_LINK, Frontier()), 0)
+    head = Head(schema.Base.first(epoch), 0)
     return _opened(folder, key, head, latched, problems)
 
 
-def begin_file(folder: Path, site_box: str, epoch: int, base: schema.Base | None) -> Path | None:
-    """Keep the present journal aside, if any, and begin a new one. Raises Trouble. Returns the name it was kept under.
+def begin_file(folder: Path, site_box: str, epoch: int, base: schema.Base) -> Path | None:
+    """Keep the present journal aside, if any, and begin a new one after `base`. Raises Trouble. Returns the file kept.
 
-    The epoch is noted first: from then on the old file cannot be taken for the present one, whatever happens next.
+    `epoch`, the newest ever begun, is noted first: from then on the old file cannot be taken for the present one.
     """
     try:
         epochs.write_note(folder, epoch)
         aside = None
         if any(path.exists() for path in (folder / schema.FILE, *schema.side_files(folder / schema.FILE))):
             aside = epochs.set_aside(folder, epoch - 1)
-        schema.create(folder / schema.FILE, site_box, base.epoch if base is not None else epoch, base)
+        schema.create(folder / schema.FILE, site_box, base)
     except (sqlite3.Error, OSError) as error:
         problem = told(error)
         raise problem if isinstance(problem, Trouble) else Trouble(str(problem)) from error
     return aside
 
 
-def _epochs_in(path: Path) -> list[int]:
+def epochs_in(path: Path) -> list[int]:
     """The highest epoch that a doubtful file tells of, if it tells anything."""
     try:
         connection = schema.connect_reader(path)
@@ -230,8 +229,8 @@ def _in_memory(
     problems.append(_unwritable(trouble))
     latched = salvage_latched(folder, folder / schema.FILE)
     if epoch is None:
-        epoch = epochs.next_epoch(folder, *_epochs_in(folder / schema.FILE))
-    head = Head(schema.Base(epoch, 0, GENESIS_LINK, Frontier()), 0)
+        epoch = epochs.next_epoch(folder, *epochs_in(folder / schema.FILE))
+    head = Head(schema.Base.first(epoch), 0)
     return _opened(folder, key, head, latched, problems)
 
 

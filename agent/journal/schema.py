@@ -7,6 +7,7 @@ import sqlite3
 from pathlib import Path
 from urllib.parse import quote
 
+from agent.core.records import GENESIS_LINK
 from agent.journal.errors import Damaged, Trouble
 from agent.journal.files import sync_folder
 from agent.journal.merkle import Frontier
@@ -15,7 +16,7 @@ FILE = "journal.db"
 APPLICATION_ID = 0x4D_57_4A_4C  # "MWJL" in the SQLite header, so that `file` and we know what it is
 FORMAT = 1
 PAGE_BYTES = 4096
-BUSY_S = 5.0  # D: another program holding the file (a copy being made) must not be taken for a broken disk at once
+BUSY_S = 1.0  # D: another program holding the file (a copy being made) must not be taken for a broken disk at once
 WAL_LIMIT_BYTES = 8 << 20  # D: the log is cut back to this after a checkpoint, so that it never eats the reserve
 READER_CACHE_KB = 512
 
@@ -93,10 +94,10 @@ def connect_frozen(path: Path) -> sqlite3.Connection:
     return _connect(path, "mode=ro", (("locking_mode", "EXCLUSIVE", "exclusive"), ("query_only", "1", 1)))
 
 
-def create(path: Path, site_box: str, epoch: int, base: Base | None = None) -> None:
-    """Make an empty journal for `epoch`, whole or not at all. Raises sqlite3.Error, OSError.
+def create(path: Path, site_box: str, base: Base) -> None:
+    """Make an empty journal whose first record follows `base`, whole or not at all. Raises sqlite3.Error, OSError.
 
-    `base` begins it in the middle of a chain whose earlier records are in another file.
+    A base past record 0 begins it in the middle of a chain whose earlier records are in another file.
     """
     fresh = path.with_name(path.name + ".new")
     for leftover in (fresh, *side_files(fresh)):
@@ -104,14 +105,14 @@ def create(path: Path, site_box: str, epoch: int, base: Base | None = None) -> N
     os.close(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640))
     connection = sqlite3.connect(fresh, isolation_level=None)
     try:
-        _fill(connection, site_box, epoch, base)
+        _fill(connection, site_box, base)
     finally:
         connection.close()
     fresh.rename(path)
     sync_folder(path.parent)
 
 
-def _fill(connection: sqlite3.Connection, site_box: str, epoch: int, base: Base | None) -> None:
+def _fill(connection: sqlite3.Connection, site_box: str, base: Base) -> None:
     connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("BEGIN")
@@ -119,9 +120,9 @@ def _fill(connection: sqlite3.Connection, site_box: str, epoch: int, base: Base 
     connection.execute(f"PRAGMA user_version = {FORMAT}")
     for statement in _TABLES.split(";")[:-1]:
         connection.execute(statement)
-    about = [("box", site_box), ("epoch", epoch), ("format", FORMAT)]
+    about = [("box", site_box), ("epoch", base.epoch), ("format", FORMAT)]
     connection.executemany("INSERT INTO about VALUES(?, ?)", about)
-    if base is not None:
+    if base.seq:
         row = (base.epoch, base.seq, base.link, base.frontier.to_bytes())
         connection.execute("INSERT INTO pruned VALUES(?, ?, ?, ?)", row)
     connection.execute("COMMIT")
@@ -138,6 +139,11 @@ class Base:
         self.seq = seq
         self.link = link
         self.frontier = frontier
+
+    @classmethod
+    def first(cls, epoch: int) -> Base:
+        """Before the first record of a first file."""
+        return cls(epoch, 0, GENESIS_LINK, Frontier())
 
 
 def side_files(path: Path) -> tuple[Path, Path]:

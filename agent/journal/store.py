@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Callable, Sequence
+from itertools import chain
 from pathlib import Path
 
 import msgspec
@@ -97,40 +98,47 @@ class Store:
             self.latched_body = draft.latched_body
 
     def _draft(self, records: Sequence[Record]) -> _Draft:
+        """Work a group out. Whole lists at a time: this and the disk are what a record costs."""
         head = Head(self.head.base(), self.head.marked)
-        draft = _Draft(head, [], [])
-        leaves: list[bytes] = []
-        values, room = draft.values, CHECKPOINT_RECORDS - head.frontier.size + head.marked
-        link, seq, epoch = head.link, head.seq, head.epoch
-        for record in records:
-            if record.seq != seq + 1 or record.epoch < epoch:
-                raise Damaged(f"record {record.ref} cannot follow {(epoch, seq)} in this file")
-            if record.epoch != epoch:
-                self._grow(draft, leaves, seq, link, mark=True)
-                epoch = record.epoch
-                head.begin_epoch(epoch)
-                room = CHECKPOINT_RECORDS
-            body, seq = encode_always(record), record.seq
-            leaf = _sha256(b"\0" + body).digest()  # leaf_hash and link_hash of core.records, without their calls
+        first, last = records[0], records[-1]
+        if first.seq != head.seq + 1 or last.seq != head.seq + len(records) or first.epoch < head.epoch:
+            raise Damaged(f"records {first.ref} to {last.ref} cannot follow {head.ref} in this file")
+        bodies = _bodies(records)
+        leaves = [_sha256(b"\0" + body).digest() for body in bodies]  # leaf_hash of core.records, without its call
+        links, link = [], head.link
+        for leaf in leaves:
             link = _sha256(link + leaf).digest()
-            values += (seq, epoch, body, leaf, link)
-            leaves.append(leaf)
-            if record.kind == PANIC or len(leaves) >= room:
-                self._grow(draft, leaves, seq, link, mark=True)
-                room = CHECKPOINT_RECORDS
-            elif record.kind == LATCHED:
+            links.append(link)
+        seqs, epochs = range(first.seq, last.seq + 1), [record.epoch for record in records]
+        rows = zip(seqs, epochs, bodies, leaves, links, strict=True)
+        draft = _Draft(head, list(chain.from_iterable(rows)), [])
+        self._grow(draft, records, leaves, links)
+        for record, body in zip(records, bodies, strict=True):
+            if record.kind == LATCHED:
                 draft.latched, draft.latched_body = record.ref, body
-        self._grow(draft, leaves, seq, link, mark=False)
         return draft
 
-    def _grow(self, draft: _Draft, leaves: list[bytes], seq: int, link: bytes, *, mark: bool) -> None:
-        """Move the draft's head over `leaves`, and mark it there."""
-        head = draft.head
-        head.frontier.extend(leaves)
-        head.seq, head.link = seq, link
-        leaves.clear()
-        if mark:
-            self._mark(head, draft.marks)
+    def _grow(self, draft: _Draft, records: Sequence[Record], leaves: list[bytes], links: list[bytes]) -> None:
+        """Move the draft's head over the group, marking it at every panic, every 100 records and an epoch's end."""
+        head, start = draft.head, 0
+        for at, record in enumerate(records):
+            if record.epoch != head.epoch:
+                self._advance(head, start, at, leaves, links)
+                self._mark(head, draft.marks)
+                head.begin_epoch(record.epoch)
+                start = at
+            if record.kind == PANIC or head.frontier.size + at + 1 - start - head.marked >= CHECKPOINT_RECORDS:
+                self._advance(head, start, at + 1, leaves, links)
+                self._mark(head, draft.marks)
+                start = at + 1
+        self._advance(head, start, len(records), leaves, links)
+
+    @staticmethod
+    def _advance(head: Head, start: int, end: int, leaves: list[bytes], links: list[bytes]) -> None:
+        if end > start:
+            head.frontier.extend(leaves[start:end])
+            head.seq += end - start
+            head.link = links[end - 1]
 
     def _write(self, values: list[object], latched: tuple[int, int] | None) -> None:
         statements = _inserts(values)
@@ -139,9 +147,10 @@ class Store:
             return
         if latched is not None:
             statements.append(("INSERT OR REPLACE INTO pointer VALUES('latched', ?, ?)", list(latched)))
-        self._in_one_go(statements + self._note_statements())
+        self.in_one_go(statements + self._note_statements())
 
-    def _in_one_go(self, statements: list[tuple[str, list[object]]]) -> None:
+    def in_one_go(self, statements: list[tuple[str, list[object]]]) -> None:
+        """One transaction. Raises sqlite3.Error, and then nothing of it is written."""
         execute = self._connection.execute
         execute("BEGIN IMMEDIATE")
         try:
@@ -151,6 +160,20 @@ class Store:
         except BaseException:
             self.roll_back()
             raise
+
+    def holds(self, records: Sequence[Record]) -> bool:
+        """Whether exactly these records are in the file. Raises sqlite3.Error."""
+        for record in records:
+            row = self._connection.execute("SELECT body FROM record WHERE seq = ?", (record.seq,)).fetchone()
+            if row is None or row[0] != encode_always(record):
+                return False
+        return True
+
+    def replace_rows(self, first: int, last: int, rows: Sequence[tuple[object, ...]]) -> None:
+        """Put other rows, five values each, in the place of records `first` to `last`, in one transaction."""
+        values = [value for row in rows for value in row]
+        self.in_one_go([("DELETE FROM record WHERE seq BETWEEN ? AND ?", [first, last]), *_inserts(values)])
+        self.log_pages += len(rows) // 4
 
     def roll_back(self) -> None:
         """End a transaction that failed; SQLite may have ended it already."""
@@ -185,7 +208,7 @@ class Store:
         """Write the signed checkpoints by themselves. With records to come they ride along in `commit` instead."""
         if not self._notes:
             return False
-        self._in_one_go(self._note_statements())
+        self.in_one_go(self._note_statements())
         self._notes.clear()
         self.log_pages += 4
         return True
@@ -211,8 +234,9 @@ class Store:
 
     def settle(self) -> None:
         """After a write error: write everything once more to where it belongs, so that a page the system wrongly
-        believes written is written. Raises sqlite3.Error."""
+        believes written is written; and prove that the disk takes writes again. Raises sqlite3.Error."""
         self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        self._connection.execute("UPDATE about SET value = value WHERE name = 'format'")
         self.log_pages = 0
 
 
@@ -234,6 +258,13 @@ def _inserts(values: list[object]) -> list[tuple[str, list[object]]]:
         statements.append((_STATEMENTS[rows], values[at * 5 : (at + rows) * 5]))
         at, left = at + rows, left - rows
     return statements
+
+
+def _bodies(records: Sequence[Record]) -> list[bytes]:
+    try:
+        return [encode(record) for record in records]
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        return [encode_always(record) for record in records]
 
 
 def encode_always(record: Record) -> bytes:

@@ -351,7 +351,7 @@ class JournalWriter:
         epoch = epochs.next_epoch(folder, *opening.epochs_in(self._path), head.epoch if head.seq else 0)
         if first is not None and first.seq == 1 and first.epoch >= epoch:
             epoch = first.epoch  # these records were begun without a file, in an epoch above all known ones
-        base = head.base() if head.seq else schema.Base(first.epoch if first else epoch, 0, GENESIS_LINK, Frontier())
+        base = head.base() if head.seq else schema.Base.first(first.epoch if first else epoch)
         try:
             aside = opening.begin_file(folder, self._site_box, epoch, base)
         except Trouble as trouble:

@@ -1,0 +1,126 @@
+"""What the writer does when nothing waits: checkpoints, SQLite's log, the reserve, eviction, pruning.
+
+Every step is small. It is put off while records wait, but not for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from agent.journal import epochs, retention
+from agent.journal.ballast import Ballast
+from agent.journal.files import free_bytes
+from agent.journal.schema import PAGE_BYTES
+from agent.journal.store import Store
+
+ROUND_S = 60.0  # a checkpoint is due after this with news; space is looked at as often
+PATIENCE_S = 10.0  # D: a round put off by records for so long goes before them
+LOG_PAGES = 256  # D: 1 MB of SQLite's log is worth moving when idle
+SHORT_BYTES = 64 << 20  # D: less free than this and old routine bodies go, so that the file stops growing
+SPARE_PAGES = 1024  # D: 4 MB of empty pages inside the file are enough to go on with
+
+
+class Housekeeping:
+    """State of the chores. `synced` and `prune_before` are set from outside; `warning` is what to say, "" = nothing."""
+
+    def __init__(self, folder: Path, ballast: Ballast, routine: Collection[str]) -> None:
+        self._folder = folder
+        self._ballast = ballast
+        self._routine = routine
+        self.synced = (0, 0)
+        self.prune_before = ""
+        self.warning = ""
+        self._round_at = 0.0
+        self._evicting = False
+        self._evict_after = 0
+        self._latched = b""
+        self._more = True
+
+    def wait_s(self, now: float) -> float:
+        """Seconds until something is due."""
+        return 0.0 if self._more else max(0.0, self._round_at - now)
+
+    def wake(self) -> None:
+        """Something was written: look for chores again."""
+        self._more = True
+
+    def hurry(self) -> None:
+        """The card is full: look at the space at the next turn."""
+        self._round_at, self._more = 0.0, True
+
+    def overdue(self, now: float) -> bool:
+        return now >= self._round_at + PATIENCE_S and self._round_at > 0.0
+
+    def tidy(self, store: Store, now: float) -> bool:
+        """Do one chore. True when `warning` changed. Raises sqlite3.Error, OSError."""
+        self._more = True
+        before = self.warning
+        if now >= self._round_at:
+            self._round(store, now)
+        elif not self._one_chore(store):
+            self._more = False
+        return self.warning != before
+
+    def _one_chore(self, store: Store) -> bool:
+        if store.save_notes() or self._keep_latched(store):
+            return True
+        if store.log_pages >= LOG_PAGES:
+            store.move_log()
+            return store.log_pages < LOG_PAGES
+        return self._evict(store) or self._prune(store)
+
+    def _round(self, store: Store, now: float) -> None:
+        """Once a minute: a checkpoint if there is news, and a look at the space."""
+        self._round_at = now + ROUND_S
+        store.mark()
+        store.sign()
+        store.save_notes()
+        short = free_bytes(self._folder) < SHORT_BYTES
+        self._evicting = short
+        kept = self._ballast.lay_in()
+        if short:
+            self.warning = "the card is nearly full: bodies of old routine records are given up"
+        elif not kept:
+            self.warning = "the card has no room for the reserve kept for emergencies"
+        else:
+            self.warning = ""
+
+    def _keep_latched(self, store: Store) -> bool:
+        if store.latched_body == self._latched or not store.latched_body:
+            return False
+        self._latched = store.latched_body
+        epochs.keep_latched(self._folder, self._latched)
+        return True
+
+    def _evict(self, store: Store) -> bool:
+        """One step of eviction while space is short and the file has few empty pages left."""
+        if not self._evicting:
+            return False
+        if store.connection.execute("PRAGMA freelist_count").fetchone()[0] >= SPARE_PAGES:
+            self._evicting = False
+            return False
+        step = retention.evict(store, self._evict_after, self.synced, self._routine)
+        self._evict_after = step.seq
+        if step.bodies:
+            store.move_log()
+        self._evicting = not step.done
+        return not step.done
+
+    def _prune(self, store: Store) -> bool:
+        if not self.prune_before:
+            return False
+        if retention.prune(store, self.prune_before):
+            return True
+        self.prune_before = ""
+        return False
+
+    def finish(self, store: Store) -> None:
+        """Before closing: the last checkpoint and the latch picture's copy."""
+        store.mark()
+        store.sign()
+        store.save_notes()
+        self._keep_latched(store)
+
+
+assert SPARE_PAGES * PAGE_BYTES < SHORT_BYTES, "eviction must end before the card is full of empty pages"
