@@ -6,7 +6,6 @@ new epoch's, the next call opens the new one; the old one stays readable under t
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Collection
 from pathlib import Path
@@ -142,7 +141,7 @@ class JournalReader:
     def _open(self) -> sqlite3.Connection:
         """The connection to the file that is there now."""
         try:
-            status = os.stat(self._path)
+            status = self._path.stat()
             file = (status.st_dev, status.st_ino)
             if self._connection is None or file != self._file:
                 self.close()
