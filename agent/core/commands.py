@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from agent.core import access, door, drill, fire, lane, panic
 from agent.core.events import Command, Now, Seq
+from agent.core.latched import KEPT_IDS
 from agent.core.log import Log
 from agent.core.records import Record, Value
 from agent.core.state import BoxState
@@ -23,7 +24,6 @@ UPSTREAM_VERBS = frozenset(
 TIMETABLE_VERBS = frozenset({"lower", "raise"})  # its raise is only shown to the guard: the lane sees to that
 LANE_VERBS = frozenset({"lower", "raise", "stop", "lane_clear_fault"})
 ON_SITE_VERBS = frozenset({"panic_reset", "fire_reset", "all_clear", "drill_start"})
-KEPT_IDS = 64  # D: far more than can come within a command's life time; upstream refuses expired ones by itself
 KEPT_ARGS = ("button", "door", "lane", "minutes", "reason")
 MAX_TEXT = 120  # D: of a text that a person typed, so much goes into a record
 

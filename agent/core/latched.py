@@ -6,7 +6,7 @@ Lock-outs of readers, unlock times, motions and drills end with it too; a drill 
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -46,6 +46,9 @@ class FirePicture(msgspec.Struct, frozen=True):
 
 
 _Part = TypeVar("_Part")
+UNREADABLE_PANIC = PanicPicture(latched=True, lockdown=True, lockdown_by="panic")
+UNREADABLE_FIRE = FirePicture(latched=True)
+KEPT_IDS = 64  # as many ids of commands carried out are remembered: far more than come within a command's life time
 
 
 # ── writing ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -112,33 +115,34 @@ def _keeps(old: LaneState, new: LaneState) -> bool:
 def restore(state: BoxState, event: Started, log: Log) -> BoxState:
     """Bring back what was latched into a fresh state, and say so. Nothing moves by it, and no input is believed.
 
-    A part that cannot be read is told as an alarm and left out; the others are restored all the same.
+    A part that cannot be read is told as an alarm. Panic and fire then count as latched: a person on site decides.
     """
     if event.latched is None:
         return state
     parts = event.latched
-    state = _restore_panic(state, _read(parts, "panic", PanicPicture(), log), event.latched_ref, log)
-    state = _restore_fire(state, _read(parts, "fire", FirePicture(), log), event.latched_ref, log)
-    commands: tuple[str, ...] = _read(parts, "commands", (), log, tuple[str, ...])
-    state = replace(state, commands=commands)
-    drill = _read(parts, "drill", DrillPicture(), log)
+    panic = _read(parts, "panic", PanicPicture, UNREADABLE_PANIC, log)
+    state = _restore_panic(state, panic or PanicPicture(), event.latched_ref, log)
+    fire = _read(parts, "fire", FirePicture, UNREADABLE_FIRE, log)
+    state = _restore_fire(state, fire or FirePicture(), event.latched_ref, log)
+    commands = _read(parts, "commands", tuple[str, ...], (), log)
+    state = replace(state, commands=(commands or ())[-KEPT_IDS:])
+    drill = _read(parts, "drill", DrillPicture, DrillPicture(), log) or DrillPicture()
     if drill.button:
         data: dict[str, Value] = {"button": drill.button, "drill": True, "why": "restart"}
         log.add("drill.ended", f"button:{drill.button}", data, cause=drill.ref)
     return _restore_lanes(state, parts, event.latched_ref, log)
 
 
-def _read(parts: dict[str, object], name: str, default: _Part, log: Log, kind: Any = None) -> _Part:
-    """One part, or its default where it is absent or null. Written by a later release or damaged: alarm and default."""
+def _read(parts: dict[str, object], name: str, kind: type[_Part], unreadable: _Part, log: Log) -> _Part | None:
+    """One part; None where it is absent or null. Damaged, or of a later release that changed it: an alarm."""
     raw = parts.get(name)
     if raw is None:
-        return default
+        return None
     try:
-        part: _Part = msgspec.convert(raw, kind if kind is not None else type(default))
+        return msgspec.convert(raw, kind)
     except msgspec.ValidationError as error:
         log.add("box.restore_failed", "box", {"part": name, "why": str(error)})
-        return default
-    return part
+        return unreadable
 
 
 def _restore_panic(state: BoxState, part: PanicPicture, cause: Seq | None, log: Log) -> BoxState:
@@ -175,5 +179,6 @@ def _restore_fire(state: BoxState, part: FirePicture, cause: Seq | None, log: Lo
 
 
 def _restore_lanes(state: BoxState, parts: dict[str, object], cause: Seq | None, log: Log) -> BoxState:
-    raw: dict[str, object] = _read(parts, "lanes", {}, log, dict[str, object])
-    return lane.restore(state, raw, cause, log)
+    everything: dict[str, object] = dict.fromkeys(state.lanes)
+    raw = _read(parts, "lanes", dict[str, object], everything, log)
+    return lane.restore(state, raw or {}, cause, log)

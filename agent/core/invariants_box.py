@@ -1,0 +1,182 @@
+"""Domain rules 24 to 30 as far as the core can see them: records, the clock, the first scan, privacy.
+
+What is held elsewhere: the growing file and its proofs (25), eviction (26) by the journal; the page that moves nothing
+(28) by the web role; the refused site file (29) by its loader; the encrypted register (30) by whoever keeps names.
+"""
+
+from __future__ import annotations
+
+from agent.core.events import CardRead, ClockChanged, Command, LaneReading, NewEpoch, Note, PanicLine
+from agent.core.invariant import Step, invariant
+from agent.core.kinds import WEIGHT
+from agent.core.records import Weight
+from agent.core.words import ClockTrust, Hold, Line, Rank
+
+CARD_KINDS = frozenset({"access.granted", "access.denied", "access.presence"})
+OUTCOMES = frozenset({"command.done", "command.refused"})
+ENTERS_ON_A_BAD_CLOCK = frozenset({"staff", "guard", "responder"})
+EVICTABLE = (Weight.PASSAGE, Weight.FACT)
+NEVER_EVICTED = ("panic.pressed", "panic.reset", "lane.asked", "lane.token", "lane.sent", "command.", "lockdown.")
+
+
+# ── 24 to 26: records ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@invariant(24, "one_record_for_each_command", on=(Command,))
+def one_record_for_each_command(step: Step) -> str | None:
+    outcomes = [record for record in step.records if record.kind in OUTCOMES]
+    return None if len(outcomes) == 1 else f"a command with {len(outcomes)} outcomes"
+
+
+@invariant(24, "each_command_once", on=(Command,))
+def each_command_once(step: Step) -> str | None:
+    done = any(record.kind == "command.done" for record in step.records)
+    return "a command id was carried out again" if done and _done_before(step) else None
+
+
+def _done_before(step: Step) -> bool:
+    assert isinstance(step.event, Command)
+    return step.event.id in step.facts.people.done_ids
+
+
+@invariant(24, "one_record_for_each_card", on=(CardRead,))
+def one_record_for_each_card(step: Step) -> str | None:
+    decisions = [record for record in step.records if record.kind in CARD_KINDS]
+    if len(decisions) != 1:
+        return f"a card with {len(decisions)} decisions"
+    denied = decisions[0].kind == "access.denied"
+    return "a denial without its reason" if denied and not decisions[0].data.get("why") else None
+
+
+@invariant(24, "one_record_for_each_note", on=(Note,))
+def one_record_for_each_note(step: Step) -> str | None:
+    assert isinstance(step.event, Note)
+    kinds = [record.kind for record in step.records if record.kind in (step.event.kind, "note")]
+    return None if len(kinds) == 1 else f"a note with {len(kinds)} records"
+
+
+@invariant(24, "one_record_for_each_clock_change", on=(ClockChanged,))
+def one_record_for_each_clock_change(step: Step) -> str | None:
+    assert isinstance(step.event, ClockChanged)
+    news = step.event.trust is not step.old.clock.trust or step.event.step_ms != 0
+    told = sum(record.kind in ("clock.trust", "clock.stepped", "clock.off") for record in step.records)
+    return None if told == news else f"a clock change with {told} records"
+
+
+@invariant(24, "one_record_for_each_mode_change", on=(LaneReading,))
+def one_record_for_each_mode_change(step: Step) -> str | None:
+    assert isinstance(step.event, LaneReading)
+    lane = step.event.lane
+    if lane not in step.new.lanes or step.new.lanes[lane].lost or step.old.lanes[lane].lost:
+        return None
+    changed = step.new.lanes[lane].mode is not step.old.lanes[lane].mode
+    told = sum(record.kind == "lane.mode" for record in step.records)
+    return None if told == changed else f"a mode change with {told} records"
+
+
+@invariant(25, "records_only_grow", always=True)
+def records_only_grow(step: Step) -> str | None:
+    """Numbered without a gap from where the journal goes on, in one epoch, which never goes back."""
+    begin = step.event.next_seq if isinstance(step.event, NewEpoch) else step.old.next_seq
+    for place, record in enumerate(step.records):
+        if record.seq != begin + place or record.epoch != step.new.epoch:
+            return f"record {record.ref} where {(step.new.epoch, begin + place)} was due"
+    if step.new.next_seq != begin + len(step.records):
+        return f"the next record would be {step.new.next_seq} after {len(step.records)} from {begin}"
+    return "the epoch went back" if step.new.epoch < step.old.epoch else None
+
+
+@invariant(26, "records_have_their_weight", always=True)
+def records_have_their_weight(step: Step) -> str | None:
+    """Every kind is known, and what must never be evicted is of no kind that may be."""
+    for record in step.records:
+        weight = WEIGHT.get(record.kind)
+        if weight is None:
+            return f"no weight for {record.kind}"
+        if weight in EVICTABLE and record.kind.startswith(NEVER_EVICTED):
+            return f"{record.kind} may be evicted"
+    return None
+
+
+# ── 27: time ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@invariant(27, "bad_clock_closes_entry", on=(CardRead,))
+def bad_clock_closes_entry(step: Step) -> str | None:
+    assert isinstance(step.event, CardRead)
+    people, event = step.facts.people, step.event
+    reader = next((reader for reader in step.new.rules.readers if reader.id == event.reader), None)
+    if step.now.trust is not ClockTrust.UNTRUSTED or reader is None or reader.direction != "in" or not reader.door:
+        return None
+    credential = step.new.rules.credentials.get(event.card)
+    if credential is not None and credential.group in ENTERS_ON_A_BAD_CLOCK:
+        return None
+    was_locked = people.before is None or people.before.locks[reader.door].on
+    opened = was_locked and not step.outputs.locks[reader.door].on
+    return f"{reader.door} opened for entry on an untrusted clock" if opened else None
+
+
+@invariant(27, "bad_clock_moves_nothing", on=(Command,))
+def bad_clock_moves_nothing(step: Step) -> str | None:
+    assert isinstance(step.event, Command)
+    if step.event.rank is not Rank.TIMETABLE or step.new.clock.trust is not ClockTrust.UNTRUSTED:
+        return None
+    begun = [name for name, lane in step.new.lanes.items() if lane.request is not step.old.lanes[name].request]
+    return f"the timetable moved {begun} on an untrusted clock" if any(_asked(step, name) for name in begun) else None
+
+
+def _asked(step: Step, lane: str) -> bool:
+    request = step.new.lanes[lane].request
+    return request is not None and request.rank is Rank.TIMETABLE
+
+
+# ── 29: the first scan ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@invariant(29, "nothing_goes_out_before_the_scan", always=True)
+def nothing_goes_out_before_the_scan(step: Step) -> str | None:
+    if step.facts.people.scanned:
+        return None
+    if step.new.scanned:
+        return "scanned without a scan"
+    if step.outputs.motions:
+        return "a motion before the first full scan"
+    held = [
+        lane for lane, wanted in step.outputs.lanes.items() if any(h is not Hold.NONE for h in wanted.hold.values())
+    ]
+    return f"a hold on {held} before the first full scan" if held else None
+
+
+@invariant(29, "found_active_is_a_press", on=(PanicLine,))
+def found_active_is_a_press(step: Step) -> str | None:
+    assert isinstance(step.event, PanicLine)
+    people = step.facts.people
+    if people.scanned or step.event.line is not Line.PRESSED or people.line_before is Line.PRESSED:
+        return None
+    if not people.new_press:
+        return None
+    latched = step.new.panic.latched and any(record.kind == "panic.pressed" for record in step.records)
+    return None if latched else f"{step.event.button} found active at the start was no press"
+
+
+# ── 30: privacy ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@invariant(30, "no_card_number_in_records", on=(CardRead,))
+def no_card_number_in_records(step: Step) -> str | None:
+    assert isinstance(step.event, CardRead)
+    number = step.event.card.partition(":")[2] or step.event.card
+    if len(number) < 6:
+        return None
+    texts = (text for record in step.records for text in (record.subject, record.actor, *record.data.values()))
+    return "a whole card number in a record" if any(number in text for text in texts if isinstance(text, str)) else None
+
+
+@invariant(30, "holders_are_pseudonyms", on=(CardRead,))
+def holders_are_pseudonyms(step: Step) -> str | None:
+    """Whoever a card record names is a handle of the credential list, or nobody."""
+    assert isinstance(step.event, CardRead)
+    credential = step.new.rules.credentials.get(step.event.card)
+    allowed = ("",) if credential is None else (credential.holder,)
+    named = [record.data.get("holder", "") for record in step.records if record.kind in CARD_KINDS]
+    return None if all(name in allowed for name in named) else f"a card record names {named}"
