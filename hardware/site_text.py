@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path as File
 
-BYTES_MAX = 1_000_000  # D: a site file of 500 cards is 60 kB; anything of this size is something else
+BYTES_MAX = 400_000  # D: a site file of 2 000 cards is 250 kB; anything larger is something else
 
 
 class Unreadable(Exception):

@@ -15,7 +15,7 @@ from hardware.shape import SCRATCH, header, tables
 from hardware.terminals import Path
 from hardware.toml_lines import Lines, Statement, locate
 
-REPAIRS_MAX = 40  # D: a file with more broken lines than this is not a site file
+REPAIRS_MAX = 30  # D: a file with more broken lines than this is not a site file
 
 _AT_LINE = re.compile(r"\(at line (\d+), column \d+\)")
 _KEY = re.compile(r"\s*([A-Za-z0-9_-]+)\s*(?:=|$)")

@@ -54,7 +54,7 @@ SPOILT = [
     (GOOD.encode("utf-16"), "file_utf16", 1),
     (GOOD.encode("gbk"), "file_not_utf8", 5),
     (GOOD.encode()[:60] + b"\0" * 500, "file_zeros", 4),
-    (b"#" * 1_000_001, "file_too_big", 1),
+    (b"#" * 400_001, "file_too_big", 1),
 ]
 
 
