@@ -134,11 +134,14 @@ class World:
 
     def line(self, button: str, state: Literal["normal", "cut", "shorted"]) -> None:
         """Cut or short a panic button's line, both wires of a pair, or mend it."""
-        device = f"button:{pick('button', button, self.buttons).id}"
-        self.heal(device, "cut")
-        self.heal(device, "shorted")
+        found = pick("button", button, self.buttons)
+        device = f"button:{button}"
+        lifted = self.faults.take(device, "cut") + self.faults.take(device, "shorted")
         if state != "normal":
             self.fault(device, state)
+        elif lifted:
+            found.settle()
+            self._emit("fault", device, "")
 
     def swipe(self, reader: str, card: str) -> None:
         """Hold a card to a reader. `card` is "<format>:<hex digits>"."""

@@ -111,9 +111,7 @@ def test_estop_stops_at_once(gate: Gate, lane: Lane) -> None:
 
 
 @pytest.mark.parametrize(("who", "at"), [("vehicle", "on_loop"), ("vehicle", "between"), ("person", "between")])
-def test_the_plc_refuses_a_raise_over_someone_and_for_a_second_after(
-    gate: Gate, lane: Lane, who: str, at: str
-) -> None:
+def test_the_plc_refuses_a_raise_over_someone_and_for_a_second_after(gate: Gate, lane: Lane, who: str, at: str) -> None:
     place = getattr(gate.world, who)
     place("main", at)
     lane.request("main-1", "efo", 1)
