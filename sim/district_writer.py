@@ -21,7 +21,7 @@ from typing import TypeAlias
 from sim.district_store import STAGES, Box, Garbage, Ref, Store, now_ms
 
 PREFIX = ("menwei", "v1")
-GROUP = 32  # messages of records in one transaction: some 6000 records, some 40 ms
+LEAST_GROUP = 4  # messages of records in one transaction, where so many wait
 QUEUE = 4000  # more than every box's window together; beyond it messages are dropped and come again
 
 Send: TypeAlias = Callable[[str, bytes], None]
@@ -120,7 +120,9 @@ class Writer:
                 work: list[Message | Click] = list(self._urgent)
                 self._urgent.clear()
                 return work
-            return [self._records.popleft() for _ in range(min(GROUP, len(self._records)))]
+            # Half of what waits: a box fills its window again while the other half is being made durable.
+            group = max(LEAST_GROUP, len(self._records) // 2)
+            return [self._records.popleft() for _ in range(min(group, len(self._records)))]
 
     def _answer(self) -> None:
         answers, self._answers = self._answers, []
