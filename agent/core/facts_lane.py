@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from agent.core.events import Command, DeviceLost, KeyInput, LaneReading, MotionSent
@@ -17,6 +18,10 @@ BOTH_WAYS = frozenset((UP, DOWN))
 ASK_LASTS_S = 4.0  # an asking is answered or over: warning read back in 1 s, pre-warning after it, and some slack
 
 
+def is_fire_key(step: Step, key_id: str) -> bool:
+    return any(key.id == key_id and key.use == "fire_key" for key in step.new.rules.keys)
+
+
 class BollardFacts:
     """One bollard: `end` is the last end a switch proved; `licence` the ways it may move on our account."""
 
@@ -24,6 +29,7 @@ class BollardFacts:
         "between_since",
         "end",
         "held",
+        "left",
         "licence",
         "obstructed",
         "reversing",
@@ -35,6 +41,7 @@ class BollardFacts:
 
     def __init__(self) -> None:
         self.end = ""
+        self.left = False  # it has left an end since its last token
         self.licence: frozenset[str] = frozenset()
         self.rising = False  # a raise of ours went out (or may have) and no end, hold or loss has ended it
         self.reversing = False
@@ -47,12 +54,13 @@ class BollardFacts:
 
 
 class Ask:
-    """Somebody asked for a motion: who, when, and whether a button must stay held for it."""
+    """Somebody asked for a motion: who, when, and the button that must stay held for it."""
 
-    __slots__ = ("at", "key", "rank")
+    __slots__ = ("at", "key", "motion", "rank")
 
-    def __init__(self, at: float, rank: Rank, key: str = "") -> None:
+    def __init__(self, at: float, motion: Motion, rank: Rank, key: str = "") -> None:
         self.at = at
+        self.motion = motion
         self.rank = rank
         self.key = key
 
@@ -84,7 +92,7 @@ class LaneFacts:
         self.clear_since: dict[str, float] = {}
         self.warning_seen_since: float | None = None  # read back as on, or not to be read back, without a break
         self.warning_asked_since: float | None = None
-        self.asks: dict[Motion, Ask] = {}
+        self.asks: list[Ask] = []  # what may still be answered, oldest first
         self.shown: tuple[MotionRequest, ...] = ()  # open tokens of the picture before
         self.sent: set[tuple[str, int]] = set()  # tokens whose end was told, until the next of that bollard
         self.bollards = {bollard.id: BollardFacts() for bollard in rules.bollards}
@@ -100,7 +108,7 @@ class LaneFacts:
             if event.args.get("lane") == self.rules.id:
                 self._see_command(event, step.now.mono_s)
         elif isinstance(event, KeyInput):
-            self._see_key(event, step.now.mono_s)
+            self._see_key(event, step.now.mono_s, is_fire_key(step, event.key))
         elif isinstance(event, MotionSent):
             if event.lane == self.rules.id:
                 self._see_sent(event)
@@ -111,17 +119,20 @@ class LaneFacts:
         if event.verb == "stop":
             self.asks.clear()
         elif event.verb in ("raise", "lower"):
-            self.asks[Motion(event.verb)] = Ask(at, event.rank)
+            self.asks.append(Ask(at, Motion(event.verb), event.rank))
 
-    def _see_key(self, event: KeyInput, at: float) -> None:
+    def _see_key(self, event: KeyInput, at: float, is_fire_key: bool) -> None:
         for motion in (Motion.RAISE, Motion.LOWER):
-            if event.key != f"lane:{self.rules.id}:{motion.value}":
-                continue
-            ask = self.asks.get(motion)
-            if event.on:
-                self.asks[motion] = Ask(at, Rank.HOLD_TO_RUN, event.key)
-            elif ask is not None and ask.key:
-                del self.asks[motion]
+            if event.key == f"lane:{self.rules.id}:{motion.value}":
+                self.asks = [ask for ask in self.asks if ask.key != event.key]
+                if event.on:
+                    self.asks.append(Ask(at, motion, Rank.HOLD_TO_RUN, event.key))
+        if event.on and is_fire_key:
+            self.asks.append(Ask(at, Motion.LOWER, Rank.FIRE_KEY))
+
+    def asked(self, motion: Motion, ranks: Collection[Rank] = tuple(Rank)) -> bool:
+        """Whether somebody of these ranks asked for this motion and has not been answered yet."""
+        return any(ask.motion is motion and ask.rank in ranks for ask in self.asks)
 
     def _see_sent(self, event: MotionSent) -> None:
         self.sent.add((event.bollard, event.token))
@@ -151,6 +162,8 @@ class LaneFacts:
             self._lose()
             return
         gap = read_at - self.read_at
+        if gap > self.rules.lost_s:
+            self._lose()
         self.reading, self.read_at, self.link = event, read_at, True
         self.mode = Mode.ESTOP if event.estop else event.mode
         self.fire_key = event.fire_key
@@ -188,6 +201,8 @@ class LaneFacts:
         way = UP if bollard.end == DOWN else DOWN
         if way not in bollard.licence and not self._out_of_our_hands(name) and bollard.stray_since is None:
             bollard.stray_since, bollard.stray_from = read_at, bollard.end
+        bollard.end = ""
+        bollard.left = True
 
     def _see_it_there(self, bollard: BollardFacts, end: str) -> None:
         """An end reached uses up the leave to move; a hold renews it for as long as it lasts."""
@@ -196,8 +211,9 @@ class LaneFacts:
         bollard.licence -= {end}
         bollard.end = end
         if end == UP:
-            bollard.rising = False
             bollard.obstructed = 0
+        if end == UP or bollard.left:
+            bollard.rising = False
 
     def _out_of_our_hands(self, name: str) -> bool:
         commissioned = any(b.id == name and b.commissioned for b in self.rules.bollards)
@@ -233,6 +249,7 @@ class LaneFacts:
     def _keep_token(self, motion: MotionRequest, at: float) -> None:
         bollard = self.bollards[motion.bollard]
         bollard.token = motion.token
+        bollard.left = False
         self.sent.discard((motion.bollard, motion.token))
         bollard.rising = motion.motion is not Motion.LOWER
         way = UP if bollard.rising else DOWN
@@ -255,15 +272,16 @@ class LaneFacts:
         bollard.held = hold
 
     def _end_asks(self, step: Step, answered: set[Motion], at: float) -> None:
-        refused = {
-            record.data.get("verb")
-            for record in step.records
-            if record.kind == "lane.refused" and record.subject == f"lane:{self.rules.id}"
-        }
+        """An asking ends with its token, its refusal, or time. What this step's own event asked is the newest."""
         limit = ASK_LASTS_S + max(1.0, self.rules.prewarn_s)
-        for motion, ask in list(self.asks.items()):
-            if motion in answered or motion.value in refused or at - ask.at > limit:
-                del self.asks[motion]
+        asks = [ask for ask in self.asks if ask.motion not in answered and at - ask.at <= limit]
+        for record in step.records:
+            if record.kind == "lane.refused" and record.subject == f"lane:{self.rules.id}":
+                newest = isinstance(step.event, Command | KeyInput) and record.data["why"] != "overruled"
+                same = [ask for ask in asks if ask.motion.value == record.data["verb"]]
+                over = same[-1:] if newest else [ask for ask in same if ask.at < at]
+                asks = [ask for ask in asks if ask not in over]
+        self.asks = asks
 
     # ── judgements that several invariants share; none of them is the core's ───────────────────────────────────────
 

@@ -76,8 +76,7 @@ def efo_holds_against_ranks_5_to_8(step: Step) -> str | None:
     for lane, token in _new_tokens(step):
         if token.motion is not Motion.LOWER or not step.old.lanes[token.lane].efo:
             continue
-        ask = lane.asks.get(Motion.LOWER)
-        if not step.facts.fire_is_on and (ask is None or ask.rank is not Rank.FIRE_KEY):
+        if not lane.asked(Motion.LOWER, (Rank.FIRE_KEY,)):
             return f"{token.bollard} is lowered while EFO is latched"
     return None
 
@@ -131,8 +130,7 @@ def raise_is_started_by_a_person(step: Step) -> str | None:
             if not step.facts.pressed:
                 return f"{token.bollard} rises by EFO and no button was seen to be pressed"
             continue
-        ask = lane.asks.get(Motion.RAISE)
-        if ask is None or ask.rank not in AT_THE_GATE:
+        if not lane.asked(Motion.RAISE, AT_THE_GATE):
             return f"{token.bollard} rises and nobody at the gate asked"
     return None
 
@@ -162,15 +160,10 @@ def _wrong_with(step: Step, lane: LaneFacts, token: MotionRequest) -> str:
         return "its PLC took that one already"
     if not -EPS <= step.now.mono_s - token.issued_at <= MAX_AGE_S or token.max_age_s > MAX_AGE_S:
         return "old or too long-lived"
-    emergency = token.motion is Motion.EFO or (token.motion is Motion.LOWER and step.facts.fire_is_on)
-    if token.after == 0 and not emergency and not _by_fire_key_rank(lane):
+    by_fire = token.motion is Motion.LOWER and step.new.fire.latched
+    if token.after == 0 and token.motion is not Motion.EFO and not by_fire:
         return "goes out before its record"
     return "EFO waits for the disk" if token.after and token.motion is Motion.EFO else ""
-
-
-def _by_fire_key_rank(lane: LaneFacts) -> bool:
-    ask = lane.asks.get(Motion.LOWER)
-    return ask is not None and ask.rank is Rank.FIRE_KEY
 
 
 @invariant(5, "hold_lasts_until_read_back", reads=LANES)
@@ -217,7 +210,8 @@ def _wrong_position(step: Step, lane: LaneFacts, name: str, bollard: BollardFact
     rules = lane.rules
     limit = 1.5 * max(rules.rise_s, rules.lower_s, rules.efo_s) + BETWEEN_SLACK_S
     since = bollard.between_since
-    judged = isinstance(step.event, Tick | LaneReading) and position is Position.MOVING
+    was = step.old.lanes[rules.id].bollards[name].position  # FAULT before: a new motion has just begun
+    judged = isinstance(step.event, Tick | LaneReading) and position is Position.MOVING and was is Position.MOVING
     late = judged and since is not None and step.now.mono_s - since > limit
     return "it has been between its ends for too long" if late else ""
 
@@ -286,7 +280,7 @@ def fire_inhibits_every_raise(step: Step) -> str | None:
 def loss_causes_no_motion(step: Step) -> str | None:
     """Loss, return, restart, clock and network start nothing: a token then has an earlier asking or none."""
     for lane, token in _new_tokens(step):
-        if token.motion is Motion.EFO or token.motion not in lane.asks:
+        if token.motion is Motion.EFO or not lane.asked(token.motion):
             return f"{type(step.event).__name__} moved {token.bollard}"
     for lane, name, bollard, hold in _bollards(step):
         begun = hold is Hold.LOWER and bollard.held is not Hold.LOWER

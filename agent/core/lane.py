@@ -75,7 +75,20 @@ def on_reading(state: BoxState, event: LaneReading, now: Now, log: Log) -> BoxSt
     bench = Bench(state, event.lane, now, log)
     take(bench, event)
     _supervise(bench)
-    return bench.done()
+    new = bench.done()
+    turned = bench.lane.fire_key and not state.lanes[event.lane].fire_key
+    return _on_plc_fire_key(new, event.lane, now, log) if turned else new
+
+
+def _on_plc_fire_key(state: BoxState, lane_id: str, now: Now, log: Log) -> BoxState:
+    """The fire key at a lane's PLC is as good as the box's own: fire latches for the whole site (domain rule 9).
+
+    That PLC lowers its lane by itself; the agent only inhibits, and asks down what the site has signed.
+    """
+    ref = log.add("fire.active", f"lane:{lane_id}", {"by": "key", "seen": True}, cause=state.fire.ref)
+    if state.fire.latched:
+        return state
+    return on_fire(replace(state, fire=replace(state.fire, latched=True, ref=ref)), ref, now, log)
 
 
 def on_motion_sent(state: BoxState, event: MotionSent, now: Now, log: Log) -> BoxState:

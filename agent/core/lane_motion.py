@@ -370,17 +370,17 @@ def watch_times(bench: Bench) -> None:
         if b.flying and flight_ends_at(b) <= bench.at:
             b = bench.put(name, flying=False, told_at=flight_ends_at(b))
         if overdue_at(b, bench.rules) <= bench.at:
-            if b.motion is not None or b.hold is not Hold.NONE:
+            if b.motion is not None or (b.hold is not Hold.NONE and not b.fault):
                 fault(bench, name, "timeout")
             else:
-                _stands_between(bench, name)
+                _stands_between(bench, name, b)
 
 
 def overdue_at(b: BollardState, rules: LaneRules) -> float:
     """When this bollard's present move is late; inf when none is, or its lateness is known already."""
     if b.motion is not None:
         return _clock_start(b) + TIMEOUT_FACTOR * nominal_s(b.motion, rules)
-    if b.fault:
+    if b.fault and b.position is not Position.MOVING:
         return float("inf")
     if b.hold is not Hold.NONE:
         return b.hold_at + AGE_LIMIT_S + FLIGHT_MARGIN_S + TIMEOUT_FACTOR * rules.lower_s
@@ -404,10 +404,11 @@ def nominal_s(motion: Motion, rules: LaneRules) -> float:
             return rules.lower_s
 
 
-def _stands_between(bench: Bench, bollard: str) -> None:
-    """Domain rule 6: neither switch past the time-out is a fault; nobody's motion failed, so the lane stays open."""
-    bench.put(bollard, position=Position.FAULT, fault="between")
-    bench.write("lane.fault", {"bollard": bollard, "why": "between"})
+def _stands_between(bench: Bench, name: str, b: BollardState) -> None:
+    """Domain rule 6: neither switch past the time-out is a fault. If nobody's motion failed, the lane stays open."""
+    bench.put(name, position=Position.FAULT, fault=b.fault or "between")
+    if not b.fault:
+        bench.write("lane.fault", {"bollard": name, "why": "between"})
 
 
 def confirm(bench: Bench) -> None:

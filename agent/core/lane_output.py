@@ -47,9 +47,9 @@ def _warns(lane: LaneState) -> bool:
 
 def _light(rules: LaneRules, lane: LaneState, box: BoxState) -> Light:
     """Green only while every bollard is proven down and nothing is wrong, asked or latched; else red, never off."""
-    if lane.lost or lane.closed or lane.efo or lane.fire_key or lane.mode is not Mode.REMOTE:
+    if lane.lost or lane.closed or lane.efo or lane.mode is not Mode.REMOTE or lane.request is not None:
         return Light.RED
-    if lane.request is not None or box.fire.latched or box.fire.input or box.fire.key:
+    if box.fire.latched or box.fire.input or box.fire.key or any(other.fire_key for other in box.lanes.values()):
         return Light.RED
     if box.panic.lockdown and rules.entry:
         return Light.RED

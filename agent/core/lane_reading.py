@@ -153,7 +153,9 @@ def _moved(bench: Bench, name: str, was: BollardState, position: Position, at: f
         _arrived(bench, name, was, position, at)
     elif position is Position.MOVING:
         bench.put(name, left_at=at)
-        if was.known in ENDS and not _is_explained(bench, name, was, upward=was.known is Position.DOWN):
+        if _is_out_of_our_hands(bench, name):
+            bench.put(name, known=Position.UNKNOWN)
+        elif was.known in ENDS and not _is_explained(was, bench.lane.fresh_at, upward=was.known is Position.DOWN):
             bench.put(name, strayed_at=at)
 
 
@@ -163,7 +165,8 @@ def _arrived(bench: Bench, name: str, was: BollardState, position: Position, at:
     data: dict[str, Value] = {"bollard": name, "position": position.value, "ms": took_ms, "by": _by(bench, was)}
     bench.write("lane.position", data)
     changed = was.known in ENDS and was.known is not position
-    stray = changed and not _is_explained(bench, name, was, upward=position is Position.UP)
+    explained = _is_explained(was, bench.lane.fresh_at, upward=position is Position.UP)
+    stray = changed and not explained and not _is_out_of_our_hands(bench, name)
     bench.put(name, known=position, strayed_at=None, fault="" if was.fault == "between" else was.fault)
     if was.motion is not None:
         _settle_motion(bench, name, was, position, took_ms)
@@ -206,19 +209,17 @@ def _turned_by_plc(bench: Bench, name: str, was: BollardState) -> None:
         fault(bench, name, "reversals", cause=ref)
 
 
-def _is_explained(bench: Bench, name: str, b: BollardState, *, upward: bool) -> bool:
-    """Whether somebody asked for a move in this direction: we did, or the person who has the bollards now.
-
-    While a token or a hold of ours may still take effect, either direction is ours.
-    """
-    if b.hold is not Hold.NONE or _is_out_of_our_hands(bench, name):
+def _is_explained(b: BollardState, fresh_at: float, *, upward: bool) -> bool:
+    """Whether we asked for a move in this direction. While a token or hold may still take effect, either is ours."""
+    if b.hold is not Hold.NONE:
         return True
     if b.motion is None:
         return False
-    return (b.motion in RISES) is upward or bench.lane.fresh_at < believe_from(b)
+    return (b.motion in RISES) is upward or fresh_at < believe_from(b)
 
 
 def _is_out_of_our_hands(bench: Bench, name: str) -> bool:
+    """Whether a person at the PLC has the bollards now, or we never had this one: its moves are facts, not alarms."""
     lane = bench.lane
     if lane.mode in OTHERS_MODES or lane.fire_key or bench.rules.monitor_only:
         return True
