@@ -14,6 +14,7 @@ import contextlib
 import json
 import signal
 import socket
+import ssl
 import sys
 import threading
 from pathlib import Path
@@ -27,10 +28,16 @@ BROKER_WAIT_S = 3.0
 class District:
     """Writer, wire and page in one; `start` and `stop` are for whoever embeds it."""
 
-    def __init__(self, broker: tuple[str, int], db: Path, auto_coming_s: float | None = None) -> None:
+    def __init__(
+        self,
+        broker: tuple[str, int],
+        db: Path,
+        auto_coming_s: float | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self._broker = broker
         self._db = db
-        self.wire = Wire(self._take)
+        self.wire = Wire(self._take, tls)
         self.writer = Writer(db, self.wire.send, auto_coming_s)
         self._thread = threading.Thread(target=self.writer.run, name="writer", daemon=True)
 
@@ -78,22 +85,31 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--db", type=Path, default=Path("district.db"))
     parser.add_argument("--http", type=int, default=0, metavar="PORT", help="0 takes a free one")
     parser.add_argument("--auto-coming", type=float, metavar="SECONDS", help="say 'coming' by itself after an alarm")
+    parser.add_argument("--tls", nargs=3, metavar=("CA", "CERT", "KEY"), help="PEM files, for a broker with TLS")
     options = parser.parse_args(argv)
     host, _, port = options.broker.rpartition(":")
     if not host or not port.isdecimal():
         parser.error(f"--broker is HOST:PORT, not {options.broker!r}")
-    district = District((host, int(port)), options.db, options.auto_coming)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        district = District((host, int(port)), options.db, options.auto_coming, _tls(options.tls))
         district.start()
         with contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError):
             asyncio.run(serve(district, options.db, options.http, options.broker))
+        district.stop()
     except OSError as error:
         print(f"district: {error}", file=sys.stderr)
         return 1
-    finally:
-        district.stop()
     return 0
+
+
+def _tls(files: list[str] | None) -> ssl.SSLContext | None:
+    if files is None:
+        return None
+    ca, cert, key = files
+    context = ssl.create_default_context(cafile=ca)
+    context.load_cert_chain(cert, key)
+    return context
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ Two, because a broker hands a client its messages in order: an alarm must not st
 from __future__ import annotations
 
 import contextlib
+import ssl
 import threading
 import time
 import uuid
@@ -24,12 +25,16 @@ RECONNECT_S = (0.2, 2.0)
 class Connection:
     """One client that comes back by itself for as long as it lives, and subscribes anew each time."""
 
-    def __init__(self, name: str, topics: tuple[str, ...], take: Callable[[Message], None]) -> None:
+    def __init__(
+        self, name: str, topics: tuple[str, ...], take: Callable[[Message], None], tls: ssl.SSLContext | None
+    ) -> None:
         self._topics = topics
         self._take = take
         self.subscribed = threading.Event()
         client_id = f"district-{name}-{uuid.uuid4().hex[:8]}"
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id, protocol=MQTTProtocolVersion.MQTTv5)
+        if tls is not None:
+            self._client.tls_set_context(tls)
         self._client.suppress_exceptions = True  # an error in a callback would end the network thread for good
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect
@@ -73,10 +78,11 @@ class Connection:
 class Wire:
     """Both connections. `take` is called from their network threads and must only hand over."""
 
-    def __init__(self, take: Callable[[Message], None]) -> None:
+    def __init__(self, take: Callable[[Message], None], tls: ssl.SSLContext | None = None) -> None:
         prefix = "menwei/v1/+/+/"
-        self._records = Connection("records", (prefix + "records",), take)
-        self._urgent = Connection("urgent", tuple(prefix + name for name in ("alarm", "state", "checkpoint")), take)
+        urgent = tuple(prefix + name for name in ("alarm", "state", "checkpoint"))
+        self._records = Connection("records", (prefix + "records",), take, tls)
+        self._urgent = Connection("urgent", urgent, take, tls)
 
     @property
     def connected(self) -> bool:
