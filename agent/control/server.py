@@ -128,7 +128,9 @@ class Server:
             self._broadcast(_line({"op": "alarm", "record": record, "durable": durable}))
 
     def _on_latency(self, press: Press) -> None:
-        self._broadcast(_line({"op": "latency", "ref": press.ref, "hops": press.hops}))
+        self._broadcast(
+            _line({"op": "latency", "ref": press.ref, "edge_ns": round(press.edge_at * 1e9), "hops": press.hops})
+        )
 
     def _on_state(self) -> None:
         """A change: tell within a tenth of a second, however many come."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 START_S = 20.0
+HERE = Path(__file__).resolve().parents[2]
 STOP_S = 6.0
 
 
@@ -30,6 +31,7 @@ class Child:
     name: str
     command: Sequence[str]
     folder: Path
+    environment: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[str] | None = None
     first_line: str = ""
     _ready: threading.Event = field(default_factory=threading.Event)
@@ -45,7 +47,13 @@ class Child:
         self._ready.clear()
         self.first_line = ""
         self.process = subprocess.Popen(
-            self.command, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True, cwd=self.folder
+            self.command,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            start_new_session=True,
+            cwd=self.folder,
+            env=os.environ | {"PYTHONPATH": str(HERE)} | self.environment,
         )
         threading.Thread(target=self._copy, args=(self.process, log), daemon=True).start()
 

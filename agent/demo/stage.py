@@ -15,7 +15,6 @@ SITE_FILE = Path(loader.__file__).parent / "sites" / "demo.toml"
 PORTS = (11502, 18888, 11883, 18080)  # as the shipped demo site file names them; taken ones are replaced
 DISTRICT_PORT = 18090
 SIMULATOR_PORT = 18070
-HERE = Path(__file__).resolve().parents[2]
 
 
 class Stage:
