@@ -243,6 +243,8 @@ class LaneFacts:
         for bollard in self.bollards.values():
             if bollard.stray_since is not None and step.new.lanes[self.rules.id].closed:
                 bollard.stray_since = None
+        if isinstance(step.event, Command) and any(record.kind == "lane.cleared" for record in step.records):
+            self._keep_clearing(step.event)
         if self.asks:
             self._end_asks(step, {m.motion for m in fresh}, at)
 
@@ -270,6 +272,12 @@ class LaneFacts:
             bollard.licence = frozenset()
         bollard.reversing = hold is Hold.LOWER
         bollard.held = hold
+
+    def _keep_clearing(self, event: Command) -> None:
+        """A person has looked at the lane: what was in a row is no longer."""
+        if event.args.get("lane") == self.rules.id:
+            for bollard in self.bollards.values():
+                bollard.obstructed = 0
 
     def _end_asks(self, step: Step, answered: set[Motion], at: float) -> None:
         """An asking ends with its token, its refusal, or time. What this step's own event asked is the newest."""
