@@ -180,10 +180,13 @@ def fire_release_survives_restart(step: Step) -> str | None:
 
 @invariant(17, "press_never_masked", on=(PanicLine,))
 def press_never_masked(step: Step) -> str | None:
-    """One record for each new press, and for any press at all while nothing is latched and nothing drilled."""
+    """One record for each new press, and for any press at all while nothing is latched and nothing drilled.
+
+    Before the first full scan rule 29 speaks.
+    """
     assert isinstance(step.event, PanicLine)
     event, people = step.event, step.facts.people
-    if event.line is not Line.PRESSED or people.line_before is Line.PRESSED:
+    if event.line is not Line.PRESSED or people.line_before is Line.PRESSED or not people.scanned:
         return None
     alone = not step.old.panic.latched and not step.old.drill.button and not step.old.drill.pressed
     if not (people.new_press or alone):
@@ -196,10 +199,10 @@ def press_never_masked(step: Step) -> str | None:
 def real_unless_drilled(step: Step) -> str | None:
     """What is not the drilled button's press is real: whatever mode, command or fault there is."""
     assert isinstance(step.event, PanicLine)
-    drilled = step.old.drill.button == step.event.button
-    if drilled or not step.facts.people.new_press:
+    if step.old.drill.button == step.event.button or not step.facts.people.new_press:
         return None
-    return None if _real_presses(step) else f"a press of {step.event.button} was not taken as real"
+    told, real = list(_of_kind(step, "panic.pressed")), _real_presses(step)
+    return f"a press of {step.event.button} was taken as a drill" if told and not real else None
 
 
 @invariant(18, "press_is_latched_in_its_step", on=(PanicLine,))

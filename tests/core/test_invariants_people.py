@@ -1,0 +1,413 @@
+"""Every invariant of people, records and time bites: one seeded bug each, and exactly that invariant sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+from people_scenes import GUARD, PUPIL, RESPONDER, STAFF, UNKNOWN, Gate, reading
+
+from agent.core import (
+    access,
+    assemble,
+    clock,
+    commands,
+    door,
+    drill,
+    fire,
+    kinds,
+    lane_allow,
+    lane_reading,
+    latched,
+    lifecycle,
+    panic,
+)
+from agent.core.events import (
+    AlarmStage,
+    BollardReading,
+    ClockChanged,
+    FireInput,
+    Note,
+    PanicLine,
+    Rex,
+    ScanComplete,
+    Tick,
+)
+from agent.core.invariants import REGISTRY
+from agent.core.log import Log
+from agent.core.outputs import Level
+from agent.core.records import Weight
+from agent.core.state import BoxState, FireState
+from agent.core.words import ClockTrust, Line, Mode, Rank, Stage
+
+Bug = Callable[[pytest.MonkeyPatch], None]
+Scene = Callable[[Gate], "Gate | None"]
+
+SEEDED: dict[str, tuple[Bug, Scene]] = {}
+PEOPLE = tuple(rule.name for rule in REGISTRY if rule.number >= 14)
+
+
+def seeded(name: str, bug: Bug) -> Callable[[Scene], Scene]:
+    """Register the scene below as the one in which `bug` breaks exactly the invariant `name`."""
+
+    def register(scene: Scene) -> Scene:
+        assert name not in SEEDED
+        SEEDED[name] = (bug, scene)
+        return scene
+
+    return register
+
+
+def becomes(module: object, name: str, new: object) -> Bug:
+    return lambda patch: patch.setattr(module, name, new)
+
+
+def keep_state(state: BoxState, *rest: Any, **named: Any) -> BoxState:
+    return state
+
+
+def wraps(module: Any, name: str, around: Callable[..., Any]) -> Bug:
+    """The bug calls what it replaces: `around(original, *args)`."""
+    original = getattr(module, name)
+    return lambda patch: patch.setattr(module, name, lambda *args, **named: around(original, *args, **named))
+
+
+@pytest.mark.parametrize("name", PEOPLE)
+def test_exactly_the_broken_rule_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    bug, scene = SEEDED[name]
+    well = Gate()
+    scene(well)
+    assert not well.violations
+    bug(monkeypatch)
+    broken = Gate(strict=False)
+    last = scene(broken) or broken
+    found = {v.name for gate in (broken, last) for v in gate.violations if v.number >= 14}
+    assert found == {name}
+
+
+# ── 14 to 16 ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _rex_not_in_lockdown(original: Any, state: BoxState, *rest: Any) -> BoxState:
+    return state if state.panic.lockdown else original(state, *rest)
+
+
+@seeded("rex_opens_always", wraps(door, "on_rex", _rex_not_in_lockdown))
+def _(gate: Gate) -> None:
+    gate.start().command("lockdown")
+    gate.send(Rex("wicket"))
+
+
+@seeded(
+    "fire_opens_evacuation_doors",
+    wraps(assemble, "_lock", lambda original, part, epoch, *, released: original(part, epoch, released=False)),
+)
+def _(gate: Gate) -> None:
+    gate.start().send(FireInput(True))
+
+
+@seeded("leaving_is_never_refused_by_the_lock", becomes(access, "_free_to_leave", lambda state, reader: False))
+def _(gate: Gate) -> None:
+    gate.start().card("wicket-out", UNKNOWN)
+
+
+@seeded("responder_enters", becomes(access, "_of_the_gate", lambda state, *rest: "lockdown"))
+def _(gate: Gate) -> None:
+    gate.start().command("lockdown")
+    gate.card("wicket-in", RESPONDER)
+
+
+@seeded("lockdown_shuts_entry", becomes(access, "_of_the_gate", lambda *rest: ""))
+def _(gate: Gate) -> None:
+    gate.start().command("lockdown")
+    gate.card("wicket-in", STAFF)
+
+
+@seeded("panic_locks_entry", becomes(door, "on_lockdown", keep_state))
+def _(gate: Gate) -> None:
+    gate.start().card("wicket-in", STAFF)
+    gate.press()
+
+
+def _quiet_resets(original: Any, state: BoxState, event: FireInput, *rest: Any) -> BoxState:
+    state = original(state, event, *rest)
+    return replace(state, fire=FireState(input=False, key=False)) if event.active is False else state
+
+
+@seeded("relock_after_fire_by_hand_only", wraps(fire, "on_input", _quiet_resets))
+def _(gate: Gate) -> None:
+    gate.start().send(FireInput(True))
+    gate.send(FireInput(False))
+
+
+@seeded("fire_release_survives_restart", becomes(latched, "_restore_fire", keep_state))
+def _(gate: Gate) -> Gate:
+    gate.start().send(FireInput(True))
+    return gate.restart()
+
+
+# ── 17 to 19 ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _deaf_in_a_fire(original: Any, state: BoxState, *rest: Any) -> BoxState:
+    return state if state.fire.latched else original(state, *rest)
+
+
+@seeded("press_never_masked", wraps(panic, "_pressed", _deaf_in_a_fire))
+def _(gate: Gate) -> None:
+    gate.start().turn("fire")
+    gate.press()
+
+
+@seeded("real_unless_drilled", becomes(drill, "takes", lambda state, button, at: bool(state.drill.button)))
+def _(gate: Gate) -> None:
+    gate.start().drill("gatehouse")
+    gate.press("wicket")
+
+
+@seeded("press_is_latched_in_its_step", becomes(latched, "note", lambda *rest, **named: None))
+def _(gate: Gate) -> None:
+    gate.start().press()
+
+
+@seeded("reset_on_site_only", becomes(access, "on_site", lambda *rest: True))
+def _(gate: Gate) -> None:
+    gate.start().press()
+    gate.command("panic_reset")
+
+
+@seeded("latch_survives_restart", becomes(latched, "_restore_panic", keep_state))
+def _(gate: Gate) -> Gate:
+    gate.start().press()
+    return gate.restart()
+
+
+@seeded("all_clear_on_site_only", becomes(access, "on_site", lambda *rest: True))
+def _(gate: Gate) -> None:
+    gate.start().command("lockdown")
+    gate.command("all_clear")
+
+
+# ── 20 to 23 ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@seeded("received_shown_on_receipt_only", becomes(assemble, "RECEIVED", assemble.STAGES.index(Stage.SENT)))
+def _(gate: Gate) -> None:
+    ref = gate.start().press()[0].ref
+    gate.send(AlarmStage(ref, "mqtt", Stage.SENT))
+
+
+@seeded("bad_line_is_an_alarm", becomes(panic, "on_scan", keep_state))
+def _(gate: Gate) -> None:
+    gate.boot()
+    gate.line("gatehouse", Line.NORMAL)
+    gate.send(ScanComplete())
+
+
+def _fault_without_a_word(original: Any, state: BoxState, name: str, log: Log) -> BoxState:
+    state = original(state, name, log)
+    log.records.pop()
+    log.next_seq -= 1
+    return state
+
+
+@seeded("bad_line_is_told", wraps(panic, "_line_fault", _fault_without_a_word))
+def _(gate: Gate) -> None:
+    gate.start().line("office", Line.CUT)
+
+
+def _endless(original: Any, *rest: Any) -> BoxState:
+    state: BoxState = original(*rest)
+    return replace(state, drill=replace(state.drill, ends_at=state.drill.ends_at + 3600.0))
+
+
+@seeded("drill_is_bounded", wraps(drill, "start", _endless))
+def _(gate: Gate) -> None:
+    gate.start().drill()
+
+
+@seeded("drill_ends_by_itself", becomes(drill, "on_tick", keep_state))
+def _(gate: Gate) -> None:
+    gate.start().drill(minutes="1")
+    gate.mono_s += 61.0
+    gate.send(Tick())
+
+
+@seeded("drill_starts_on_site_only", becomes(access, "on_site", lambda *rest: True))
+def _(gate: Gate) -> None:
+    gate.start().command("drill_start", button="office")
+
+
+@seeded("second_press_is_real", becomes(drill, "takes", lambda state, button, at: state.drill.button == button))
+def _(gate: Gate) -> None:
+    gate.start().drill()
+    gate.press()
+    gate.wait(2.0)
+    gate.press()
+
+
+@seeded("long_hold_is_real", becomes(drill, "real_at", lambda state: float("inf")))
+def _(gate: Gate) -> None:
+    gate.start().drill()
+    gate.line("gatehouse", Line.PRESSED)
+    gate.wait(4.0)
+    gate.send(Tick())
+
+
+def _mislabelled(original: Any, state: BoxState, alarm: Any, event: Any, log: Log) -> BoxState:
+    state = original(state, alarm, event, log)
+    log.records[-1].data["drill"] = False
+    return state
+
+
+@seeded("drill_is_labelled", wraps(panic, "_advance", _mislabelled))
+def _(gate: Gate) -> None:
+    gate.start().drill()
+    ref = gate.press()[0].ref
+    gate.send(AlarmStage(ref, "mqtt", Stage.SENT))
+
+
+@seeded(
+    "panic_waits_for_nothing",
+    wraps(
+        assemble,
+        "_lamps",
+        lambda original, state, faulty: {
+            name: Level(on=level.on, after=state.next_seq) for name, level in original(state, faulty).items()
+        },
+    ),
+)
+def _(gate: Gate) -> None:
+    gate.start().press()
+
+
+# ── 24 to 26 ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _twice(kind: str) -> Callable[..., BoxState]:
+    def around(original: Any, state: BoxState, event: Any, now: Any, log: Log) -> BoxState:
+        state = original(state, event, now, log)
+        log.add(kind, "again", {"why": "again"})
+        return state
+
+    return around
+
+
+@seeded("one_record_for_each_command", wraps(commands, "on_command", _twice("command.refused")))
+def _(gate: Gate) -> None:
+    gate.start().command("lockdown")
+
+
+def _forgets(original: Any, state: BoxState, *rest: Any) -> str:
+    why: str = original(state, *rest)
+    return "" if why == "duplicate" else why
+
+
+@seeded("each_command_once", wraps(commands, "_refusal", _forgets))
+def _(gate: Gate) -> None:
+    gate.start()
+    gate.ask("release", {"door": "wicket"}, id="x1")
+    gate.ask("release", {"door": "wicket"}, id="x1")
+
+
+@seeded("one_record_for_each_card", wraps(access, "on_card", _twice("access.denied")))
+def _(gate: Gate) -> None:
+    gate.start().card("wicket-in", STAFF)
+
+
+@seeded("one_record_for_each_note", becomes(lifecycle, "on_note", keep_state))
+def _(gate: Gate) -> None:
+    gate.start().send(Note("view.journal", "journal", "desk", {}))
+
+
+@seeded(
+    "one_record_for_each_clock_change",
+    becomes(
+        clock,
+        "on_change",
+        lambda state, event, now, log: replace(state, clock=clock._next(state.clock, event.trust, now)),
+    ),
+)
+def _(gate: Gate) -> None:
+    gate.start().send(ClockChanged(ClockTrust.HOLDOVER))
+
+
+@seeded(
+    "one_record_for_each_mode_change", becomes(lane_reading, "_change_mode", lambda bench, mode: bench.set(mode=mode))
+)
+def _(gate: Gate) -> None:
+    gate.start()
+    gate.mono_s += 0.1
+    gate.send(reading(gate.mono_s, mode=Mode.LOCAL))
+
+
+def _overwrites(original: Any, old: BoxState, new: BoxState, log: Log, **named: Any) -> None:
+    original(old, new, log, **named)
+    if log.records:
+        log.next_seq -= 1
+
+
+@seeded("records_only_grow", wraps(latched, "note", _overwrites))
+def _(gate: Gate) -> None:
+    gate.start()
+
+
+@seeded("records_have_their_weight", lambda patch: patch.setitem(kinds.WEIGHT, "panic.pressed", Weight.FACT))
+def _(gate: Gate) -> None:
+    gate.start().press()
+
+
+# ── 27 to 30 ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@seeded("bad_clock_closes_entry", becomes(access, "_of_validity", lambda *rest: ""))
+def _(gate: Gate) -> None:
+    gate.start()
+    gate.trust = ClockTrust.UNTRUSTED
+    gate.card("wicket-in", PUPIL)
+
+
+@seeded("bad_clock_moves_nothing", becomes(lane_allow, "_why_not_lower", lambda *rest: ""))
+def _(gate: Gate) -> None:
+    gate.start()
+    gate.trust = ClockTrust.UNTRUSTED
+    gate.send(ClockChanged(ClockTrust.UNTRUSTED))
+    up = BollardReading(up=True, down=False, moving=False, token=0)
+    gate.mono_s += 0.1
+    gate.send(reading(gate.mono_s, mode=Mode.LOCAL, bollards={"main-1": up, "main-2": up}))
+    gate.mono_s += 0.1
+    gate.send(reading(gate.mono_s, bollards={"main-1": up, "main-2": up}))
+    gate.command("lower", Rank.TIMETABLE, lane="main")
+
+
+@seeded(
+    "nothing_goes_out_before_the_scan",
+    wraps(lifecycle, "on_started", lambda original, *rest: replace(original(*rest), scanned=True)),
+)
+def _(gate: Gate) -> None:
+    gate.boot()
+
+
+def _deaf_before_the_scan(original: Any, state: BoxState, event: PanicLine, *rest: Any) -> BoxState:
+    return original(state, event, *rest) if state.scanned else state
+
+
+@seeded("found_active_is_a_press", wraps(panic, "_pressed", _deaf_before_the_scan))
+def _(gate: Gate) -> None:
+    gate.boot()
+    gate.line("gatehouse", Line.PRESSED)
+
+
+@seeded("no_card_number_in_records", becomes(access, "ID_TAIL", 40))
+def _(gate: Gate) -> None:
+    gate.start().card("wicket-in", UNKNOWN)
+
+
+@seeded(
+    "holders_are_pseudonyms",
+    wraps(access, "_passage", lambda original, *rest: original(*rest) | {"holder": "王小明"}),
+)
+def _(gate: Gate) -> None:
+    gate.start().card("guard", GUARD)
