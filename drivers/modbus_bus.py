@@ -37,7 +37,7 @@ from hardware import site
 __all__ = ["Bits", "Lane", "ModbusBus", "Words"]
 
 TURN_S = 1.5  # D: a poll that has not had its turn by then says so
-RENEW_AFTER = 2  # D: missing answers in a row, of any unit, after which a TCP connection is suspected to be half open
+RENEW_AFTER = 3  # D: missing answers in a row, of any unit, after which a TCP connection is suspected to be half open
 QUIET_ROUNDS = 3  # D: a line that never falls quiet is used again all the same
 BUSY_CODES = (5, 6)
 GATEWAY_SILENT_CODES = (10, 11)  # the gateway answers for a unit that does not
@@ -141,7 +141,7 @@ class ModbusBus:
                 await self._connect()
 
     async def _connect(self) -> None:
-        link = Link(self._bus, self._folder, self._lost, self._clock)
+        link = Link(self._bus, self._folder, self._lost, self._stray, self._clock)
         try:
             await link.open()
         except LinkLost as error:
@@ -159,6 +159,11 @@ class ModbusBus:
     def _lost(self, link: Link, why: str) -> None:
         if link is self._link:
             self._say_down(why)
+
+    def _stray(self, number: int) -> None:
+        unit = self._units.get(number)
+        if unit is not None:
+            unit.stirred(self._clock())
 
     def _say_down(self, why: str) -> None:
         self._link = None
@@ -296,7 +301,7 @@ class ModbusBus:
     def _judged(self, unit: Unit, answer: ModbusPDU, ask: Ask, thinking_s: float) -> ModbusPDU:
         code = answer.exception_code
         if code in GATEWAY_SILENT_CODES:
-            unit.failed(self._clock())
+            unit.failed(self._clock(), noisy=False)
         else:
             unit.answered(max(thinking_s, 0.0))
         if not answer.isError():
@@ -308,10 +313,10 @@ class ModbusBus:
     def _failed(self, unit: Unit, link: Link, ask: Ask, error: DriverError, bound_s: float, probe: bool) -> DriverError:
         """Count it, start the silence, and word it."""
         now = self._clock()
-        unit.failed(now)
+        unit.failed(now, noisy=isinstance(error, BadFrame))
         self._missed += 1
         worst_s = max(each.worst_s for each in self._units.values())
-        self._spawn(self._settle(unit, link, now, quiet_s(probe, worst_s, not link.tcp)), "settles")
+        self._spawn(self._settle(link, now, quiet_s(probe, worst_s, not link.tcp)), "settles")
         head = f"bus {self.name}: unit {ask.unit}, {ask.what}:"
         if isinstance(error, BadFrame):
             unit.counts.bad_frames += 1
@@ -321,7 +326,7 @@ class ModbusBus:
 
     # ── after a failure: the gate stays shut until the line is fit again ────────────────────────────────────────────
 
-    async def _settle(self, unit: Unit, link: Link, failed_at: float, silence_s: float) -> None:
+    async def _settle(self, link: Link, failed_at: float, silence_s: float) -> None:
         """Quiet for `silence_s`, counted anew when something late comes in, a few times at most."""
         try:
             for _ in range(QUIET_ROUNDS):
@@ -329,8 +334,6 @@ class ModbusBus:
                 if pause_s <= 0:
                     break
                 await asyncio.sleep(pause_s)
-            if link.last_heard > failed_at:
-                unit.stirred()
             if link.broken or (link.tcp and self._missed >= RENEW_AFTER):
                 await self._renew(link)
         finally:

@@ -16,7 +16,7 @@ from pymodbus.client import AsyncModbusSerialClient, AsyncModbusTcpClient
 from pymodbus.pdu import ModbusPDU
 
 from drivers.errors import BadFrame, DriverError, LinkLost, NoAnswer
-from drivers.modbus_wire import TCP_TIMING, Ask, LineTiming, find_rtu, find_tcp, rtu_timing
+from drivers.modbus_wire import MBAP_HEAD, TCP_TIMING, Ask, LineTiming, find_rtu, find_tcp, rtu_timing
 from hardware import site
 
 CONNECT_S = 0.5  # D: with the pause of at most 2 s between attempts a link is back well within 5 s
@@ -31,13 +31,23 @@ class _Silence(Exception):
 
 
 class Link:
-    """An open way to a bus. `on_lost(link, why)` is called once, when it breaks without `close`."""
+    """An open way to a bus.
+
+    `on_lost(link, why)` is called once, when it breaks without `close`; `on_stray(unit)` when a frame that claims to be
+    of that unit comes while nobody waits.
+    """
 
     def __init__(
-        self, bus: site.Bus, folder: str, on_lost: Callable[[Link, str], None], clock: Callable[[], float]
+        self,
+        bus: site.Bus,
+        folder: str,
+        on_lost: Callable[[Link, str], None],
+        on_stray: Callable[[int], None],
+        clock: Callable[[], float],
     ) -> None:
         self._bus = bus
         self._clock = clock
+        self._on_stray = on_stray
         self.tcp = bus.kind == "tcp"
         self.timing: LineTiming = TCP_TIMING if self.tcp else rtu_timing(bus.baud, bus.parity, bus.stop_bits)
         self.where = f"{bus.host}:{bus.port}" if self.tcp else str(Path(folder, bus.device))
@@ -179,6 +189,9 @@ class Link:
         self.last_heard = self._clock()
         ask = self._ask
         if ask is None:
+            unit_at = MBAP_HEAD - 1 if self.tcp else 0
+            if len(data) > unit_at:
+                self._on_stray(data[unit_at])
             return b""
         found = find_tcp(data, ask, self._transaction) if self.tcp else find_rtu(data, ask)
         self._note = found.note

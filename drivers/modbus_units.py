@@ -1,6 +1,6 @@
 """Each unit's health on a bus: how long to wait for it, and how rarely to ask once it is silent. Pure: time passed in.
 
-A unit that has failed DEAD_AFTER times in a row (once, if it never answered) is silent: it is probed every
+A unit that has failed DEAD_AFTER times in a row (once, if nothing was ever heard of it) is silent: it is probed every
 PROBE_EVERY_S with a short bound, and everything else asked of it fails at once without touching the wire.
 """
 
@@ -15,7 +15,7 @@ PROBE_EVERY_S = 2.0  # domain rules, section 4: every 2-5 s
 PROBE_S = 0.040  # domain rules, section 4: a probe lasts its frame time + 40 ms, silence included
 PROBE_QUIET_S = 0.015  # D: the share of PROBE_S that is silence after the wait for the answer
 URGENT_EVERY_S = 0.3  # D: stops repeated at a silent unit leave the others their turns (sensors stay under 300 ms)
-READ_FLOOR_S = 0.060  # D: a paced bus waits this long at least for a unit known to be quicker
+READ_FLOOR_S = 0.050  # D: a paced bus waits this long at least for a unit known to be quicker
 WRITE_FLOOR_S = 0.100  # D
 WORST_FACTOR = 4  # D: patience is this many times the slowest answer so far
 FORGET = 0.98  # D: one slow answer is forgotten after some hundred good ones
@@ -41,6 +41,7 @@ class Unit:
     counts: Counts = field(default_factory=Counts)
     failures: int = 0
     heard: bool = False
+    noisy: bool = False  # something came instead of its answer: a disturbed line, not a missing unit
     worst_s: float = 0.0  # slowest thinking time lately
     silent_since: float | None = None
     last_try: float = float("-inf")
@@ -48,7 +49,7 @@ class Unit:
 
     @property
     def silent(self) -> bool:
-        return self.failures >= (DEAD_AFTER if self.heard else 1)
+        return self.failures >= (DEAD_AFTER if self.heard or self.noisy else 1)
 
     def may_try(self, now: float, lane: Lane) -> bool:
         """Whether the wire may be used for this unit now."""
@@ -78,16 +79,22 @@ class Unit:
         self.worst_s = max(thinking_s, self.worst_s * FORGET)
         self.counts.answered += 1
 
-    def failed(self, now: float) -> None:
+    def failed(self, now: float, *, noisy: bool) -> None:
         self.failures += 1
+        self.noisy = noisy
         if self.silent_since is None:
             self.silent_since = now
         self.probe_at = now + PROBE_EVERY_S
 
-    def stirred(self) -> None:
-        """Something came after the wait was over: the unit lives, only slowly. Next time it gets its full patience."""
-        self.heard = True
-        self.failures = min(self.failures, 1)
+    def stirred(self, now: float) -> None:
+        """Its answer came after the wait was over: it lives, only slower than thought. Next time it gets more patience.
+
+        Without this a slow unit would never be found again: a probe is over before it speaks.
+        """
+        if self.failures:
+            self.heard = True
+            self.failures = 1
+            self.worst_s = max(self.worst_s, min(now - self.last_try, self.timeout_s))
 
 
 def quiet_s(was_probe: bool, worst_s: float, paced: bool) -> float:

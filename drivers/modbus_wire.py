@@ -106,7 +106,7 @@ def find_tcp(buffer: bytes, ask: Ask, transaction: int) -> Found:
         number = int.from_bytes(buffer[start : start + 2], "big")
         protocol = int.from_bytes(buffer[start + 2 : start + 4], "big")
         length = int.from_bytes(buffer[start + 4 : start + 6], "big")
-        if protocol != 0 or not 2 < length <= 254:
+        if protocol != 0 or not 2 <= length <= 254:
             return Found(note=f"bytes that are not Modbus TCP: {buffer[start : start + 12].hex(' ')}", broken=True)
         end = start + 6 + length
         if len(buffer) < end:

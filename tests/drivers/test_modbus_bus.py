@@ -1,0 +1,463 @@
+"""The bus as a whole: who goes first, what a dead unit costs, how links come back, what a cancelled call leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import AsyncIterator, Iterable
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from modbus_peers import Heard, RtuPeer, Say, Script, Tables, TcpPeer, honest, rtu_peer, tcp_peer
+
+from drivers.errors import DriverError, LinkLost, NoAnswer, Refused, TokenExpired
+from drivers.modbus_bus import Lane, ModbusBus
+from hardware import site
+
+TIMEOUT_S = 0.08
+
+
+@contextlib.asynccontextmanager
+async def bus_on(peer: TcpPeer | RtuPeer) -> AsyncIterator[ModbusBus]:
+    bus = ModbusBus(peer.bus)
+    await bus.start()
+    try:
+        yield bus
+    finally:
+        await bus.close()
+
+
+async def ended(task: asyncio.Task[object]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+# ── who goes first ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_the_most_urgent_goes_first_and_polls_in_their_order() -> None:
+    async with tcp_peer(honest({1: Tables()}, delay_s=0.01)) as peer, bus_on(peer) as bus:
+        calls = [bus.read_input(1, 100, 1)]  # in flight: nobody overtakes that
+        calls += [bus.read_input(1, 101 + n, 1) for n in range(2)]
+        writes = [
+            bus.write_register(1, 200, 1, lane=Lane.LEVEL),
+            bus.write_register(1, 201, 1, lane=Lane.MOTION),
+            bus.write_register(1, 202, 1, lane=Lane.EMERGENCY),
+            bus.write_register(1, 203, 1, lane=Lane.EMERGENCY),
+        ]
+        await asyncio.gather(*calls, *writes)
+        assert [heard.address for heard in peer.heard] == [100, 202, 203, 201, 200, 101, 102]
+
+
+async def test_an_idle_bus_is_taken_without_a_turn_of_the_loop() -> None:
+    """The request is on the wire before anything else of this process runs."""
+    async with tcp_peer(honest({1: Tables()})) as peer, bus_on(peer) as bus:
+        turns: list[int] = []
+        call = bus.write_register(1, 8, 1, lane=Lane.EMERGENCY)
+        asyncio.get_running_loop().call_soon(turns.append, 1)
+        sent_before = bus.counts(1).sent
+        call.send(None)  # run up to the first real wait
+        assert (bus.counts(1).sent, turns) == (sent_before + 1, [])
+        call.close()
+
+
+async def test_a_9600_baud_line_with_polls_delays_an_emergency_by_one_poll_at_most() -> None:
+    rng = random.Random(20)
+    tables = {1: Tables(), 2: Tables()}
+    async with rtu_peer(honest(tables), paced=True) as peer, bus_on(peer) as bus:
+
+        async def poll(unit: int) -> None:
+            while True:
+                await bus.read_input(unit, 0, 4)
+
+        polls = [asyncio.create_task(poll(unit)) for unit in tables]
+        await asyncio.sleep(0.1)
+        took: list[float] = []
+        for n in range(40):
+            await asyncio.sleep(rng.uniform(0.0, 0.06))
+            polled_before = sum(heard.function == 4 for heard in peer.heard)
+            asked_at = time.monotonic()
+            took.append(await bus.write_register(1, 8, n + 1, lane=Lane.EMERGENCY) - asked_at)
+            # One may have been under way to the peer without having been counted yet.
+            assert sum(heard.function == 4 for heard in peer.heard) - polled_before <= 1
+        for task in polls:
+            await ended(task)
+        took.sort()
+        print(f"seed 20: p50 {took[20] * 1000:.1f} ms, worst {took[-1] * 1000:.1f} ms")
+        assert took[20] <= 0.060
+
+
+async def test_frames_on_a_serial_line_keep_their_distance() -> None:
+    """3.5 characters between an answer's end and the next request, or the devices take them for one frame."""
+    spoke: list[float] = []
+
+    def script(heard: Heard) -> Iterable[Say]:
+        yield 0, heard.reply(Tables().answer(heard.pdu))
+        spoke.append(time.monotonic())
+
+    async with rtu_peer(script) as peer, bus_on(peer) as bus:
+        await asyncio.gather(*(bus.read_input(1, 0, 1) for _ in range(5)))
+        gaps = [heard.at - end for end, heard in zip(spoke, peer.heard[1:], strict=False)]
+        assert min(gaps) >= 3.5 * 10 / 9600 * 0.95, gaps
+
+
+# ── motion tokens ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_token_too_old_for_its_turn_is_not_sent() -> None:
+    async with tcp_peer(honest({1: Tables()}, delay_s=0.05)) as peer, bus_on(peer) as bus:
+        poll = asyncio.create_task(bus.read_input(1, 0, 1))
+        await asyncio.sleep(0)
+        fresh, stale = time.monotonic() + 5, time.monotonic() + 0.01
+        results = await asyncio.gather(
+            bus.write_register(1, 8, 0x0101, lane=Lane.MOTION, not_after=stale),
+            bus.write_register(1, 9, 0x0201, lane=Lane.MOTION, not_after=fresh),
+            return_exceptions=True,
+        )
+        await poll
+        assert isinstance(results[0], TokenExpired)
+        assert isinstance(results[1], float)
+        assert [heard.address for heard in peer.heard] == [0, 9]
+
+
+# ── a dead unit ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_dead_unit_delays_nobody() -> None:
+    """9600 baud, default time-out: unit 1's reading is never older than 300 ms, an emergency takes 120 ms at most."""
+    rng = random.Random(21)
+    async with rtu_peer(honest({1: Tables()}), paced=True) as peer, bus_on(peer) as bus:
+        readings: list[float] = []
+
+        async def live() -> None:
+            while True:
+                readings.append((await bus.read_input(1, 0, 4)).asked_at)
+                await asyncio.sleep(0.1)
+
+        async def dead() -> None:
+            while True:
+                with contextlib.suppress(NoAnswer):
+                    await bus.read_input(2, 0, 4)
+                await asyncio.sleep(0.05)
+
+        tasks = [asyncio.create_task(live()), asyncio.create_task(dead())]
+        took = []
+        for n in range(50):
+            await asyncio.sleep(rng.uniform(0.03, 0.1))
+            asked_at = time.monotonic()
+            took.append(await bus.write_register(1, 8, n, lane=Lane.EMERGENCY) - asked_at)
+        for task in tasks:
+            await ended(task)
+        ages = [later - earlier for earlier, later in pairwise(readings)]
+        probes = [heard.at for heard in peer.heard if heard.unit == 2]
+        took.sort()
+        print(f"seed 21: p50 {took[25] * 1000:.0f}, worst {took[-1] * 1000:.0f} ms; oldest {max(ages) * 1000:.0f} ms")
+        assert max(ages[5:]) < 0.3
+        assert took[-5] < 0.120
+        assert all(later - earlier >= 2.0 for earlier, later in pairwise(probes))
+
+
+async def test_a_live_unit_that_dies_is_missed_within_a_second_and_found_again_within_five() -> None:
+    answering = [True]
+    tables = Tables(inputs={0: 3})
+
+    def script(heard: Heard) -> Iterable[Say]:
+        if answering[0]:
+            yield 0, heard.reply(tables.answer(heard.pdu))
+
+    async with rtu_peer(script, timeout_s=TIMEOUT_S, baud=38400) as peer, bus_on(peer) as bus:
+        await bus.read_input(1, 0, 1)
+        answering[0] = False
+        died_at = time.monotonic()
+        for _ in range(3):
+            with pytest.raises(NoAnswer, match="no answer within"):
+                await bus.read_input(1, 0, 1)
+        with pytest.raises(NoAnswer, match="silent for"):
+            await bus.read_input(1, 0, 1)
+        assert time.monotonic() - died_at < 1.0
+        answering[0] = True
+        async with asyncio.timeout(5):
+            while True:
+                with contextlib.suppress(NoAnswer):
+                    assert (await bus.read_input(1, 0, 1)).values == (3,)
+                    break
+                await asyncio.sleep(0.02)
+        assert (await bus.read_input(1, 0, 1)).values == (3,), "once back it is asked as before"
+
+
+async def test_one_lost_frame_does_not_blind_a_lane() -> None:
+    drop = [False]
+
+    def script(heard: Heard) -> Iterable[Say]:
+        if not drop.pop() if drop else True:
+            yield 0, heard.reply(Tables().answer(heard.pdu))
+
+    async with rtu_peer(script, timeout_s=TIMEOUT_S, baud=38400) as peer, bus_on(peer) as bus:
+        await bus.read_input(1, 0, 1)
+        for _ in range(4):
+            drop.append(True)
+            with pytest.raises(NoAnswer):
+                await bus.read_input(1, 0, 1)
+            await bus.read_input(1, 0, 1)
+
+
+async def test_a_gateway_that_answers_for_a_silent_unit() -> None:
+    """Exception 11 is no life of the unit: it is probed rarely like any silent one."""
+    gateway: Script = lambda heard: [(0, heard.reply(bytes((heard.function | 0x80, 11))))]  # noqa: E731
+    async with tcp_peer(gateway) as peer, bus_on(peer) as bus:
+        with pytest.raises(Refused, match="gateway"):
+            await bus.read_input(5, 0, 1)
+        with pytest.raises(NoAnswer, match="silent for"):
+            await bus.read_input(5, 0, 1)
+        assert len(peer.heard) == 1
+
+
+@pytest.mark.parametrize("kind", ["tcp", "rtu"])
+async def test_a_slow_unit_that_is_switched_on_later_is_found(kind: str) -> None:
+    """It speaks only after its probe is over; that it speaks at all is noticed, and earns it patience."""
+    on = [False]
+    slow = honest({1: Tables(inputs={0: 4})}, delay_s=0.07)
+    script: Script = lambda heard: slow(heard) if on[0] else []  # noqa: E731
+    opened = tcp_peer(script) if kind == "tcp" else rtu_peer(script, baud=38400)
+    async with opened as peer, bus_on(peer) as bus:
+        with pytest.raises(NoAnswer):
+            await bus.read_input(1, 0, 1)
+        on[0] = True
+        assert await wait_for_answer(bus, 5) < 4
+        await bus.read_input(1, 0, 1)
+
+
+async def test_counts_tell_what_happened() -> None:
+    refuse: Script = lambda heard: [(0, heard.reply(bytes((heard.function | 0x80, 2))))]  # noqa: E731
+    async with tcp_peer(honest({1: Tables()}), timeout_s=TIMEOUT_S) as peer, bus_on(peer) as bus:
+        await bus.read_input(1, 0, 1)
+        peer.script = refuse
+        with pytest.raises(Refused, match="address"):
+            await bus.read_input(1, 0, 1)
+        peer.script = lambda heard: []
+        with pytest.raises(NoAnswer):
+            await bus.read_input(1, 0, 1)
+        counts = bus.counts(1)
+        assert (counts.sent, counts.answered, counts.refused, counts.timeouts) == (3, 2, 1, 1)
+
+
+# ── links that come and go ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def wait_for_answer(bus: ModbusBus, within_s: float) -> float:
+    started = time.monotonic()
+    async with asyncio.timeout(within_s):
+        while True:
+            with contextlib.suppress(DriverError):
+                await bus.read_input(1, 0, 1)
+                return time.monotonic() - started
+            await asyncio.sleep(0.02)
+
+
+async def test_a_plc_that_loses_power_is_back_within_five_seconds() -> None:
+    said: list[tuple[bool, str]] = []
+    async with tcp_peer(honest({1: Tables()})) as peer:
+        bus = ModbusBus(peer.bus, on_link=lambda up, why: said.append((up, why)), rng=random.Random(1))
+        await bus.start()
+        await bus.read_input(1, 0, 1)
+        await peer.shut()
+        with pytest.raises(LinkLost):
+            for _ in range(10):
+                await bus.read_input(1, 0, 1)
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.5)
+        assert not bus.up
+        assert "127.0.0.1" in bus.why
+        await peer.open()
+        assert await wait_for_answer(bus, 5) < 3
+        assert [up for up, _ in said] == [True, False, True], "each change is told once"
+        await bus.close()
+
+
+async def test_a_call_in_flight_when_the_link_breaks_is_told_at_once() -> None:
+    async with tcp_peer(lambda heard: [], timeout_s=5) as peer, bus_on(peer) as bus:
+        call = asyncio.create_task(bus.read_input(1, 0, 1))
+        await asyncio.sleep(0.02)
+        await peer.shut()
+        with pytest.raises(LinkLost):
+            await asyncio.wait_for(call, 0.5)
+
+
+async def test_no_plc_at_start_is_no_error_and_says_what_to_look_at() -> None:
+    async with tcp_peer(honest({1: Tables()})) as peer:
+        await peer.shut()
+        bus = ModbusBus(peer.bus, rng=random.Random(2))
+        await bus.start()
+        assert not bus.up
+        with pytest.raises(LinkLost, match=r"bus plc: cannot connect to 127\.0\.0\.1:\d+ \(Connection refused\).*PLC"):
+            await bus.read_input(1, 0, 1)
+        await peer.open()
+        await wait_for_answer(bus, 5)
+        await bus.close()
+
+
+@pytest.mark.parametrize(("make", "words"), [("nothing", "no serial port"), ("a file", "not a serial port")])
+async def test_a_serial_port_that_cannot_be_used(tmp_path: Path, make: str, words: str) -> None:
+    if make == "a file":
+        (tmp_path / "tty-cabinet").write_text("")
+    bus = ModbusBus(site.Bus(name="cabinet", kind="rtu", device="tty-cabinet"), folder=str(tmp_path))
+    await bus.start()
+    assert words in bus.why
+    assert "tty-cabinet" in bus.why
+    await bus.close()
+
+
+async def test_a_serial_port_is_held_alone() -> None:
+    async with rtu_peer(honest({1: Tables()})) as peer, bus_on(peer) as bus:
+        second = ModbusBus(peer.bus)
+        await second.start()
+        assert "busy with another program" in second.why
+        await bus.read_input(1, 0, 1)
+        await second.close()
+
+
+async def test_an_adapter_pulled_out_and_pushed_in(tmp_path: Path) -> None:
+    """By a stable name, as udev gives it: the new pty has another number."""
+    link = tmp_path / "tty-cabinet"
+    bus = ModbusBus(
+        site.Bus(name="cabinet", kind="rtu", device="tty-cabinet", timeout_s=TIMEOUT_S),
+        folder=str(tmp_path),
+        rng=random.Random(3),
+    )
+    async with rtu_peer(honest({1: Tables()})) as peer:
+        link.symlink_to(peer.path)
+        await bus.start()
+        await bus.read_input(1, 0, 1)
+    link.unlink()
+    with pytest.raises(LinkLost, match="unplugged"):
+        for _ in range(10):
+            await bus.read_input(1, 0, 1)
+    async with rtu_peer(honest({1: Tables()})) as peer:
+        link.symlink_to(peer.path)
+        await wait_for_answer(bus, 5)
+        await bus.close()
+
+
+async def test_a_half_open_connection_is_replaced() -> None:
+    """A PLC that lost its power without a word leaves a socket that swallows everything."""
+    said: list[bool] = []
+    async with tcp_peer(lambda heard: [], timeout_s=TIMEOUT_S) as peer:
+        bus = ModbusBus(peer.bus, on_link=lambda up, why: said.append(up))
+        await bus.start()
+        for unit in (1, 2, 3):
+            with pytest.raises(NoAnswer):
+                await bus.read_input(unit, 0, 1)
+        peer.script = honest({4: Tables()})
+        await bus.read_input(4, 0, 1)
+        assert peer.connections == 2
+        assert said == [True], "nobody is told of a loss that was none"
+        await bus.close()
+
+
+async def test_closing_tells_whoever_waits() -> None:
+    async with tcp_peer(lambda heard: [], timeout_s=5) as peer:
+        bus = ModbusBus(peer.bus)
+        await bus.start()
+        calls = [asyncio.create_task(bus.read_input(1, 0, 1)) for _ in range(3)]
+        await asyncio.sleep(0.02)
+        await bus.close()
+        results = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 0.5)
+        assert all(isinstance(result, LinkLost) for result in results), results
+
+
+# ── cancelled callers ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("kind", ["tcp", "rtu"])
+async def test_a_cancelled_call_leaves_its_answer_to_nobody(kind: str) -> None:
+    """The answer under way is waited for, so that the next call of the same shape gets its own."""
+    tables = Tables(inputs={0: 1})
+
+    def script(heard: Heard) -> Iterable[Say]:
+        answer = tables.answer(heard.pdu)
+        tables.inputs[0] += 1
+        yield 0.03, heard.reply(answer)
+
+    opened = tcp_peer(script) if kind == "tcp" else rtu_peer(script, baud=115200)
+    async with opened as peer, bus_on(peer) as bus:
+        for expected in (2, 4, 6):
+            call = asyncio.create_task(bus.read_input(1, 0, 1))
+            await asyncio.sleep(0.01)
+            call.cancel()
+            started = time.monotonic()
+            with pytest.raises(asyncio.CancelledError):
+                await call
+            assert time.monotonic() - started < 0.01, "the caller leaves at once"
+            assert (await bus.read_input(1, 0, 1)).values == (expected,)
+
+
+async def test_cancelled_waiters_leave_the_queue() -> None:
+    async with tcp_peer(honest({1: Tables()}, delay_s=0.02)) as peer, bus_on(peer) as bus:
+        calls = [asyncio.create_task(bus.read_input(1, n, 1)) for n in range(6)]
+        await asyncio.sleep(0.01)
+        for call in calls[1:5]:
+            call.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
+        assert [heard.address for heard in peer.heard] == [0, 5]
+
+
+async def test_a_cancellation_in_the_turn_of_the_answer_is_not_swallowed() -> None:
+    """Python 3.11's wait_for() returns the answer and forgets the cancellation; a shutdown would hang on it."""
+    async with tcp_peer(honest({1: Tables()})) as peer, bus_on(peer) as bus:
+        await bus.read_input(1, 0, 1)
+        peer.script = lambda heard: []
+        call = asyncio.create_task(bus.read_input(1, 0, 1))
+        await asyncio.sleep(0.02)
+        link = bus._link
+        assert link is not None
+        client = link._client
+        assert client is not None
+        client.ctx.data_received(peer.heard[-1].reply(b"\x04\x02\x00\x07"))
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        peer.script = honest({1: Tables()})
+        await bus.read_input(1, 0, 1)
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_a_storm_of_calls_cancels_and_faults_leaves_a_working_bus(seed: int) -> None:
+    """Every answer carries the address that was asked for: nobody is ever handed somebody else's."""
+    rng = random.Random(seed)
+    print(f"seed {seed}")
+
+    def script(heard: Heard) -> Iterable[Say]:
+        fate = rng.random()
+        answer = heard.reply(b"\x04\x02" + heard.address.to_bytes(2, "big"))
+        if fate < 0.1:
+            return
+        if fate < 0.2:
+            yield 0.06, answer
+        elif fate < 0.3:
+            yield 0, rng.randbytes(rng.randrange(1, 20))
+        yield rng.choice((0, 0, 0.002)), answer
+
+    async with tcp_peer(script, timeout_s=0.05) as peer:
+        bus = ModbusBus(peer.bus, rng=rng)
+        await bus.start()
+
+        async def one(address: int) -> None:
+            await asyncio.sleep(rng.uniform(0, 1.5))
+            with contextlib.suppress(DriverError, TimeoutError):
+                async with asyncio.timeout(rng.choice((0.01, 0.03, 9))):
+                    words = await bus.read_input(1, address, 1, lane=rng.choice(list(Lane)))
+                    assert words.values == (address,)
+
+        await asyncio.gather(*(one(address) for address in range(150)))
+        peer.script = honest({1: Tables(inputs={9: 99})})
+        async with asyncio.timeout(5):
+            while True:
+                with contextlib.suppress(DriverError):
+                    assert (await bus.read_input(1, 9, 1)).values == (99,)
+                    break
+                await asyncio.sleep(0.05)
+        await bus.close()
