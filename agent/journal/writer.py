@@ -137,6 +137,10 @@ class JournalWriter:
         oldest = self._oldest_at
         return 0.0 if oldest is None else max(0.0, time.monotonic() - oldest)
 
+    def alive(self) -> bool:
+        """Whether the thread lives. It survives every error it knows of; a dead one is worth a restart."""
+        return self._thread.is_alive()
+
     @property
     def head(self) -> tuple[int, int] | None:
         """(epoch, seq) of the newest durable record; None before the file is open."""
