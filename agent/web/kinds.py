@@ -13,6 +13,7 @@ import msgspec
 
 from agent.core.kinds import WEIGHT
 from agent.core.records import Record, Weight
+from agent.journal.reader import Row
 from agent.locale import mark
 from agent.picture import Ref
 from agent.web import words
@@ -150,7 +151,21 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     cause: Ref | None
 
 
-def line(record: Record, w: Words) -> Line:
+def line(row: Row, w: Words) -> Line:
+    """A row of the journal. A body that was evicted, or that is no record, says so."""
+    try:
+        record = msgspec.convert(row.data, Record)
+    except msgspec.ValidationError:
+        return _bodyless((row.epoch, row.seq), w)
+    return _line(record, w)
+
+
+def _bodyless(ref: Ref, w: Words) -> Line:
+    title = w.t("Passage, no longer kept in full")
+    return Line(ref=ref, at_ms=0, kind="", title=title, subject="", detail="", weight="fact", cause=None)
+
+
+def _line(record: Record, w: Words) -> Line:
     return Line(
         ref=record.ref,
         at_ms=utc_ms(record.at),

@@ -112,7 +112,7 @@ def normal_state(site: Site) -> BoxState:
         fire=FireState(input=False, key=False),
         lanes={
             "main": lane_state(
-                {"main-1": bollard(Position.UP), "main-2": bollard(Position.UP, moved_ms=5000)},
+                {"main-1": bollard(Position.UP), "main-2": bollard(Position.UP, moved_ms=4240)},
                 ("loop1", "loop2", "beam", "pressure"),
             ),
             "service": lane_state({"service-1": bollard(Position.DOWN, 9000.0)}, ("loop1", "loop2", "beam")),

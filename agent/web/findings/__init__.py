@@ -6,35 +6,73 @@ list holds nothing but remarks, and a test blanks every measured field in turn t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
+from msgspec.structs import replace
 
 from agent.picture import Picture
 from agent.web.findings import box, lanes, people
-from agent.web.findings.finding import Finding, Weight
+from agent.web.findings.finding import AREAS, Finding, Weight
 from agent.web.words import Words
 from hardware.site import Site
 
-__all__ = ["Finding", "Verdict", "Weight", "findings", "verdict"]
+__all__ = ["AREAS", "Finding", "Verdict", "Weight", "findings", "glance", "verdict"]
 
 _PARTS = (
-    people.panic,
-    people.fire,
-    box.devices,
-    lanes.lanes,
-    people.doors,
-    people.buttons,
-    box.outputs,
-    box.supplies,
-    box.paths,
-    box.journal,
-    box.clock,
+    ("panic", people.panic),
+    ("fire", people.fire),
+    ("devices", box.devices),
+    ("lanes", lanes.lanes),
+    ("doors", people.doors),
+    ("panic", people.buttons),
+    ("devices", box.outputs),
+    ("power", box.supplies),
+    ("uplink", box.paths),
+    ("journal", box.journal),
+    ("devices", box.clock),
 )
 
 
 def findings(picture: Picture, site: Site, words: Words) -> tuple[Finding, ...]:
     """Everything worth telling, worst first, in the order of the site file within one weight."""
-    found = [finding for part in _PARTS for finding in part(picture, site, words)]
+    found = [replace(finding, area=area) for area, part in _PARTS for finding in part(picture, site, words)]
     return tuple(sorted(found, key=lambda finding: -finding.weight))
+
+
+def glance(picture: Picture, found: tuple[Finding, ...]) -> dict[str, str]:
+    """area → "ok", "warning", "fault", "alarm", or "unknown" where a lost device hides it and nothing worse is told."""
+    hidden = {_AREA_OF.get(thing.partition(":")[0], "devices") for thing in _hidden(picture)}
+    shown = {}
+    for area in AREAS:
+        worst = max((finding.weight for finding in found if finding.area == area), default=Weight.REMARK)
+        blind = area in hidden and worst < Weight.ALARM
+        shown[area] = "unknown" if blind else "ok" if worst is Weight.REMARK else worst.word
+    return shown
+
+
+def _hidden(picture: Picture) -> Iterator[str]:
+    for device in picture.devices:
+        if device.up is not True:
+            yield from device.takes
+    yield from (f"lane:{lane.id}" for lane in picture.lanes if lane.lost)
+
+
+_AREA_OF = {
+    "lane": "lanes",
+    "light": "lanes",
+    "lanekeys": "lanes",
+    "lock": "doors",
+    "contact": "doors",
+    "rex": "doors",
+    "reader": "doors",
+    "button": "panic",
+    "fire": "fire",
+    "key": "fire",
+    "mains": "power",
+    "battery": "power",
+    "tamper": "power",
+}
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):

@@ -46,7 +46,7 @@ def _device(device: Device, w: Words) -> Finding:
     return Finding(
         weight=Weight.FAULT if device.up is False else Weight.WARNING,
         text=text,
-        advice=w.t(DEVICE_ADVICE[device.kind]),
+        advice=device_advice(device.kind, w),
         check=place(device, w),
         since=device.since,
         detail=w.t("Without it: %(things)s", things=takes) if takes else "",
@@ -60,7 +60,12 @@ def place(device: Device, w: Words) -> str:
     return device.where
 
 
-DEVICE_ADVICE = {
+def device_advice(kind: str, w: Words) -> str:
+    """What to do when a device of this kind does not answer."""
+    return w.t(_DEVICE_ADVICE[kind])
+
+
+_DEVICE_ADVICE = {
     "gpio": mark("Restart the box; if it stays, the board or its pin service is at fault."),
     "bus": mark("Check the cable, the power of what hangs on it, and the address or serial settings."),
     "lane": mark("Check the power and cable of the bollard controller and its unit number."),

@@ -22,9 +22,13 @@ class Weight(IntEnum):
         return self.name.lower()
 
 
+AREAS = ("panic", "lanes", "doors", "fire", "uplink", "power", "devices", "journal")
+
+
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """One thing wrong. `check` names the terminal or device to look at; `since` is an instant of the picture."""
 
+    area: str = ""  # of AREAS; set by `findings`
     weight: Weight
     text: str
     advice: str = ""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from agent.core.words import Mode, Position, Sensor
 from agent.picture import Bollard, Lane, Picture
 from agent.web import words
-from agent.web.findings.box import DEVICE_ADVICE
+from agent.web.findings.box import device_advice
 from agent.web.findings.finding import Finding, Weight
 from agent.web.words import Words
 from hardware.site import Site
@@ -32,7 +32,7 @@ def _lane_lost(lane: Lane, w: Words) -> Finding:
     return Finding(
         weight=Weight.FAULT,
         text=w.t("Lane “%(name)s”: no fresh reading, everything there is unknown", name=w.name("lane", lane.id)),
-        advice=w.t(DEVICE_ADVICE["lane"]),
+        advice=device_advice("lane", w),
         since=lane.fresh,
     )
 
@@ -48,7 +48,7 @@ def _lane(lane: Lane, w: Words) -> Iterator[Finding]:
         )
     if lane.efo:
         yield Finding(
-            weight=Weight.WARNING,
+            weight=Weight.REMARK,  # part of the alarm that is told already
             text=w.t("Lane “%(name)s”: emergency raise latched", name=name),
             advice=w.t("It ends with the reset of the panic alarm; the fire key lowers at once."),
         )

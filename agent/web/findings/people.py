@@ -30,7 +30,7 @@ def panic(picture: Picture, site: Site, w: Words) -> Iterator[Finding]:
         )
     if panic.lockdown:
         yield Finding(
-            weight=Weight.WARNING,
+            weight=Weight.REMARK if panic.latched else Weight.WARNING,
             text=w.t("The way in is locked down"),
             advice=w.t("Everyone can still get out. The way in opens again with the all-clear of a person on site."),
             ref=panic.lockdown_ref,

@@ -1,0 +1,186 @@
+"""The web role's addresses: what is answered where. Everything is a GET; nothing here changes anything."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from agent.journal.reader import Row
+from agent.locale import DEFAULT, LANGUAGES
+from agent.picture import Ref
+from agent.web import assets, kinds, metrics
+from agent.web.feed import Feed
+from agent.web.guard import App, Guard
+from agent.web.ledger import PAGE, Ledger
+from agent.web.render import PARTS, Renderer
+from agent.web.stream import Streams, state
+from hardware.site import Site
+
+NO_STORE = {"cache-control": "no-store"}
+STREAM_HEADERS = NO_STORE | {"x-accel-buffering": "no"}
+REF = re.compile(r"([0-9]{1,9})-([0-9]{1,18})")
+COOKIE = "language"
+COOKIE_S = 365 * 86_400
+_encode = msgspec.json.Encoder().encode
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """`ok` only when a round trip through control has just finished; `why` tells why not."""
+
+    ok: bool
+    why: str = ""
+
+
+class Pages:
+    """The handlers, over one feed and one ledger."""
+
+    def __init__(self, site: Site, feed: Feed, ledger: Ledger) -> None:
+        self.feed = feed
+        self.ledger = ledger
+        self.assets = assets.load()
+        self.build = assets.fingerprint(self.assets)
+        self.renderer = Renderer(feed, ledger, site)
+        self.streams = Streams(feed, self.renderer, self.build)
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/", self.status),
+            Route("/devices", self.devices),
+            Route("/events", self.events),
+            Route("/api/v1/state", self.state),
+            Route("/api/v1/stream", self.stream),
+            Route("/healthz", self.health),
+            Route("/metrics", self.metrics),
+            Route("/static/{name}", self.asset),
+        ]
+
+    # ── pages ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def status(self, request: Request) -> Response:
+        return await self._page("status", request)
+
+    async def devices(self, request: Request) -> Response:
+        return await self._page("devices", request)
+
+    async def events(self, request: Request) -> Response:
+        """Records, newest first: `group` keeps one group, `before` pages on, `cause` follows one record."""
+        group = request.query_params.get("group", "")
+        cause = _ref(request.query_params.get("cause", ""))
+        before = request.query_params.get("before", "")
+        if group and group not in kinds.GROUPS:
+            return PlainTextResponse("no such group of records\n", 404, headers=NO_STORE)
+        if cause is not None:
+            found, older = await self.ledger.around(cause), ""
+        else:
+            found = await self.ledger.page(kinds.kinds_of(group) or None, int(before) if before.isdecimal() else None)
+            older = _older(found, group)
+        words = self.renderer.words[_language(request)]
+        lines = tuple(kinds.line(row, words) for row in found)
+        shown = "" if cause is None else f"{cause[0]}-{cause[1]}"
+        return await self._page("events", request, lines=lines, group=group, cause=shown, older=older)
+
+    async def _page(self, name: str, request: Request, **more: object) -> Response:
+        language = _language(request)
+        rendered = await self.renderer.parts(name, language)
+        html = self.renderer.page(
+            name,
+            language,
+            rendered,
+            title=rendered.head["title"],
+            build=self.build,
+            mono_ms=self.feed.mono_ms(),
+            stream=f"/api/v1/stream?page={name}&lang={language}",
+            language_href=_other_language(request, language),
+            **more,
+        )
+        response = Response(html, media_type="text/html", headers=NO_STORE)
+        if request.query_params.get("lang") in LANGUAGES:
+            response.set_cookie(COOKIE, language, max_age=COOKIE_S, httponly=True, samesite="lax")
+        return response
+
+    async def asset(self, request: Request) -> Response:
+        asset = self.assets.get(request.path_params["name"])
+        if asset is None:
+            return PlainTextResponse("there is nothing here\n", 404)
+        headers = {"etag": asset.etag, "cache-control": "no-cache"}
+        if request.headers.get("if-none-match") == asset.etag:
+            return Response(status_code=304, headers=headers)
+        return Response(asset.body, media_type=asset.media_type, headers=headers)
+
+    # ── for programs ───────────────────────────────────────────────────────────────────────────────────────────
+
+    async def state(self, request: Request) -> Response:
+        return Response(_encode(state(self.feed)), media_type="application/json", headers=NO_STORE)
+
+    async def stream(self, request: Request) -> Response:
+        page = request.query_params.get("page")
+        language = _language(request)
+        if page is not None and page not in PARTS:
+            return PlainTextResponse("there is no such page\n", 404, headers=NO_STORE)
+        if self.streams.full:
+            return PlainTextResponse("too many pages are open\n", 503, headers=NO_STORE | {"retry-after": "5"})
+        if request.method == "HEAD":
+            return Response(media_type="text/event-stream", headers=STREAM_HEADERS)
+        told: AsyncIterator[bytes] = self.streams.states() if page is None else self.streams.parts(page, language)
+        return StreamingResponse(_with_retry(told), media_type="text/event-stream", headers=STREAM_HEADERS)
+
+    async def health(self, request: Request) -> Response:
+        why = await self.feed.ping()
+        told = Health(ok=not why, why=why)
+        return Response(_encode(told), 503 if why else 200, media_type="application/json", headers=NO_STORE)
+
+    async def metrics(self, request: Request) -> Response:
+        return Response(metrics.render(self.feed), headers=NO_STORE | {"content-type": metrics.TYPE})
+
+
+async def _with_retry(told: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """A browser that lost us tries again after a second."""
+    yield b"retry: 1000\n\n"
+    async for line in told:
+        yield line
+
+
+def _language(request: Request) -> str:
+    """`lang` of the query, else the cookie, else the default."""
+    for wanted in (request.query_params.get("lang"), request.cookies.get(COOKIE)):
+        if wanted in LANGUAGES:
+            return str(wanted)
+    return DEFAULT
+
+
+def _other_language(request: Request, language: str) -> str:
+    """This page in the other language."""
+    other = next(name for name in LANGUAGES if name != language)
+    return "?" + str(request.url.include_query_params(lang=other).query)
+
+
+def _ref(text: str) -> Ref | None:
+    match = REF.fullmatch(text)
+    return None if match is None else (int(match[1]), int(match[2]))
+
+
+def _older(found: tuple[Row, ...], group: str) -> str:
+    if len(found) < PAGE:
+        return ""
+    kept = f"group={group}&" if group else ""
+    return f"/events?{kept}before={found[-1].seq}"
+
+
+async def _nothing(request: Request, error: Exception) -> Response:
+    return PlainTextResponse("there is nothing here\n", 404, headers=NO_STORE)
+
+
+async def _broken(request: Request, error: Exception) -> Response:
+    return PlainTextResponse("this page has failed; the gate is not concerned\n", 500, headers=NO_STORE)
+
+
+def make_app(pages: Pages, names: frozenset[str]) -> App:
+    """The whole web role as an ASGI app, guarded. `names` are the hosts it answers to."""
+    handlers = {404: _nothing, 500: _broken}
+    return Guard(Starlette(routes=pages.routes(), exception_handlers=handlers), names)

@@ -1,0 +1,131 @@
+"""What stands in front of every page: who may ask, how, and what a browser may do with the answer.
+
+The page moves nothing, so the danger is in being read or framed from elsewhere (a rebound name, a foreign page) and
+in being held up. Everything that is not a plain GET or HEAD of a plain path to one of our own names is refused here.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any, TypeAlias
+from urllib.parse import urlsplit
+
+from agent.web.listen import Address
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+PLAIN_PATH = re.compile(rb"/[A-Za-z0-9/_.-]{0,120}")
+PLAIN_QUERY = re.compile(rb"[A-Za-z0-9=&_.-]{0,200}")
+HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::(?P<port>[0-9]{1,5}))?")
+HEADERS: tuple[tuple[bytes, bytes], ...] = (
+    (
+        b"content-security-policy",
+        b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
+)
+
+
+class Refused(Exception):
+    def __init__(self, status: int, why: str) -> None:
+        super().__init__(why)
+        self.status = status
+
+
+def own_names(addresses: Iterable[Address]) -> frozenset[str]:
+    """The names this box answers to: where it listens, this machine's own name, and localhost.
+
+    A port forward changes the port, never the name, so ports are not compared.
+    """
+    machine = socket.gethostname().lower()
+    names = {"localhost", "127.0.0.1", "[::1]", machine, f"{machine}.local"}
+    return frozenset(names | {address.url_host.lower() for address in addresses})
+
+
+class Guard:
+    """ASGI middleware."""
+
+    def __init__(self, app: App, names: frozenset[str]) -> None:
+        self._app = app
+        self._names = names
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return  # no web sockets here: the server closes what nobody answers
+        try:
+            self._check(scope)
+        except Refused as refusal:
+            await _refuse(refusal, send)
+            return
+        await self._app(scope, receive, _with_headers(send))
+
+    def _check(self, scope: Scope) -> None:
+        headers: list[tuple[bytes, bytes]] = scope["headers"]
+        if scope["method"] not in ("GET", "HEAD"):
+            raise Refused(405, "only GET and HEAD: this page moves nothing")
+        _check_target(scope)
+        self._check_host([value for name, value in headers if name == b"host"], scope)
+        for name, value in headers:
+            if name == b"transfer-encoding" or (name == b"content-length" and value.strip() != b"0"):
+                raise Refused(413, "no body is taken here")
+            if name == b"origin" and not self._ours(urlsplit(value.decode("latin-1")).netloc, scope):
+                raise Refused(403, "asked from a foreign page")
+
+    def _check_host(self, hosts: list[bytes], scope: Scope) -> None:
+        if len(hosts) != 1:
+            raise Refused(400, "exactly one Host header is wanted")
+        if not self._ours(hosts[0].decode("latin-1"), scope):
+            raise Refused(421, "this box is not called that")
+
+    def _ours(self, text: str, scope: Scope) -> bool:
+        match = HOST.fullmatch(text)
+        if match is None:
+            return False
+        name = match["name"].lower()
+        server = scope.get("server")
+        here = str(server[0]).lower() if server else ""
+        return name in self._names or (bool(here) and name in (here, f"[{here}]"))
+
+
+def _check_target(scope: Scope) -> None:
+    path: bytes = scope.get("raw_path") or scope["path"].encode()
+    if not PLAIN_PATH.fullmatch(path) or b".." in path or b"//" in path:
+        raise Refused(400, "no such form of address here")
+    if not PLAIN_QUERY.fullmatch(scope.get("query_string", b"")):
+        raise Refused(400, "no such query here")
+
+
+async def _refuse(refusal: Refused, send: Send) -> None:
+    text = f"{refusal}\n".encode()
+    headers = [
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-length", str(len(text)).encode()),
+        (b"cache-control", b"no-store"),
+        (b"connection", b"close"),
+        *HEADERS,
+    ]
+    if refusal.status == 405:
+        headers.append((b"allow", b"GET, HEAD"))
+    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
+    await send({"type": "http.response.body", "body": text})
+
+
+def _with_headers(send: Send) -> Send:
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message.get("headers", ()), *HEADERS]}
+        await send(message)
+
+    return sending

@@ -1,0 +1,115 @@
+"""Records for the pages, read from the journal file, off the event loop, and kept for as long as the head stands.
+
+The reader of the file is opened when first asked and again after a failure: the journal may be made, or set aside as
+damaged, while the page is open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import ParamSpec, Protocol
+
+from agent.journal.reader import Row
+from agent.picture import Ref
+
+log = logging.getLogger("menwei.web")
+
+NEWEST = 12
+PAGE = 100
+SCAN = 5_000  # D: how far back a record's causes and effects are looked for
+
+
+P = ParamSpec("P")
+
+
+class Reader(Protocol):
+    """What is needed of `agent.journal.reader.JournalReader`."""
+
+    def records(
+        self, kinds: Collection[str] | None = None, newest: int = 50, before_seq: int | None = None
+    ) -> list[Row]: ...
+
+    def close(self) -> None: ...
+
+
+class Ledger:
+    """The journal as the pages read it. `why` is "" or tells why it could not be read last time."""
+
+    def __init__(self, opened: Callable[[], Reader]) -> None:
+        self._open = opened
+        self._reader: Reader | None = None
+        self._turn = asyncio.Lock()
+        self._thread = ThreadPoolExecutor(1, "journal")  # one thread: an SQLite connection stays where it was made
+        self._kept: tuple[object, tuple[Row, ...]] = (None, ())
+        self.why = ""
+
+    async def _off_loop(self, read: Callable[P, tuple[Row, ...]], *args: P.args, **more: P.kwargs) -> tuple[Row, ...]:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, partial(read, *args, **more))
+
+    def close(self) -> None:
+        """Let the file and the thread go."""
+        self._thread.submit(self._drop)
+        self._thread.shutdown()
+
+    async def newest(self, head: object) -> tuple[Row, ...]:
+        """The newest records, newest first; the file is only read again when `head` is another."""
+        async with self._turn:
+            if self._kept[0] != head or self.why:
+                self._kept = (head, await self._off_loop(self._read, NEWEST, None, None))
+            return self._kept[1]
+
+    async def page(self, kinds: tuple[str, ...] | None, before: int | None) -> tuple[Row, ...]:
+        """A page of records of these kinds (all for None), newest first, older than seq `before`."""
+        async with self._turn:
+            return await self._off_loop(self._read, PAGE, kinds, before)
+
+    async def around(self, ref: Ref) -> tuple[Row, ...]:
+        """A record, what led to it, and what followed from it, newest first."""
+        async with self._turn:
+            return await self._off_loop(self._around, ref)
+
+    def _read(self, newest: int, kinds: tuple[str, ...] | None, before: int | None) -> tuple[Row, ...]:
+        try:
+            if self._reader is None:
+                self._reader = self._open()
+            found = tuple(self._reader.records(kinds, newest, before))
+        except Exception as error:  # a broken file, a missing folder, a schema of another version: the page must live
+            log.warning("the journal cannot be read: %s", error)
+            self._drop()
+            self.why = str(error) or type(error).__name__
+            return ()
+        self.why = ""
+        return found
+
+    def _around(self, ref: Ref) -> tuple[Row, ...]:
+        """Causes are found by walking back, effects by walking on; both among the newest records only."""
+        rows = self._read(SCAN, None, None)
+        causes = {(row.epoch, row.seq): cause_of(row) for row in rows}
+        shown: set[Ref] = set()
+        back: Ref | None = ref
+        while back in causes and back not in shown:
+            shown.add(back)
+            back = causes[back]
+        follows = {ref}
+        for row in reversed(rows):
+            if causes[row.epoch, row.seq] in follows:
+                follows.add((row.epoch, row.seq))
+        return tuple(row for row in rows if (row.epoch, row.seq) in shown | follows)[-PAGE:]
+
+    def _drop(self) -> None:
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            reader.close()
+
+
+def cause_of(row: Row) -> Ref | None:
+    """The record that led to this one; None where there is none, or where the body was evicted."""
+    match (row.data or {}).get("cause"):
+        case [int(epoch), int(seq)]:
+            return (epoch, seq)
+        case _:
+            return None

@@ -1,0 +1,56 @@
+"""`menwei web`: the status page. It moves nothing; when it dies, nothing else at the gate notices."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+
+from agent.journal.reader import JournalReader
+from agent.journal.schema import FILE
+from agent.link import ControlLink
+from agent.web.app import Pages, make_app
+from agent.web.feed import Feed
+from agent.web.guard import own_names
+from agent.web.ledger import Ledger
+from agent.web.listen import Address, bind, parse
+from agent.web.server import Server, make
+from hardware import places
+from hardware.site import Site
+
+log = logging.getLogger("menwei.web")
+
+
+async def run(site: Site) -> None:
+    """Serve until SIGTERM or SIGINT. OSError with one line in field words when it cannot listen."""
+    addresses = _addresses(site)
+    sockets = bind(addresses)
+    feed = Feed(ControlLink(places.control_socket(site)), site)
+    ledger = Ledger(lambda: JournalReader(places.storage_dir(site) / FILE))
+    pages = Pages(site, feed, ledger)
+    server = make(make_app(pages, own_names(addresses)), feed)
+    following = asyncio.create_task(feed.run(), name="feed")
+    following.add_done_callback(lambda task: _ended(task, server))
+    for bound in sockets:
+        log.info("status page on http://%s", Address(*bound.getsockname()[:2]))
+    try:
+        await server.serve(sockets)
+    finally:
+        following.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await following
+        ledger.close()
+
+
+def _addresses(site: Site) -> list[Address]:
+    try:
+        return [parse(text) for text in site.web.listen]
+    except ValueError as error:
+        raise OSError(f"[web] listen: {error}") from None
+
+
+def _ended(task: asyncio.Task[None], server: Server) -> None:
+    """The feed never ends by itself. If it does, the role ends and is started anew, rather than show an old picture."""
+    if not task.cancelled() and task.exception() is not None:
+        log.error("the feed from control has failed", exc_info=task.exception())
+        server.should_exit = True

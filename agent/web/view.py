@@ -1,0 +1,92 @@
+"""What a template is given: the picture with everything that is said of it, in one language."""
+
+from __future__ import annotations
+
+import msgspec
+
+from agent.core.words import Stage
+from agent.journal.reader import Row
+from agent.picture import Alarm, Bollard, Device, Picture
+from agent.web import kinds
+from agent.web.feed import Contact, Feed, wall_ms
+from agent.web.findings import Verdict, findings, glance, verdict
+from agent.web.findings.box import place
+from agent.web.findings.lanes import rise_drift_percent
+from agent.web.words import Words
+from hardware.site import Site
+
+STEPS = (Stage.SENT, Stage.RECEIVED, Stage.COMING, Stage.ARRIVED)
+_ORDER = tuple(Stage)
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One step of an alarm on one path: `state` is "done", "now" or "open"."""
+
+    stage: Stage
+    state: str
+
+
+class View:
+    """Made once for each version of the feed and language. Templates read it; it changes nothing."""
+
+    def __init__(self, feed: Feed, site: Site, w: Words, records: tuple[Row, ...], journal_why: str) -> None:
+        self.p: Picture = feed.picture
+        self.site = site
+        self.w = w
+        self.contact: Contact = feed.contact
+        self.known = feed.known
+        self.journal_why = journal_why
+        self.now_ms = wall_ms()
+        self.found = findings(self.p, site, w) if self.known else ()
+        self.lines = tuple(kinds.line(row, w) for row in records)
+        self.verdict = self._verdict()
+        self.glance = glance(self.p, self.found)
+
+    def _verdict(self) -> Verdict:
+        if self.contact.up:
+            return verdict(self.p, self.found, self.w)
+        return Verdict(
+            state="lost",
+            title=self.w.t("No contact with the box's control program"),
+            text=self.w.t("What is shown below is what was last known, not what is now."),
+        )
+
+    @property
+    def stale(self) -> bool:
+        return not self.contact.up
+
+    # ── times ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def wall(self, instant: int) -> int:
+        """Wall-clock ms of an instant of the picture."""
+        return self.p.wall_ms - (self.p.mono_ms - instant)
+
+    def clock(self, instant: int) -> str:
+        return self.w.clock(self.wall(instant), self.p.wall_ms)
+
+    def clock_ms(self, at_ms: int) -> str:
+        return self.w.clock(at_ms, self.now_ms)
+
+    # ── parts of the picture in words ──────────────────────────────────────────────────────────────────────────
+
+    def steps(self, alarm: Alarm, path: str) -> tuple[Step, ...]:
+        """How far an alarm has come on a path. "Received" is shown only on the far side's word."""
+        reached = alarm.stages.get(path)
+        rank = -1 if reached is None else _ORDER.index(reached)
+        made = []
+        waiting = False
+        for stage in STEPS:
+            done = rank >= _ORDER.index(stage)
+            made.append(Step(stage, "done" if done else "open" if waiting else "now"))
+            waiting = waiting or not done
+        return tuple(made)
+
+    def alarm_paths(self, alarm: Alarm) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((*(path.id for path in self.p.paths), *alarm.stages)))
+
+    def place(self, device: Device) -> str:
+        return place(device, self.w)
+
+    @staticmethod
+    def drift(bollard: Bollard) -> int | None:
+        return rise_drift_percent(bollard)
