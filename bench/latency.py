@@ -118,8 +118,11 @@ def _floor(condition: Condition, what: str, n: int, environment: dict[str, str])
         child = rig.child("floor", command, environment)
         child.wait_ready()
         time.sleep(1.0)
+        press(gate)  # gpiozero fires nothing for the first change it sees
+        time.sleep(0.5)
+        before = len(_told(child.log_file))
         values = []
-        for number in range(n):
+        for number in range(before, before + n):
             edge_ns = press(gate)
             done_ns = until("the floor is done", functools.partial(_done, child.log_file, number), 10)
             if what == "modbus":
@@ -134,5 +137,9 @@ def _floor(condition: Condition, what: str, n: int, environment: dict[str, str])
 
 
 def _done(log: Path, number: int) -> int:
-    lines = [line for line in log.read_text("utf-8").splitlines() if '"done_ns"' in line]
+    lines = _told(log)
     return int(json.loads(lines[number])["done_ns"]) if len(lines) > number else 0
+
+
+def _told(log: Path) -> list[str]:
+    return [line for line in log.read_text("utf-8").splitlines() if '"done_ns"' in line]
