@@ -13,6 +13,7 @@ LINES = 28
 INPUT, OUTPUT = 0, 1
 PULL_OFF, PULL_DOWN, PULL_UP = 0, 1, 2
 FIXED_PULL_UP = (2, 3)  # 1.8 kΩ on the board
+POWER_ON_UP = range(9)  # BCM2835 ARM Peripherals, table 6-31: GPIO 0-8 start pulled up, the others down
 
 PinListener: TypeAlias = Callable[[int, bool, bool], None]
 """(gpio, level, is an output): called at every change of level."""
@@ -28,7 +29,7 @@ class PinBank:
 
     def __init__(self) -> None:
         self.mode = [INPUT] * LINES
-        self.pull = [PULL_UP if gpio in FIXED_PULL_UP else PULL_OFF for gpio in range(LINES)]
+        self.pull = [PULL_UP if gpio in POWER_ON_UP else PULL_DOWN for gpio in range(LINES)]
         self.latch = [False] * LINES
         self.closed = [False] * LINES
         self.forced: dict[int, bool] = {}
@@ -77,10 +78,10 @@ class PinBank:
         self._settle(gpio)
 
     def reset(self) -> None:
-        """All lines fall back to inputs without a pull, as when the daemon dies with its board."""
+        """All lines fall back to what they are at power-on, as when the daemon dies with its board."""
         for gpio in range(LINES):
             self.mode[gpio], self.latch[gpio] = INPUT, False
-            self.set_pull(gpio, PULL_OFF)
+            self.set_pull(gpio, PULL_UP if gpio in POWER_ON_UP else PULL_DOWN)
 
     def driven_high(self, gpio: int) -> bool:
         """Whether this line, as an output, energises what hangs on it."""

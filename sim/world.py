@@ -251,7 +251,7 @@ class World:
             return name
         short = [device for device in known if device.partition(":")[2] == name]
         if len(short) > 1 and kind:
-            short = [device for device in short if ALIASES.get(kind, kind) in kinds_for(device)]
+            short = [device for device in short if ALIASES.get(kind, kind) in kinds_for(device)] or short
         if len(short) > 1:
             raise FaultMistake(f"{name!r} may be any of these devices", "device", short)
         if not short:

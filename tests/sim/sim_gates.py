@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import socket
 from pathlib import Path
 
 from hardware.loader import examine
@@ -42,3 +43,13 @@ def gate_of(site: Site) -> Gate:
     world.listen(changes.append)
     world.advance(10.0)
     return Gate(world, changes)
+
+
+def live_text() -> str:
+    """The demo's site file with free ports: two that were free a moment ago."""
+    text = demo_text()
+    for fixed in ("18888", "11502"):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            text = text.replace(fixed, str(probe.getsockname()[1]))
+    return text

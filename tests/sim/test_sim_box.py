@@ -227,18 +227,18 @@ def test_electricity_of_a_pin() -> None:
     told: list[tuple[int, bool, bool]] = []
     pins.listen(lambda gpio, level, output: told.append((gpio, level, output)))
     assert pins.level(2), "fixed pull-up"
-    pins.set_pull(4, PULL_UP)
-    pins.contact(4, True)
-    pins.set_pull(4, PULL_DOWN)
-    pins.contact(4, False)
-    assert not pins.level(4), "an open contact without a pull-up does not show"
-    pins.write(5, True)
-    pins.set_mode(5, INPUT)
-    pins.set_mode(5, OUTPUT)
+    pins.set_pull(14, PULL_UP)
+    pins.contact(14, True)
+    pins.set_pull(14, PULL_DOWN)
+    pins.contact(14, False)
+    assert not pins.level(14), "an open contact without a pull-up does not show"
+    pins.write(15, True)
+    pins.set_mode(15, INPUT)
+    pins.set_mode(15, OUTPUT)
     pins.set_pull(2, PULL_OFF)
     assert pins.level(2)
     assert told == [
-        (4, True, False), (4, False, False), (5, True, True), (5, False, False), (5, True, True)
+        (14, True, False), (14, False, False), (15, True, True), (15, False, False), (15, True, True)
     ]  # fmt: skip
 
 
