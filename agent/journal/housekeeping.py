@@ -16,7 +16,9 @@ from agent.journal.store import Store
 
 ROUND_S = 60.0  # a checkpoint is due after this with news; space is looked at as often
 PATIENCE_S = 10.0  # D: a round put off by records for so long goes before them
-LOG_PAGES = 256  # D: 1 MB of SQLite's log is worth moving when idle
+LOG_PAGES = 1_000  # SQLite's own figure for when its log is worth moving into the file, 4 MB
+QUIET_LOG_PAGES = 64  # D: after QUIET_S without a record a shorter log is moved too, when nobody waits
+QUIET_S = 1.0
 SHORT_BYTES = 64 << 20  # D: less free than this and old routine bodies go, so that the file stops growing
 SPARE_PAGES = 1024  # D: 4 MB of empty pages inside the file are enough to go on with
 
@@ -36,14 +38,16 @@ class Housekeeping:
         self._evict_after = 0
         self._latched = b""
         self._more = True
+        self._quiet_at = float("inf")
 
     def wait_s(self, now: float) -> float:
         """Seconds until something is due."""
-        return 0.0 if self._more else max(0.0, self._round_at - now)
+        return 0.0 if self._more else max(0.0, min(self._round_at, self._quiet_at) - now)
 
-    def wake(self) -> None:
-        """Something was written: look for chores again."""
+    def wake(self, now: float) -> None:
+        """Something was written: look for chores again, and once more when it has been quiet for a while."""
         self._more = True
+        self._quiet_at = now + QUIET_S
 
     def hurry(self) -> None:
         """The card is full: look at the space at the next turn."""
@@ -58,17 +62,25 @@ class Housekeeping:
         before = self.warning
         if now >= self._round_at:
             self._round(store, now)
-        elif not self._one_chore(store):
+        elif not self._one_chore(store, now):
             self._more = False
         return self.warning != before
 
-    def _one_chore(self, store: Store) -> bool:
+    def _one_chore(self, store: Store, now: float) -> bool:
         if store.save_notes() or self._keep_latched(store):
             return True
-        if store.log_pages >= LOG_PAGES:
-            store.move_log()
-            return store.log_pages < LOG_PAGES
-        return self._evict(store) or self._prune(store)
+        return self._move_log(store, now) or self._evict(store) or self._prune(store)
+
+    def _move_log(self, store: Store, now: float) -> bool:
+        """Now when it is long, else when it is quiet."""
+        quiet = now >= self._quiet_at
+        if quiet:
+            self._quiet_at = float("inf")
+        if store.log_pages < (QUIET_LOG_PAGES if quiet else LOG_PAGES):
+            return False
+        before = store.log_pages
+        store.move_log()
+        return store.log_pages < before
 
     def _round(self, store: Store, now: float) -> None:
         """Once a minute: a checkpoint if there is news, and a look at the space."""

@@ -93,7 +93,7 @@ class Store:
         self.head = draft.head
         self._marks += draft.marks
         self._notes.clear()
-        self.log_pages += 3 + len(draft.values) // 40
+        self.log_pages += 2 + len(records) // 8
         if draft.latched is not None:
             self.latched_body = draft.latched_body
 

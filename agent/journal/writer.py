@@ -137,10 +137,6 @@ class JournalWriter:
         oldest = self._oldest_at
         return 0.0 if oldest is None else max(0.0, time.monotonic() - oldest)
 
-    def alive(self) -> bool:
-        """Whether the thread lives. It survives every error it knows of; a dead one is worth a restart."""
-        return self._thread.is_alive()
-
     @property
     def head(self) -> tuple[int, int] | None:
         """(epoch, seq) of the newest durable record; None before the file is open."""
@@ -233,7 +229,7 @@ class JournalWriter:
         self._settled(len(records))
         self._tell(self._on_durable, Durable(store.head.epoch, store.head.seq, at_ns))
         store.sign()
-        self._house.wake()
+        self._house.wake(at_ns / 1e9)
         self._recovered()
 
     def _settled(self, count: int) -> None:
