@@ -6,20 +6,38 @@ hide its own bug. A `Facts` belongs to one run and is the only mutable thing nea
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from agent.core.events import FireInput, KeyInput, PanicLine, Started
-from agent.core.facts_lane import LaneFacts
-from agent.core.words import Line
+from agent.core.events import FireInput, KeyInput, LaneReading, PanicLine, Started, Tick
+from agent.core.facts_lane import BollardFacts, LaneFacts, is_fire_key
+from agent.core.facts_people import PeopleFacts
+from agent.core.outputs import MotionRequest
+from agent.core.words import Hold, Line
 
 if TYPE_CHECKING:
     from agent.core.invariant import Step
 
 
 class Facts:
-    """The by-stander's note-book of one run: `see` before a step is judged, `keep` after it."""
+    """The by-stander's note-book of one run: `see` before a step is judged, `keep` after it.
 
-    __slots__ = ("fire_input", "fire_keys", "lanes", "lines", "pressed")
+    Of the lanes it also says, for the present step only, what is worth judging, so that the many steps in which
+    nothing stirs cost little: `fresh` tokens, `changed` lanes and `stirring` bollards.
+    """
+
+    __slots__ = (
+        "changed",
+        "fire_input",
+        "fire_is_on",
+        "fire_keys",
+        "fresh",
+        "lanes",
+        "lines",
+        "people",
+        "pressed",
+        "stirring",
+    )
 
     def __init__(self) -> None:
         self.forget()
@@ -31,35 +49,51 @@ class Facts:
         self.pressed: set[str] = set()  # buttons whose press edge was seen and that are pressed still
         self.fire_input: bool | None = None
         self.fire_keys: dict[str, bool | None] = {}
-
-    def lane(self, step: Step, lane: str) -> LaneFacts:
-        facts = self.lanes.get(lane)
-        if facts is None:
-            facts = self.lanes[lane] = LaneFacts(next(rules for rules in step.new.rules.lanes if rules.id == lane))
-        return facts
-
-    @property
-    def fire_is_on(self) -> bool:
-        """Whether a fire input, a fire key of the box or one at a lane's PLC is active as last told."""
-        return (
-            self.fire_input is True
-            or True in self.fire_keys.values()
-            or any(lane.fire_key for lane in self.lanes.values())
-        )
+        self.fire_is_on = False  # fire input, fire key of the box or one at a lane's PLC, as last told
+        self.people = PeopleFacts()
+        self.fresh: Sequence[tuple[LaneFacts, MotionRequest]] = ()  # tokens not in the picture before
+        self.changed: Sequence[LaneFacts] = ()  # lanes whose state differs from the step before
+        self.stirring: Sequence[tuple[LaneFacts, str, BollardFacts, Hold]] = ()  # with the hold now asked
 
     def see(self, step: Step) -> None:
         """Note what happened in the world."""
         event = step.event
         if isinstance(event, Started):
             self.forget()
-        elif isinstance(event, PanicLine):
+        if not self.lanes:
+            self.lanes = {rules.id: LaneFacts(rules) for rules in step.new.rules.lanes}
+        self.people.see(step)
+        if isinstance(event, LaneReading):
+            self._see_reading(event, step.now.mono_s)
+        elif not isinstance(event, Tick):
+            self._see_others(step)
+        self._sort_out(step)
+
+    def _see_reading(self, event: LaneReading, at: float) -> None:
+        lane = self.lanes.get(event.lane)
+        if lane is None:
+            return
+        had_key = lane.fire_key
+        lane.see_reading(event, at)
+        if lane.fire_key is not had_key:
+            self._judge_fire()
+
+    def _see_others(self, step: Step) -> None:
+        event = step.event
+        if isinstance(event, PanicLine):
             self._see_line(event)
         elif isinstance(event, FireInput):
             self.fire_input = event.active
-        elif isinstance(event, KeyInput) and _is_fire_key(step, event.key):
+            self._judge_fire()
+        elif isinstance(event, KeyInput) and is_fire_key(step, event.key):
             self.fire_keys[event.key] = event.on
-        for lane in step.new.lanes:
-            self.lane(step, lane).see(step)
+            self._judge_fire()
+        for lane in self.lanes.values():
+            lane.see(step)
+
+    def _judge_fire(self) -> None:
+        told = self.fire_input is True or True in self.fire_keys.values()
+        self.fire_is_on = told or any(lane.fire_key for lane in self.lanes.values())
 
     def _see_line(self, event: PanicLine) -> None:
         was = self.lines.get(event.button, Line.UNREAD)
@@ -69,11 +103,22 @@ class Facts:
         elif was is not Line.UNREAD:
             self.pressed.add(event.button)
 
+    def _sort_out(self, step: Step) -> None:
+        """Find what of the lanes is worth judging in this step."""
+        old, new, lanes = step.old.lanes, step.new.lanes, self.lanes
+        motions = step.outputs.motions
+        self.fresh = [pair for lane in lanes.values() for pair in lane.new_tokens(step)] if motions else ()
+        self.changed = () if old is new else [f for name, f in lanes.items() if old.get(name) is not new[name]]
+        pictures = step.outputs.lanes
+        self.stirring = [
+            part
+            for name, lane in lanes.items()
+            if lane.stirs or lane.picture is not pictures[name]
+            for part in lane.stirring(pictures[name])
+        ]
+
     def keep(self, step: Step) -> None:
         """Note what the core asked of the world."""
-        for lane in step.new.lanes:
-            self.lane(step, lane).keep(step)
-
-
-def _is_fire_key(step: Step, key_id: str) -> bool:
-    return any(key.id == key_id and key.use == "fire_key" for key in step.new.rules.keys)
+        self.people.keep(step)
+        for lane in self.lanes.values():
+            lane.keep(step)

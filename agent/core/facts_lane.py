@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from agent.core.events import Command, DeviceLost, KeyInput, LaneReading, MotionSent
-from agent.core.outputs import MotionRequest
+from agent.core.outputs import LaneOutputs, MotionRequest
 from agent.core.rules import LaneRules
 from agent.core.words import Hold, Mode, Motion, Rank, Sensor, Sent
 
@@ -52,6 +52,10 @@ class BollardFacts:
         self.between_since: float | None = None  # neither switch, and nothing asked since
         self.token = 0
 
+    @property
+    def stirs(self) -> bool:
+        return self.rising or self.held is not Hold.NONE or self.stray_since is not None
+
 
 class Ask:
     """Somebody asked for a motion: who, when, and the button that must stay held for it."""
@@ -73,11 +77,13 @@ class LaneFacts:
         "fire_key",
         "link",
         "mode",
+        "picture",
         "read_at",
         "reading",
         "rules",
         "sent",
         "shown",
+        "stirs",
         "warning_asked_since",
         "warning_seen_since",
     )
@@ -96,15 +102,15 @@ class LaneFacts:
         self.shown: tuple[MotionRequest, ...] = ()  # open tokens of the picture before
         self.sent: set[tuple[str, int]] = set()  # tokens whose end was told, until the next of that bollard
         self.bollards = {bollard.id: BollardFacts() for bollard in rules.bollards}
+        self.picture: LaneOutputs | None = None  # what was last asked of the lane
+        self.stirs = False  # something rises, is held or has strayed, or somebody asked
 
     # ── what happened ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def see(self, step: Step) -> None:
+        """An event other than a reading."""
         event = step.event
-        if isinstance(event, LaneReading):
-            if event.lane == self.rules.id:
-                self._see_reading(event, step.now.mono_s)
-        elif isinstance(event, Command):
+        if isinstance(event, Command):
             if event.args.get("lane") == self.rules.id:
                 self._see_command(event, step.now.mono_s)
         elif isinstance(event, KeyInput):
@@ -120,6 +126,7 @@ class LaneFacts:
             self.asks.clear()
         elif event.verb in ("raise", "lower"):
             self.asks.append(Ask(at, Motion(event.verb), event.rank))
+            self.stirs = True
 
     def _see_key(self, event: KeyInput, at: float, is_fire_key: bool) -> None:
         for motion in (Motion.RAISE, Motion.LOWER):
@@ -129,6 +136,7 @@ class LaneFacts:
                     self.asks.append(Ask(at, motion, Rank.HOLD_TO_RUN, event.key))
         if event.on and is_fire_key:
             self.asks.append(Ask(at, Motion.LOWER, Rank.FIRE_KEY))
+        self.stirs = self.stirs or bool(self.asks)
 
     def asked(self, motion: Motion, ranks: Collection[Rank] = tuple(Rank)) -> bool:
         """Whether somebody of these ranks asked for this motion and has not been answered yet."""
@@ -154,7 +162,7 @@ class LaneFacts:
 
     # ── a reading ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _see_reading(self, event: LaneReading, at: float) -> None:
+    def see_reading(self, event: LaneReading, at: float) -> None:
         read_at = min(event.read_at, at)
         if read_at < self.read_at:
             return
@@ -201,6 +209,7 @@ class LaneFacts:
         way = UP if bollard.end == DOWN else DOWN
         if way not in bollard.licence and not self._out_of_our_hands(name) and bollard.stray_since is None:
             bollard.stray_since, bollard.stray_from = read_at, bollard.end
+            self.stirs = True
         bollard.end = ""
         bollard.left = True
 
@@ -221,13 +230,25 @@ class LaneFacts:
 
     # ── what the core asked ────────────────────────────────────────────────────────────────────────────────────────
 
-    def new_tokens(self, step: Step) -> list[MotionRequest]:
+    def new_tokens(self, step: Step) -> list[tuple[LaneFacts, MotionRequest]]:
         """Tokens of this lane in the picture that were not in the one before."""
-        return [m for m in step.outputs.motions if m.lane == self.rules.id and m not in self.shown]
+        return [(self, m) for m in step.outputs.motions if m.lane == self.rules.id and m not in self.shown]
+
+    def stirring(self, picture: LaneOutputs) -> list[tuple[LaneFacts, str, BollardFacts, Hold]]:
+        """The bollards that rise, are held or have strayed, with the hold that is now asked of each."""
+        return [
+            (self, name, bollard, picture.hold[name])
+            for name, bollard in self.bollards.items()
+            if bollard.stirs or picture.hold[name] is not Hold.NONE
+        ]
 
     def keep(self, step: Step) -> None:
-        at = step.now.mono_s
         picture = step.outputs.lanes[self.rules.id]
+        quiet = picture is self.picture and not self.stirs and not self.shown and not step.outputs.motions
+        if quiet and (not step.records or not self.asks):
+            return
+        at = step.now.mono_s
+        self.picture = picture
         if not picture.warning:
             self.warning_asked_since = None
         elif self.warning_asked_since is None:
@@ -235,18 +256,21 @@ class LaneFacts:
         for name, hold in picture.hold.items():
             if hold is not Hold.NONE or self.bollards[name].held is not Hold.NONE:
                 self._keep_hold(self.bollards[name], hold, at)
-        fresh = self.new_tokens(step)
+        fresh = [motion for lane, motion in step.facts.fresh if lane is self]
         for motion in fresh:
             self._keep_token(motion, at)
-        if step.outputs.motions or self.shown:
-            self.shown = tuple(m for m in step.outputs.motions if m.lane == self.rules.id)
-        for bollard in self.bollards.values():
-            if bollard.stray_since is not None and step.new.lanes[self.rules.id].closed:
+        self.shown = tuple(m for m in step.outputs.motions if m.lane == self.rules.id)
+        self._keep_answers(step, {m.motion for m in fresh}, at)
+        self.stirs = bool(self.asks) or any(bollard.stirs for bollard in self.bollards.values())
+
+    def _keep_answers(self, step: Step, answered: set[Motion], at: float) -> None:
+        if step.new.lanes[self.rules.id].closed:
+            for bollard in self.bollards.values():
                 bollard.stray_since = None
         if isinstance(step.event, Command) and any(record.kind == "lane.cleared" for record in step.records):
             self._keep_clearing(step.event)
         if self.asks:
-            self._end_asks(step, {m.motion for m in fresh}, at)
+            self._end_asks(step, answered, at)
 
     def _keep_token(self, motion: MotionRequest, at: float) -> None:
         bollard = self.bollards[motion.bollard]

@@ -7,6 +7,7 @@ state slices it reads changed (compared by identity), when the event is one of `
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import attrgetter, is_
 from typing import Final, TypeAlias
 
 import msgspec
@@ -50,7 +51,8 @@ class Invariant(msgspec.Struct, frozen=True):
 
 SLICES: Final = tuple(BoxState.__struct_fields__)
 REGISTRY: Final[list[Invariant]] = []
-_due: Final[dict[tuple[frozenset[str], type[Event]], tuple[Invariant, ...]]] = {}
+_slices: Final = attrgetter(*SLICES)
+_due: Final[dict[tuple[type[Event], tuple[bool, ...] | None], tuple[Invariant, ...]]] = {}
 
 
 def invariant(
@@ -73,7 +75,7 @@ def check(step: Step) -> list[Violation]:
     """Judge one step by every invariant that it can have broken. Each step of a run is to be shown, in order."""
     step.facts.see(step)
     found = []
-    for rule in _rules_for(_changed(step.old, step.new), type(step.event)):
+    for rule in _rules_for(step):
         what = rule.check(step)
         if what is not None:
             found.append(Violation(rule.number, rule.name, what))
@@ -95,16 +97,14 @@ class Watch:
         return check(Step(old, event, now, new, records, outputs, self.facts))
 
 
-def _changed(old: BoxState, new: BoxState) -> frozenset[str]:
-    if old is new:
-        return frozenset()
-    return frozenset([name for name in SLICES if getattr(old, name) is not getattr(new, name)])
-
-
-def _rules_for(changed: frozenset[str], event: type[Event]) -> tuple[Invariant, ...]:
-    key = (changed, event)
+def _rules_for(step: Step) -> tuple[Invariant, ...]:
+    """The invariants that this step can have broken, found once for each kind of change."""
+    event = type(step.event)
+    key = (event, None if step.old is step.new else tuple(map(is_, _slices(step.old), _slices(step.new))))
     rules = _due.get(key)
     if rules is None:
+        kept = key[1] if key[1] is not None else (True,) * len(SLICES)
+        changed = {name for name, same in zip(SLICES, kept, strict=True) if not same}
         rules = tuple(r for r in REGISTRY if r.always or r.reads & changed or issubclass(event, r.on))
         _due[key] = rules
     return rules

@@ -47,33 +47,14 @@ LOSSES: tuple[type[Event], ...] = (
 )
 
 
-def _lanes(step: Step) -> Iterator[LaneFacts]:
-    for lane in step.new.lanes:
-        yield step.facts.lane(step, lane)
-
-
-def _new_tokens(step: Step) -> Iterator[tuple[LaneFacts, MotionRequest]]:
-    if step.outputs.motions:
-        for lane in _lanes(step):
-            for token in lane.new_tokens(step):
-                yield lane, token
-
-
 def _new_rises(step: Step) -> Iterator[tuple[LaneFacts, MotionRequest]]:
-    return ((lane, token) for lane, token in _new_tokens(step) if token.motion is not Motion.LOWER)
-
-
-def _bollards(step: Step) -> Iterator[tuple[LaneFacts, str, BollardFacts, Hold]]:
-    for lane in _lanes(step):
-        holds = step.outputs.lanes[lane.rules.id].hold
-        for name, bollard in lane.bollards.items():
-            yield lane, name, bollard, holds[name]
+    return ((lane, token) for lane, token in step.facts.fresh if token.motion is not Motion.LOWER)
 
 
 @invariant(0, "efo_holds_against_ranks_5_to_8", reads=LANES)
 def efo_holds_against_ranks_5_to_8(step: Step) -> str | None:
     """While EFO is latched nobody below the fire key and the guard's "lower now" lowers."""
-    for lane, token in _new_tokens(step):
+    for lane, token in step.facts.fresh:
         if token.motion is not Motion.LOWER or not step.old.lanes[token.lane].efo:
             continue
         if not lane.asked(Motion.LOWER, (Rank.FIRE_KEY,)):
@@ -95,7 +76,7 @@ def no_raise_on_occupied_or_stale(step: Step) -> str | None:
 @invariant(2, "obstruction_reverses", always=True)
 def obstruction_reverses(step: Step) -> str | None:
     """A rise that was under way does not outlive a sensor's trouble by one step; two in a row close the lane."""
-    for lane, name, bollard, hold in _bollards(step):
+    for lane, name, bollard, hold in step.facts.stirring:
         if bollard.rising and hold is Hold.NONE:
             trouble = lane.sensor_trouble(step.now.mono_s)
             if trouble:
@@ -110,7 +91,7 @@ def obstruction_reverses(step: Step) -> str | None:
 @invariant(3, "no_motion_without_warning", reads=LANES)
 def no_motion_without_warning(step: Step) -> str | None:
     """Lamp and buzzer asked, and read back where they can be, for the pre-warning; with EFO in the same picture."""
-    for lane, token in _new_tokens(step):
+    for lane, token in step.facts.fresh:
         if not step.outputs.lanes[token.lane].warning:
             return f"{token.motion.value} of {token.bollard} is silent"
         if token.motion is Motion.EFO:
@@ -138,7 +119,7 @@ def raise_is_started_by_a_person(step: Step) -> str | None:
 @invariant(5, "token_goes_once", reads=LANES)
 def token_goes_once(step: Step) -> str | None:
     """New each time, for one bollard, at most 2 s old, after its record unless an emergency, gone once told."""
-    for lane, token in _new_tokens(step):
+    for lane, token in step.facts.fresh:
         wrong = _wrong_with(step, lane, token)
         if wrong:
             return f"token {token.token} of {token.bollard}: {wrong}"
@@ -169,7 +150,7 @@ def _wrong_with(step: Step, lane: LaneFacts, token: MotionRequest) -> str:
 @invariant(5, "hold_lasts_until_read_back", reads=LANES)
 def hold_lasts_until_read_back(step: Step) -> str | None:
     """A reversal lets go at the lower switch, stop at standstill; or when others have taken the bollards over."""
-    for lane, name, bollard, hold in _bollards(step):
+    for lane, name, bollard, hold in step.facts.stirring:
         if hold is not Hold.NONE or bollard.held is Hold.NONE or lane.mode is not Mode.REMOTE:
             continue
         seen = lane.reading.bollards.get(name) if lane.reading is not None else None
@@ -185,7 +166,8 @@ def hold_lasts_until_read_back(step: Step) -> str | None:
 @invariant(6, "position_by_switches_only", reads=LANES)
 def position_by_switches_only(step: Step) -> str | None:
     """UP and DOWN when exactly that switch says so; both, or neither for too long, is FAULT; no link is UNKNOWN."""
-    for lane in _lanes(step):
+    lanes = step.facts.lanes.values() if isinstance(step.event, Tick) else step.facts.changed
+    for lane in lanes:
         for name, bollard in lane.bollards.items():
             position = step.new.lanes[lane.rules.id].bollards[name].position
             wrong = _wrong_position(step, lane, name, bollard, position)
@@ -219,20 +201,30 @@ def _wrong_position(step: Step, lane: LaneFacts, name: str, bollard: BollardFact
 @invariant(7, "green_only_when_proven_down", always=True)
 def green_only_when_proven_down(step: Step) -> str | None:
     """Green needs every bollard read down within the link's time, and no fault, fire, EFO; a light is never off."""
-    for lane in _lanes(step):
+    news = step.facts.changed if step.old.fire is step.new.fire else step.facts.lanes.values()
+    for lane in step.facts.lanes.values():
         light = step.outputs.lanes[lane.rules.id].light
         if light is Light.OFF:
             return f"the light of {lane.rules.id} is off"
-        wrong = _wrong_with_green(step, lane) if light is Light.GREEN else ""
+        if light is Light.RED:
+            continue
+        wrong = _wrong_with_green(step, lane) if lane in news else _wrong_with_link(step, lane)
         if wrong:
             return f"{lane.rules.id} shows green: {wrong}"
     return None
 
 
+def _wrong_with_link(step: Step, lane: LaneFacts) -> str:
+    if not lane.link or step.now.mono_s - lane.read_at > lane.rules.lost_s + EPS:
+        return "its PLC cannot be read"
+    return "there is fire" if step.facts.fire_is_on else ""
+
+
 def _wrong_with_green(step: Step, lane: LaneFacts) -> str:
     state = step.new.lanes[lane.rules.id]
-    if not lane.link or lane.reading is None or step.now.mono_s - lane.read_at > lane.rules.lost_s + EPS:
-        return "its PLC cannot be read"
+    wrong = _wrong_with_link(step, lane)
+    if wrong or lane.reading is None:
+        return wrong or "it was never read"
     for name in lane.bollards:
         seen = lane.reading.bollards.get(name)
         if seen is None or not seen.down or seen.up:
@@ -243,13 +235,13 @@ def _wrong_with_green(step: Step, lane: LaneFacts) -> str:
             return f"{name} is being raised"
     if state.closed or state.efo:
         return "closed or under EFO"
-    return "there is fire" if step.facts.fire_is_on or step.new.fire.latched else ""
+    return "there is fire" if step.new.fire.latched else ""
 
 
 @invariant(8, "unasked_move_is_an_alarm", reads=LANES)
 def unasked_move_is_an_alarm(step: Step) -> str | None:
     """Within a second of the reading that showed it, the lane is closed."""
-    for lane, name, bollard, _ in _bollards(step):
+    for lane, name, bollard, _ in step.facts.stirring:
         since = bollard.stray_since
         if since is None or step.new.lanes[lane.rules.id].closed:
             continue
@@ -270,7 +262,7 @@ def fire_inhibits_every_raise(step: Step) -> str | None:
         return None
     for _, token in _new_rises(step):
         return f"{token.bollard} is raised during fire"
-    for _, name, bollard, hold in _bollards(step):
+    for _, name, bollard, hold in step.facts.stirring:
         if bollard.rising and hold is Hold.NONE:
             return f"{name} goes on rising during fire"
     return None
@@ -279,10 +271,10 @@ def fire_inhibits_every_raise(step: Step) -> str | None:
 @invariant(10, "loss_causes_no_motion", on=LOSSES)
 def loss_causes_no_motion(step: Step) -> str | None:
     """Loss, return, restart, clock and network start nothing: a token then has an earlier asking or none."""
-    for lane, token in _new_tokens(step):
+    for lane, token in step.facts.fresh:
         if token.motion is Motion.EFO or not lane.asked(token.motion):
             return f"{type(step.event).__name__} moved {token.bollard}"
-    for lane, name, bollard, hold in _bollards(step):
+    for lane, name, bollard, hold in step.facts.stirring:
         begun = hold is Hold.LOWER and bollard.held is not Hold.LOWER
         if begun and not (bollard.rising and lane.sensor_trouble(step.now.mono_s)):
             return f"{type(step.event).__name__} lowered {name}"
@@ -292,21 +284,23 @@ def loss_causes_no_motion(step: Step) -> str | None:
 @invariant(11, "uncommissioned_is_not_moved", reads=LANES)
 def uncommissioned_is_not_moved(step: Step) -> str | None:
     """No token and no lowering for a bollard whose interlock is not recorded as tested, nor on a watched lane."""
-    for lane in _lanes(step):
-        free = {b.id for b in lane.rules.bollards if b.commissioned and not lane.rules.monitor_only}
-        for token in step.outputs.motions:
-            if token.lane == lane.rules.id and token.bollard not in free:
-                return f"{token.bollard} is to be moved"
-        for name, hold in step.outputs.lanes[lane.rules.id].hold.items():
-            if hold is Hold.LOWER and name not in free:
-                return f"{name} is to be lowered"
+    for lane, token in step.facts.fresh:
+        if token.bollard not in _free(lane):
+            return f"{token.bollard} is to be moved"
+    for lane, name, _, hold in step.facts.stirring:
+        if hold is Hold.LOWER and name not in _free(lane):
+            return f"{name} is to be lowered"
     return None
+
+
+def _free(lane: LaneFacts) -> set[str]:
+    return {b.id for b in lane.rules.bollards if b.commissioned and not lane.rules.monitor_only}
 
 
 @invariant(12, "stop_or_nothing_outside_remote", reads=LANES)
 def stop_or_nothing_outside_remote(step: Step) -> str | None:
     """Unless the last reading with a living heartbeat says remote, no motion is asked and no lowering held."""
-    for lane in _lanes(step):
+    for lane in step.facts.lanes.values():
         if lane.link and lane.mode is Mode.REMOTE:
             continue
         lane_id = lane.rules.id
@@ -320,8 +314,9 @@ def stop_or_nothing_outside_remote(step: Step) -> str | None:
 @invariant(13, "timetable_only_asks", reads=LANES)
 def timetable_only_asks(step: Step) -> str | None:
     """A raise that waits for its warning was asked at the gate; one the timetable wants waits for a person."""
-    for lane_id, lane in step.new.lanes.items():
-        request = lane.request
+    for facts in step.facts.changed:
+        lane_id = facts.rules.id
+        request = step.new.lanes[lane_id].request
         if request is None or request.motion is Motion.LOWER:
             continue
         if request.rank not in AT_THE_GATE:

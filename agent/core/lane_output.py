@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from agent.core.lane_allow import EMERGENCY_RANKS
 from agent.core.lane_bench import RISES
 from agent.core.lane_motion import overdue_at, request_due_at
 from agent.core.lane_reading import STRAY_CONFIRM_S
@@ -14,19 +15,24 @@ NEVER = float("inf")
 
 
 def lane_outputs(rules: LaneRules, lane: LaneState, box: BoxState) -> LaneOutputs:
-    """Light, warning and holds of one lane. A routine request's record must be durable before its warning shows."""
-    hold = {name: _hold(b, lane) for name, b in lane.bollards.items()} if box.scanned else _no_hold(lane)
-    waits = lane.request is not None and not lane.efo and all(level is Hold.NONE for level in hold.values())
-    return LaneOutputs(
-        light=_light(rules, lane, box),
-        warning=_warns(lane),
-        hold=hold,
-        after=lane.request.ref[1] if waits and lane.request is not None else 0,
-    )
+    """Light, warning and holds of one lane. A routine request's record must be durable before its warning shows.
+
+    Depends on this lane and on the box's fire, panic and scan only.
+    """
+    warning, rest_down, hold = lane.request is not None, bool(lane.bollards), {}
+    for name, b in lane.bollards.items():
+        hold[name] = Hold.NONE if b.hold is Hold.NONE or not box.scanned else _hold(b, lane)
+        if _stands(b):
+            rest_down = rest_down and b.position is Position.DOWN and not b.fault
+        else:
+            rest_down, warning = False, warning or b.hold is not Hold.STOP or b.position is Position.MOVING
+    green = rest_down and not _forbids_green(rules, lane, box)
+    return LaneOutputs(light=Light.GREEN if green else Light.RED, warning=warning, hold=hold, after=_after(lane, hold))
 
 
-def _no_hold(lane: LaneState) -> dict[str, Hold]:
-    return dict.fromkeys(lane.bollards, Hold.NONE)
+def _stands(b: BollardState) -> bool:
+    """Lamp and buzzer are for a bollard that moves or may begin to; one that merely shall stop is silent."""
+    return b.motion is None and b.hold is Hold.NONE and b.position is not Position.MOVING
 
 
 def _hold(b: BollardState, lane: LaneState) -> Hold:
@@ -36,28 +42,24 @@ def _hold(b: BollardState, lane: LaneState) -> Hold:
     return b.hold
 
 
-def _warns(lane: LaneState) -> bool:
-    """Lamp and buzzer: from the asking on, and as long as anything moves or may begin to."""
-    if lane.request is not None:
+def _after(lane: LaneState, hold: dict[str, Hold]) -> int:
+    """Emergencies and holds wait for nothing."""
+    if lane.request is None or lane.efo or lane.request.rank in EMERGENCY_RANKS:
+        return 0
+    return lane.request.ref[1] if all(level is Hold.NONE for level in hold.values()) else 0
+
+
+def _forbids_green(rules: LaneRules, lane: LaneState, box: BoxState) -> bool:
+    """Green only while every bollard is proven down and nothing is wrong, asked or latched; else red, never off.
+
+    A key at another lane's PLC need not be looked at: it latched fire for the whole site, and holds that latch.
+    """
+    if lane.lost or lane.closed or lane.efo or lane.fire_key or lane.mode is not Mode.REMOTE:
         return True
-    return any(
-        b.motion is not None or b.hold is Hold.LOWER or b.position is Position.MOVING for b in lane.bollards.values()
-    )
-
-
-def _light(rules: LaneRules, lane: LaneState, box: BoxState) -> Light:
-    """Green only while every bollard is proven down and nothing is wrong, asked or latched; else red, never off."""
-    if lane.lost or lane.closed or lane.efo or lane.mode is not Mode.REMOTE or lane.request is not None:
-        return Light.RED
-    if box.fire.latched or box.fire.input or box.fire.key or any(other.fire_key for other in box.lanes.values()):
-        return Light.RED
-    if box.panic.lockdown and rules.entry:
-        return Light.RED
-    return Light.GREEN if lane.bollards and all(map(_rests_down, lane.bollards.values())) else Light.RED
-
-
-def _rests_down(b: BollardState) -> bool:
-    return b.position is Position.DOWN and b.motion is None and b.hold is Hold.NONE and not b.fault
+    if lane.request is not None or (rules.entry and box.panic.lockdown):
+        return True
+    fire = box.fire
+    return fire.latched or fire.input is True or fire.key is True
 
 
 def lane_deadline(lane: LaneState, rules: LaneRules) -> float:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 
-import agent.core.invariants_motion  # noqa: F401  # fills the registry
+import agent.core.invariants  # noqa: F401  # fills the registry
 from agent.core import box
 from agent.core.events import (
     BollardReading,
