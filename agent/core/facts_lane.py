@@ -245,7 +245,7 @@ class LaneFacts:
     def keep(self, step: Step) -> None:
         picture = step.outputs.lanes[self.rules.id]
         quiet = picture is self.picture and not self.stirs and not self.shown and not step.outputs.motions
-        if quiet and (not step.records or not self.asks):
+        if quiet and not step.records:
             return
         at = step.now.mono_s
         self.picture = picture

@@ -70,6 +70,8 @@ def one_record_for_each_mode_change(step: Step) -> str | None:
     if lane not in step.new.lanes or step.new.lanes[lane].lost or step.old.lanes[lane].lost:
         return None
     changed = step.new.lanes[lane].mode is not step.old.lanes[lane].mode
+    if any(record.kind == "lane.lost" for record in step.records):
+        return None  # lost by time and back by this reading: the mode was unknown in between
     told = sum(record.kind == "lane.mode" for record in step.records)
     return None if told == changed else f"a mode change with {told} records"
 
