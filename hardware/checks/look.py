@@ -7,7 +7,7 @@ key; what it says about a key that is already known to be broken is dropped by `
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, TypeAlias
 
 from hardware import profiles
@@ -74,7 +74,12 @@ Check: TypeAlias = Callable[[Look], Iterator[Finding]]
 
 def known(kind: str, name: str) -> bool:
     """Whether there is such a profile. Names are compared with the shipped files, never joined into a path."""
-    return name in profiles.names(kind)
+    return name in _shipped(kind)
+
+
+@cache
+def _shipped(kind: str) -> frozenset[str]:
+    return frozenset(profiles.names(kind))
 
 
 def terminal_of(use: Use) -> Terminal | None:

@@ -13,7 +13,7 @@ from hardware.terminals import Path
 
 
 class Bound(msgspec.Struct, frozen=True):
-    """`low` to `high`, both allowed; `above` excludes the low end itself. `source` is shown to the installer."""
+    """`low` to `high`, both allowed; `above` excludes the low end itself. `source` is shown, in any language."""
 
     table: str  # dotted; a table that is there once or many times
     key: str
@@ -23,20 +23,22 @@ class Bound(msgspec.Struct, frozen=True):
     above: bool = False
 
 
+_OURS = "docs/site-file.md"  # D: our own bound; the page says why
+
 BOUNDS = (
-    Bound("lane", "rise_s", 0, 15, "UFGS 34 71 13: 3-15 s; a bench may be quicker", above=True),
-    Bound("lane", "lower_s", 0, 15, "as the rise", above=True),
+    Bound("lane", "rise_s", 0, 15, "UFGS 34 71 13", above=True),
+    Bound("lane", "lower_s", 0, 15, _OURS, above=True),
     Bound("lane", "efo_s", 0, 2.5, "UFGS 34 71 13", above=True),
-    Bound("lane", "prewarn_s", 1, 30, "Gibidi DPT260 manual"),
+    Bound("lane", "prewarn_s", 1, 30, "Gibidi DPT260"),
     Bound("lane", "clear_s", 1, 60, "UFGS 34 71 13"),
     Bound("lane", "efo_clear_s", 1, 10, "UFGS 34 71 13"),
-    Bound("bus", "timeout_s", 0.02, 1, "0.2-0.3 is usual; longer lets one dead unit stall the bus"),
+    Bound("bus", "timeout_s", 0.02, 1, _OURS),
     Bound("bus", "port", 1, 65535, "TCP"),
     Bound("uplink.mqtt", "port", 1, 65535, "TCP"),
-    Bound("door", "unlock_s", 0, 60, "a lock that stays open longer is no lock", above=True),
-    Bound("door", "held_open_s", 0, 3600, "30 is usual", above=True),
-    Bound("storage", "journal_days", 180, 3650, "DB11/T 2552-2026: access records 180 days"),
-    Bound("storage", "ballast_mb", 1, 1024, "room for emergencies on a full disk"),
+    Bound("door", "unlock_s", 0, 60, _OURS, above=True),
+    Bound("door", "held_open_s", 0, 3600, _OURS, above=True),
+    Bound("storage", "journal_days", 180, 3650, "DB11/T 2552-2026"),
+    Bound("storage", "ballast_mb", 1, 1024, _OURS),
 )
 
 
