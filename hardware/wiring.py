@@ -35,7 +35,7 @@ def table(site: Site, language: Language = "en") -> list[Row]:
     return [row for _order, row in sorted(rows, key=lambda pair: pair[0])]
 
 
-def text(site: Site, language: Language = "en") -> str:
+def render(site: Site, language: Language = "en") -> str:
     """The table with its heading, the buses below it, aligned for a terminal window (Chinese letters count double)."""
     board = profiles.board(site.board.model)
     heads = [word("head", column, language) for column in _COLUMNS]

@@ -89,7 +89,7 @@ def test_a_remark_says_what_happens_when_the_box_is_off_or_a_wire_is_cut(key: st
 def test_the_text_is_aligned_for_chinese_letters() -> None:
     site, _ = load(SITES[-1])
     assert site is not None
-    lines = wiring.text(site, "zh_CN").split("\n")
+    lines = wiring.render(site, "zh_CN").split("\n")
     rule = next(line for line in lines if line.startswith("──"))
     starts = [match.start() for match in re.finditer("─+", rule)]
     rows = lines[lines.index(rule) + 1 : lines.index("", lines.index(rule))]
@@ -100,7 +100,7 @@ def test_the_text_is_aligned_for_chinese_letters() -> None:
 
 
 def test_the_buses_are_listed_with_their_units() -> None:
-    text = wiring.text(site_of(GOOD))
+    text = wiring.render(site_of(GOOD))
     assert "plc  10.0.0.5:502  unit 3: lane main" in text
     assert "cabinet  /dev/serial/by-path/cabinet 9600 8N1  unit 1: relays, unit 2: loops" in text
     assert "came  /dev/serial/by-path/came 38400 8E1  unit 4: lane side" in text
