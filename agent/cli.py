@@ -137,7 +137,7 @@ def _check(arguments: argparse.Namespace) -> int:
 
     _, mistakes = loader.load(arguments.file)
     if arguments.json:
-        print(check.to_json(mistakes, arguments.lang))
+        print(check.to_json(mistakes, arguments.file, arguments.lang))
     else:
         print(check.render(mistakes, arguments.file, arguments.lang))
     return MISUSE if mistakes else OK
@@ -147,6 +147,7 @@ def _add_wiring(verbs: Verbs[argparse.ArgumentParser]) -> None:
     verb = verbs.add_parser("wiring", help="the pin and terminal table of a site, or its drawing")
     verb.add_argument("file", type=Path)
     verb.add_argument("--svg", action="store_true", help="a drawing instead of the table")
+    verb.add_argument("--lang", choices=("en", "zh_CN"), default="en")
     verb.set_defaults(run=_wiring)
 
 
@@ -156,7 +157,7 @@ def _wiring(arguments: argparse.Namespace) -> int:
     site = load_site(arguments.file)
     if site is None:
         return MISUSE
-    print(wiring.svg(site) if arguments.svg else wiring.render(site))
+    print(wiring.svg(site, arguments.lang) if arguments.svg else wiring.render(site, arguments.lang))
     return OK
 
 
@@ -202,6 +203,7 @@ def _add_demo(verbs: Verbs[argparse.ArgumentParser]) -> None:
     verb.add_argument("--scenario", metavar="NAME", help="play it, print its timeline, and end")
     verb.add_argument("--json", action="store_true", help="last line on stdout is one JSON object")
     verb.add_argument("--dir", type=Path, help="keep everything it makes here")
+    verb.add_argument("--broker", choices=("mosquitto", "iotcore"), help="instead of what is installed")
     verb.set_defaults(run=_demo)
 
 
@@ -209,7 +211,11 @@ def _demo(arguments: argparse.Namespace) -> int:
     from agent.demo import command
 
     return command.run(
-        scenario=arguments.scenario, headless=arguments.headless, as_json=arguments.json, folder=arguments.dir
+        scenario=arguments.scenario,
+        headless=arguments.headless,
+        as_json=arguments.json,
+        folder=arguments.dir,
+        broker=arguments.broker,
     )
 
 

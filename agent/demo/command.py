@@ -19,18 +19,18 @@ OK, WRONG, MISUSE = 0, 1, 2
 KEEP_HERE = Path("demo-data")
 
 
-def run(*, scenario: str | None, headless: bool, as_json: bool, folder: Path | None) -> int:
+def run(*, scenario: str | None, headless: bool, as_json: bool, folder: Path | None, broker: str | None) -> int:
     """Play `scenario`, or serve the demo until Ctrl-C. 0: the outcome was right; 1: not; 2: asked for nonsense."""
     if scenario is not None and scenario not in SCENARIOS:
         print(f"menwei demo: no scenario {scenario!r}; there are: {', '.join(SCENARIOS)}", file=sys.stderr)
         return MISUSE
     try:
         if scenario is None:
-            return _serve(folder or KEEP_HERE, headless=headless)
+            return _serve(Stage(folder or KEEP_HERE, broker), headless=headless)
         if folder is not None:
-            return _play(scenario, folder, as_json=as_json)
+            return _play(scenario, Stage(folder, broker), as_json=as_json)
         with tempfile.TemporaryDirectory(prefix="menwei-demo-", ignore_cleanup_errors=True) as made:
-            return _play(scenario, Path(made), as_json=as_json)
+            return _play(scenario, Stage(Path(made), broker), as_json=as_json)
     except DemoError as error:
         print(f"menwei demo: {error}", file=sys.stderr)
         if as_json:
@@ -38,8 +38,7 @@ def run(*, scenario: str | None, headless: bool, as_json: bool, folder: Path | N
         return WRONG
 
 
-def _play(scenario: str, folder: Path, *, as_json: bool) -> int:
-    stage = Stage(folder)
+def _play(scenario: str, stage: Stage, *, as_json: bool) -> int:
     line = Timeline(scenario, quiet=as_json)
     gate = stage.start()
     try:
@@ -60,8 +59,7 @@ def _verifies(journal: Path) -> bool:
     return subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode == 0
 
 
-def _serve(folder: Path, *, headless: bool) -> int:
-    stage = Stage(folder)
+def _serve(stage: Stage, *, headless: bool) -> int:
     gate = stage.start()
     try:
         print(_welcome(gate, headless=headless), flush=True)

@@ -20,7 +20,9 @@ SIMULATOR_PORT = 18070
 class Stage:
     """Four processes: broker, simulator, district, and the box with all its roles."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, broker: str | None = None) -> None:
+        """`broker`: "mosquitto" or "iotcore"; None takes mosquitto where it is installed, else the embedded one."""
+        kind = ("--kind", broker) if broker else ()
         self.folder = folder.resolve()
         self.folder.mkdir(parents=True, exist_ok=True)
         self.site_file = self.folder / "gatebox.toml"
@@ -32,7 +34,7 @@ class Stage:
         folder_text = str(self.folder)
         self.broker = Child(
             "broker",
-            python("-m", "sim.broker", "--port", str(mqtt.port), "--dir", f"{folder_text}/broker"),
+            python("-m", "sim.broker", "--port", str(mqtt.port), "--dir", f"{folder_text}/broker", *kind),
             self.folder,
         )
         self.simulator = Child(

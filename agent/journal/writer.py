@@ -143,10 +143,6 @@ class JournalWriter:
         head = self._head
         return None if head is None else head.ref
 
-    def alive(self) -> bool:
-        """Whether the thread lives. A disk that refuses does not end it."""
-        return self._thread.is_alive()
-
     def synced(self, epoch: int, seq: int) -> None:
         """The far side has everything up to here: those bodies may go when storage is short."""
         self._house.synced = max(self._house.synced, (epoch, seq))
