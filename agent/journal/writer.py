@@ -143,6 +143,10 @@ class JournalWriter:
         head = self._head
         return None if head is None else head.ref
 
+    def alive(self) -> bool:
+        """Whether the thread lives. It survives every error it knows of; a dead one is worth a restart."""
+        return self._thread.is_alive()
+
     def synced(self, epoch: int, seq: int) -> None:
         """The far side has everything up to here: those bodies may go when storage is short."""
         self._house.synced = max(self._house.synced, (epoch, seq))
@@ -218,6 +222,7 @@ class JournalWriter:
 
     def _commit(self, store: Store) -> None:
         records = self._pending.batch()
+        store.check_follows(records[0])
         self._note_epoch(records[-1].epoch)
         store.commit(records)
         at_ns = time.monotonic_ns()
@@ -275,8 +280,8 @@ class JournalWriter:
         if known is not None and (store.head.ref, store.head.link) != (known.ref, known.link):
             self._adopt_written(store, known)
         first = self._pending.first
-        if first is not None and (first.seq != store.head.seq + 1 or first.epoch < store.head.epoch):
-            raise Damaged(f"the journal ends at record {store.head.seq}, but record {first.seq} comes next")
+        if first is not None:
+            store.check_follows(first)
         self._head = store.head
 
     def _adopt_written(self, store: Store, known: Head) -> None:
