@@ -29,11 +29,11 @@ def _row(place: str, mistake: Mistake, widths: tuple[int, int], language: Langua
     return f"{place:<{widths[0]}}  {mistake.key:<{widths[1]}}  {wrong}  → {right}"
 
 
-def to_json(mistakes: Sequence[Mistake], language: Language = "en") -> str:
-    """`{"ok","mistakes":[{"line","key","code","wrong","right"}]}` on one line."""
+def to_json(mistakes: Sequence[Mistake], path: Path, language: Language = "en") -> str:
+    """`{"file","ok","mistakes":[{"line","key","code","wrong","right"}]}` on one line."""
     told = [(mistake, *mistake.told(language)) for mistake in mistakes]
     listed = [
         {"line": mistake.line, "key": mistake.key, "code": mistake.code, "wrong": wrong, "right": right}
         for mistake, wrong, right in told
     ]
-    return json.dumps({"ok": not mistakes, "mistakes": listed}, ensure_ascii=False)
+    return json.dumps({"file": str(path), "ok": not mistakes, "mistakes": listed}, ensure_ascii=False)

@@ -380,7 +380,7 @@ def test_the_text_lists_every_mistake_with_its_line() -> None:
 
 
 def test_the_json_lists_the_same() -> None:
-    told_json = json.loads(check.to_json(judge(TWELVE)[1], "zh_CN"))
-    assert told_json["ok"] is False
+    told_json = json.loads(check.to_json(judge(TWELVE)[1], Path("gatebox.toml"), "zh_CN"))
+    assert told_json["ok"] is False and told_json["file"] == "gatebox.toml"
     assert [row["line"] for row in told_json["mistakes"]] == [line for line, _, _ in told(TWELVE)]
     assert set(told_json["mistakes"][0]) == {"line", "key", "code", "wrong", "right"}

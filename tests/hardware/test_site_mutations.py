@@ -22,7 +22,7 @@ def assert_told_or_right(text: str) -> None:
     assert all(1 <= mistake.line <= count for mistake in mistakes)
     assert [mistake.line for mistake in mistakes] == sorted(mistake.line for mistake in mistakes)
     check.render(mistakes, PATH, "zh_CN")
-    check.to_json(mistakes)
+    check.to_json(mistakes, PATH)
 
 
 @given(st.integers(0, len(DEMO)))
