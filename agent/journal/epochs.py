@@ -51,12 +51,12 @@ def next_epoch(folder: Path, *known: int) -> int:
 
 
 def _of_names(folder: Path) -> list[int]:
-    """The epochs in the names of files kept aside."""
+    """The epochs begun after those in the names of files kept aside."""
     numbers = []
     for path in folder.glob("journal-epoch*-*.db"):
         digits = path.name.removeprefix("journal-epoch").partition("-")[0]
         if digits.isascii() and digits.isdigit():
-            numbers.append(int(digits))
+            numbers.append(int(digits) + 1)
     return numbers
 
 

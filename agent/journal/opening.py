@@ -168,7 +168,7 @@ def begin_file(folder: Path, site_box: str, epoch: int, base: schema.Base) -> Pa
         epochs.write_note(folder, epoch)
         aside = None
         if any(path.exists() for path in (folder / schema.FILE, *schema.side_files(folder / schema.FILE))):
-            aside = epochs.set_aside(folder, epoch - 1)
+            aside = epochs.set_aside(folder, max(epochs_in(folder / schema.FILE), default=epoch - 1))
         schema.create(folder / schema.FILE, site_box, base)
     except (sqlite3.Error, OSError) as error:
         problem = told(error)

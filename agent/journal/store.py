@@ -97,12 +97,17 @@ class Store:
         if draft.latched is not None:
             self.latched_body = draft.latched_body
 
+    def check_follows(self, record: Record) -> None:
+        """Raises Damaged if this record cannot be the next of this file."""
+        if record.seq != self.head.seq + 1 or record.epoch < self.head.epoch:
+            raise Damaged(f"the journal ends at record {self.head.ref}, but {record.ref} comes next")
+
     def _draft(self, records: Sequence[Record]) -> _Draft:
         """Work a group out. Whole lists at a time: this and the disk are what a record costs."""
         head = Head(self.head.base(), self.head.marked)
         first, last = records[0], records[-1]
-        if first.seq != head.seq + 1 or last.seq != head.seq + len(records) or first.epoch < head.epoch:
-            raise Damaged(f"records {first.ref} to {last.ref} cannot follow {head.ref} in this file")
+        self.check_follows(first)
+        assert last.seq == first.seq + len(records) - 1, "append takes only numbers that follow"
         bodies = _bodies(records)
         leaves = [_sha256(b"\0" + body).digest() for body in bodies]  # leaf_hash of core.records, without its call
         links, link = [], head.link
