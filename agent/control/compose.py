@@ -157,7 +157,8 @@ class Devices:
     # ── pins ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _open_gpio(self) -> GpioBank:
-        outputs = {number: use.rest_high for number, use in gpio_outputs(self._site).items()}
+        # A pin nobody drove starts as its pull resistor holds it: nothing is commanded before the first full scan.
+        outputs = dict.fromkeys(gpio_outputs(self._site), False)
         return await GpioBank.open(self._site.board, gpio_inputs(self._site), outputs)
 
     async def _use_gpio(self, bank: GpioBank) -> None:

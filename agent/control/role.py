@@ -24,7 +24,6 @@ from agent.control.reconcile import OutputGroup, Picture
 from agent.control.runtime import Runtime
 from agent.control.scan import LIMIT_S, Scan
 from agent.control.server import Server
-from agent.control.site_rules import rules_of
 from agent.control.spine import Spine
 from agent.control.view import View
 from agent.core import box
@@ -39,6 +38,7 @@ from agent.core.events import (
     Started,
 )
 from agent.core.records import Record
+from agent.site_rules import rules_of
 from hardware import places
 from hardware.site import Site
 

@@ -58,6 +58,7 @@ def _lane(lane: Lane) -> LaneRules:
         prewarn_s=lane.prewarn_s,
         clear_s=lane.clear_s,
         efo_clear_s=lane.efo_clear_s,
+        bus=lane.bus,
     )
 
 
