@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 import msgspec
 from starlette.applications import Starlette
@@ -127,7 +128,7 @@ class Pages:
             return PlainTextResponse("too many pages are open\n", 503, headers=NO_STORE | {"retry-after": "5"})
         if request.method == "HEAD":
             return Response(media_type="text/event-stream", headers=STREAM_HEADERS)
-        told: AsyncIterator[bytes] = self.streams.states() if page is None else self.streams.parts(page, language)
+        told = self.streams.states() if page is None else self.streams.parts(page, language)
         return StreamingResponse(_with_retry(told), media_type="text/event-stream", headers=STREAM_HEADERS)
 
     async def health(self, request: Request) -> Response:
@@ -139,11 +140,12 @@ class Pages:
         return Response(metrics.render(self.feed), headers=NO_STORE | {"content-type": metrics.TYPE})
 
 
-async def _with_retry(told: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _with_retry(told: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
     """A browser that lost us tries again after a second."""
-    yield b"retry: 1000\n\n"
-    async for line in told:
-        yield line
+    async with aclosing(told) as lines:
+        yield b"retry: 1000\n\n"
+        async for line in lines:
+            yield line
 
 
 def _language(request: Request) -> str:

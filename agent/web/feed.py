@@ -117,7 +117,7 @@ class Feed:
             new = decode(state)
         except msgspec.ValidationError as error:
             log.error("control told a picture that cannot be read: %s", error)
-            self._lose("its picture cannot be read: is it of another version?")
+            self._lose("unreadable")
             return
         changed = not self.contact.up or standing(new) != standing(self.picture)
         self._heard()

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
 from agent.core.kinds import WEIGHT
-from agent.core.records import Record, Weight
+from agent.core.records import Weight
 from agent.journal.reader import Row
 from agent.locale import mark
 from agent.picture import Ref
@@ -47,7 +48,6 @@ TITLES: Mapping[str, str] = {
     "fire.read": mark("Fire contact measured again"),
     "fire.reset": mark("Fire release reset"),
     "fire.reset_refused": mark("Fire reset refused"),
-    "key.turned": mark("Key switch turned"),
     "access.granted": mark("Card let through"),
     "access.denied": mark("Card refused"),
     "access.presence": mark("Guard on site"),
@@ -74,6 +74,7 @@ TITLES: Mapping[str, str] = {
     "path.none": mark("No uplink left"),
     "journal.failing": mark("Journal cannot write"),
     "journal.ok": mark("Journal writes again"),
+    "journal.problem": mark("Something was wrong with the journal"),
     "clock.trust": mark("Trust in the clock changed"),
     "clock.stepped": mark("Clock was set"),
     "clock.off": mark("Clock was wrong"),
@@ -151,13 +152,23 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     cause: Ref | None
 
 
+class Told(msgspec.Struct, frozen=True):
+    """What is read of a record's body; the rest of it never comes near a page."""
+
+    kind: str
+    subject: str
+    at: str
+    cause: Ref | None
+    data: dict[str, Any]
+
+
 def line(row: Row, w: Words) -> Line:
     """A row of the journal. A body that was evicted, or that is no record, says so."""
     try:
-        record = msgspec.convert(row.data, Record)
+        told = msgspec.convert(row.data, Told)
     except msgspec.ValidationError:
         return _bodyless((row.epoch, row.seq), w)
-    return _line(record, w)
+    return _line((row.epoch, row.seq), told, w)
 
 
 def _bodyless(ref: Ref, w: Words) -> Line:
@@ -165,9 +176,9 @@ def _bodyless(ref: Ref, w: Words) -> Line:
     return Line(ref=ref, at_ms=0, kind="", title=title, subject="", detail="", weight="fact", cause=None)
 
 
-def _line(record: Record, w: Words) -> Line:
+def _line(ref: Ref, record: Told, w: Words) -> Line:
     return Line(
-        ref=record.ref,
+        ref=ref,
         at_ms=utc_ms(record.at),
         kind=record.kind,
         title=w.of(TITLES, record.kind),
@@ -197,7 +208,7 @@ _SUBJECT_KINDS = {
 }
 
 
-def subject(record: Record, w: Words) -> str:
+def subject(record: Told, w: Words) -> str:
     """The thing of the site that a record is about, or "": a text that names no such thing is never shown."""
     text = record.subject
     kind, colon, ident = text.partition(":")
@@ -212,7 +223,7 @@ def subject(record: Record, w: Words) -> str:
 _ANY = ("bollard", "door", "lane", "reader", "button")
 
 
-def _box_subject(record: Record, w: Words) -> str:
+def _box_subject(record: Told, w: Words) -> str:
     head, _, ident = record.subject.partition(":")
     match record.kind.partition(".")[0]:
         case "device" | "output":
@@ -248,7 +259,7 @@ _DETAILS: Mapping[str, Mapping[str, str]] = {
 }
 
 
-def detail(record: Record, w: Words) -> str:
+def detail(record: Told, w: Words) -> str:
     """The few data fields that are words of the gate; anything else stays in the journal."""
     parts = [w.t(table[value]) for key, table in _DETAILS.items() if (value := str(record.data.get(key))) in table]
     if record.data.get("drill") is True:

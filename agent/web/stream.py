@@ -7,7 +7,8 @@ that it can tell silence from quiet. A slow listener gets the newest, never a ba
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 import msgspec
 
@@ -65,28 +66,30 @@ class Streams:
     def full(self) -> bool:
         return self.listeners >= MAX_LISTENERS
 
-    async def states(self) -> AsyncIterator[bytes]:
+    async def states(self) -> AsyncGenerator[bytes]:
         """For programs: `state` with the whole state, `beat` with the times."""
-        async for changed in self._changes():
-            yield event("state", state(self._feed)) if changed else event("beat", self._times())
+        async with aclosing(self._changes()) as changes:
+            async for changed in changes:
+                yield event("state", state(self._feed)) if changed else event("beat", self._times())
 
-    async def parts(self, page: str, language: str) -> AsyncIterator[bytes]:
+    async def parts(self, page: str, language: str) -> AsyncGenerator[bytes]:
         """For a page: `parts` with what changed of it, `beat` with the times."""
         sent: dict[str, str] = {}
-        async for changed in self._changes():
-            if not changed:
-                yield event("beat", self._times())
-                continue
-            rendered = await self._renderer.parts(page, language)
-            news = {name: html for name, html in rendered.html.items() if sent.get(name) != html}
-            sent = rendered.html
-            yield event("parts", {"parts": news, **rendered.head, **self._times()})
+        async with aclosing(self._changes()) as changes:
+            async for changed in changes:
+                if not changed:
+                    yield event("beat", self._times())
+                    continue
+                rendered = await self._renderer.parts(page, language)
+                news = {name: html for name, html in rendered.html.items() if sent.get(name) != html}
+                sent = rendered.html
+                yield event("parts", {"parts": news, **rendered.head, **self._times()})
 
     def _times(self) -> dict[str, object]:
         up = self._feed.contact.up
         return {"mono": self._feed.mono_ms(), "now": wall_ms(), "frozen": not up, "build": self._build}
 
-    async def _changes(self) -> AsyncIterator[bool]:
+    async def _changes(self) -> AsyncGenerator[bool]:
         """True at once and after each change, False for a beat."""
         self.listeners += 1
         try:

@@ -158,6 +158,10 @@ WHY: Mapping[str, str] = {
     "between": mark("stands between its ends"),
     "time": mark("its time was over"),
 }
+CONTROL_AWAY: Mapping[str, str] = {
+    "silent": mark("it is connected, but says nothing any more"),
+    "unreadable": mark("its picture cannot be read: it is of another version"),
+}
 DIRECTION: Mapping[str, str] = {
     "in": mark("way in"),
     "out": mark("way out"),

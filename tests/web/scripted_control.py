@@ -1,4 +1,4 @@
-"""A control that says what a test tells it to: `docs/local-socket.md` over a real Unix socket, and nothing behind it."""
+"""A control that says what a test tells it to: `docs/local-socket.md` over a real socket, and nothing behind it."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class ScriptedControl:
     def _state(self) -> dict[str, Any]:
         """The picture with its clocks going on from where the scene set them."""
         age_ms = round((time.monotonic() - self._born) * 1000)
-        times = {"mono_ms": self.picture.mono_ms + age_ms, "wall_ms": self.picture.wall_ms + age_ms}
+        times = {"mono_ms": self.picture.mono_ms + age_ms, "wall_ms": round(time.time() * 1000)}
         return dict(msgspec.to_builtins(self.picture)) | times
 
     async def _beats(self) -> None:

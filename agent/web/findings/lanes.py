@@ -16,6 +16,7 @@ RISE_DRIFT_PERCENT = 20  # D: a rise this much slower than nominal wants a look
 
 
 def lanes(picture: Picture, site: Site, w: Words) -> Iterator[Finding]:
+    yield from _raised(picture, w)
     told = {thing for device in picture.devices if device.up is not True for thing in device.takes}
     for lane in picture.lanes:
         if lane.lost:
@@ -26,6 +27,16 @@ def lanes(picture: Picture, site: Site, w: Words) -> Iterator[Finding]:
         for bollard in lane.bollards:
             yield from _bollard(bollard, lane, w)
         yield from _sensors(lane, w)
+
+
+def _raised(picture: Picture, w: Words) -> Iterator[Finding]:
+    names = [w.name("lane", lane.id) for lane in picture.lanes if lane.efo]
+    if names:
+        yield Finding(
+            weight=Weight.REMARK,  # part of the alarm, which is told already
+            text=w.t("Emergency raise latched: %(lanes)s", lanes=w.t(", ").join(names)),
+            advice=w.t("It ends with the reset of the panic alarm; the fire key lowers at once."),
+        )
 
 
 def _lane_lost(lane: Lane, w: Words) -> Finding:
@@ -45,12 +56,6 @@ def _lane(lane: Lane, w: Words) -> Iterator[Finding]:
             text=w.t("Lane “%(name)s” is closed after a fault", name=name),
             advice=w.t("Keep vehicles away and look at the bollards. A person on site clears the fault."),
             ref=lane.closed_ref,
-        )
-    if lane.efo:
-        yield Finding(
-            weight=Weight.REMARK,  # part of the alarm that is told already
-            text=w.t("Lane “%(name)s”: emergency raise latched", name=name),
-            advice=w.t("It ends with the reset of the panic alarm; the fire key lowers at once."),
         )
     if lane.mode != Mode.REMOTE:
         yield _lane_mode(lane, name, w)

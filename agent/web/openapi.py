@@ -1,0 +1,106 @@
+"""`docs/openapi.json`, made from what is really served: `python -m agent.web.openapi > docs/openapi.json`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import msgspec
+
+from agent.locale import LANGUAGES
+from agent.web.app import Health
+from agent.web.kinds import GROUPS
+from agent.web.render import PARTS
+from agent.web.stream import State
+
+Json = dict[str, Any]
+_REF = "#/components/schemas/{name}"
+
+
+def document() -> Json:
+    """The whole description, OpenAPI 3.1."""
+    (state, health), schemas = msgspec.json.schema_components((State, Health), ref_template=_REF)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Menwei status page",
+            "version": "1",
+            "description": "Read-only: only GET and HEAD are answered, nothing here moves anything. A request needs "
+            "one Host header naming this box and may carry no body.",
+        },
+        "paths": _pages() | _programs(state, health),
+        "components": {"schemas": schemas},
+    }
+
+
+def _pages() -> Json:
+    language = _query("lang", "language of the page", {"enum": list(LANGUAGES)})
+    return {
+        "/": _get("The status page", {"200": _content("text/html")}, [language]),
+        "/devices": _get("Every device, in full", {"200": _content("text/html")}, [language]),
+        "/events": _get(
+            "Records in words, newest first",
+            {"200": _content("text/html"), "404": _content("text/plain")},
+            [
+                language,
+                _query("group", "only this group", {"enum": list(GROUPS)}),
+                _query("before", "only records older than this seq", {"type": "integer", "minimum": 0}),
+                _query("cause", "epoch-seq: this record, what led to it and what followed", {"type": "string"}),
+            ],
+        ),
+    }
+
+
+def _programs(state: Json, health: Json) -> Json:
+    json_health = {"schema": health}
+    return {
+        "/api/v1/state": _get("The picture of the gate", {"200": _content("application/json", {"schema": state})}),
+        "/api/v1/stream": _get(
+            "Server-sent events: without `page` an event `state` at once and after each change (data as of "
+            "/api/v1/state) and `beat` every 2 s; with `page`, the parts of that page as `parts`",
+            {"200": _content("text/event-stream"), "404": _content("text/plain"), "503": _content("text/plain")},
+            [
+                _query("page", "parts of this page instead of the state", {"enum": list(PARTS)}),
+                _query("lang", "language of the parts", {"enum": list(LANGUAGES)}),
+            ],
+        ),
+        "/healthz": _get(
+            "Healthy only when a round trip through the control program has just finished",
+            {"200": _content("application/json", json_health), "503": _content("application/json", json_health)},
+        ),
+        "/metrics": _get("Prometheus text", {"200": _content("text/plain")}),
+    }
+
+
+def _get(summary: str, responses: Json, parameters: list[Json] | None = None) -> Json:
+    refused = {code: _content("text/plain") for code in ("400", "403", "413", "421")}
+    operation: Json = {"summary": summary, "responses": dict(sorted((refused | responses).items()))}
+    if parameters:
+        operation["parameters"] = parameters
+    return {"get": operation}
+
+
+def _content(media_type: str, body: Json | None = None) -> Json:
+    return {"description": _DESCRIPTIONS.get(media_type, "as told"), "content": {media_type: body or {}}}
+
+
+_DESCRIPTIONS = {
+    "text/html": "a page",
+    "application/json": "JSON",
+    "text/event-stream": "events until the listener hangs up",
+    "text/plain": "text",
+}
+
+
+def _query(name: str, text: str, schema: Json) -> Json:
+    kind = {"type": "string"} | schema
+    return {"name": name, "in": "query", "required": False, "description": text, "schema": kind}
+
+
+def text() -> str:
+    return json.dumps(document(), indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(text())
