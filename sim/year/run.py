@@ -1,0 +1,103 @@
+"""Play the days and tell what came of it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from msgspec import structs
+
+from agent.site_rules import rules_of
+from hardware import loader
+from sim.year.bridge import Bridge, BrokenRule
+from sim.year.mishaps import Mishaps, NotWell
+from sim.year.school import DAY_S, School
+
+SITE_FILE = Path(loader.__file__).parent / "sites" / "demo.toml"
+FIRST_DAY = date(2026, 1, 1)
+PUPILS = 400
+# In virtual time a quiet lane is not read at all; its loss is told by its keeper, and it is read at its beat whenever
+# something can come of it.
+QUIET_S = 1e12
+
+
+@dataclass
+class Year:
+    """What a run found. `broken` is "" or the rule that broke, with its instant."""
+
+    seed: int
+    days: int
+    broken: str = ""
+    hash: str = ""
+    steps: int = 0
+    records: int = 0
+    passages: int = 0
+    refused: int = 0
+    vehicles: int = 0
+    simulated_s: float = 0.0
+    took_s: float = 0.0
+    breaches: int = 0
+    kinds: Counter[str] = field(default_factory=Counter)
+    mishaps: Counter[str] = field(default_factory=Counter)
+
+
+def play(seed: int, days: int, pupils: int = PUPILS) -> Year:
+    """Play `days` days from 1 January 2026. Ends early at the first broken rule."""
+    year = Year(seed, days)
+    bridge, school = _set_up(seed, pupils)
+    mishaps = Mishaps(bridge, school, seed)
+    started = time.perf_counter()
+    try:
+        bridge.power_on()
+        for day in range(days):
+            school.plan(day)
+            mishaps.plan(day)
+            bridge.run((day + 1) * DAY_S)
+        _judge_world(bridge)
+    except (BrokenRule, NotWell) as broken:
+        year.broken = f"{type(broken).__name__} {broken}"
+    year.took_s = time.perf_counter() - started
+    year.hash, year.steps, year.simulated_s = bridge.hash(), bridge.steps, bridge.now_s
+    year.records, year.kinds = bridge.state.next_seq - 1, bridge.kinds
+    year.passages, year.refused, year.vehicles = school.passages, school.refused, school.vehicles
+    year.breaches, year.mishaps = len(bridge.world.breaches), mishaps.happened
+    return year
+
+
+def _judge_world(bridge: Bridge) -> None:
+    """The world is a judge of its own: what it calls a breach has truly happened there."""
+    if bridge.world.breaches:
+        first = bridge.world.breaches[0]
+        raise NotWell(f"at {first.at_s:.1f} s the world saw: {first.name} {first.value}")
+
+
+def _set_up(seed: int, pupils: int) -> tuple[Bridge, School]:
+    site, mistakes = loader.load(SITE_FILE)
+    assert site is not None, mistakes
+    rules = rules_of(site)
+    lanes = tuple(structs.replace(lane, lost_s=QUIET_S) for lane in rules.lanes)
+    midnight = datetime(FIRST_DAY.year, FIRST_DAY.month, FIRST_DAY.day, tzinfo=ZoneInfo(site.site.timezone))
+    bridge = Bridge(site, structs.replace(rules, lanes=lanes), seed, round(midnight.timestamp() * 1000))
+    school = School(bridge, seed, FIRST_DAY, pupils)
+    bridge.rules = structs.replace(bridge.rules, credentials=school.credentials())
+    return bridge, school
+
+
+def told(year: Year) -> str:
+    """The summary, for people."""
+    hours = year.simulated_s / 3600
+    lines = [
+        f"seed {year.seed}, {year.days} days: " + ("every rule held" if not year.broken else "A RULE BROKE"),
+        f"  {year.steps} steps judged, {year.records} records, {year.passages} passages, {year.refused} refused, "
+        f"{year.vehicles} vehicles",
+        "  mishaps: " + ", ".join(f"{count} × {kind}" for kind, count in sorted(year.mishaps.items())),
+        f"  hash of all records: {year.hash}",
+        f"  {hours:.0f} simulated hours in {year.took_s:.1f} s: {hours / max(year.took_s, 1e-9):.0f} hours a second",
+    ]
+    if year.broken:
+        lines += [f"  {year.broken}", f"  replay: make year SEED={year.seed} DAYS={year.days}"]
+    return "\n".join(lines)
