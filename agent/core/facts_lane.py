@@ -75,6 +75,7 @@ class LaneFacts:
         "bollards",
         "clear_since",
         "fire_key",
+        "keys",
         "link",
         "mode",
         "picture",
@@ -98,6 +99,7 @@ class LaneFacts:
         self.clear_since: dict[str, float] = {}
         self.warning_seen_since: float | None = None  # read back as on, or not to be read back, without a break
         self.warning_asked_since: float | None = None
+        self.keys: dict[str, bool | None] = {}  # as last told; only a turn that was seen asks
         self.asks: list[Ask] = []  # what may still be answered, oldest first
         self.shown: tuple[MotionRequest, ...] = ()  # open tokens of the picture before
         self.sent: set[tuple[str, int]] = set()  # tokens whose end was told, until the next of that bollard
@@ -132,9 +134,10 @@ class LaneFacts:
         for motion in (Motion.RAISE, Motion.LOWER):
             if event.key == f"lane:{self.rules.id}:{motion.value}":
                 self.asks = [ask for ask in self.asks if ask.key != event.key]
-                if event.on:
+                if event.on and self.keys.get(event.key) is False:
                     self.asks.append(Ask(at, motion, Rank.HOLD_TO_RUN, event.key))
-        if event.on and is_fire_key:
+        was, self.keys[event.key] = self.keys.get(event.key), event.on
+        if event.on and was is False and is_fire_key:
             self.asks.append(Ask(at, Motion.LOWER, Rank.FIRE_KEY))
         self.stirs = self.stirs or bool(self.asks)
 

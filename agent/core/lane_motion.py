@@ -77,9 +77,14 @@ def why_not_ask(bench: Bench, motion: Motion, rank: Rank) -> str:
     why = why_not_move(bench, motion, rank) or _why_not_over(bench, motion, rank)
     if why:
         return why
-    if not targets(bench, motion):
+    if not targets(bench, motion) and not _would_overrule(bench, motion):
         return "already"
     return sensor_in_the_way(bench, 0.0) if _judges_sensors(motion, rank) else ""
+
+
+def _would_overrule(bench: Bench, motion: Motion) -> bool:
+    """A lower of what is down still already has something to do: to end a raise that waits for its warning."""
+    return bench.lane.request is not None and bench.lane.request.motion is not motion
 
 
 def _why_not_over(bench: Bench, motion: Motion, rank: Rank) -> str:

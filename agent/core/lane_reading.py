@@ -143,8 +143,8 @@ def _position(b: BollardState, reading: BollardReading) -> Position:
         return Position.UP
     if reading.down:
         return Position.DOWN
-    idle = b.motion is None and b.hold is Hold.NONE
-    return Position.FAULT if b.position is Position.FAULT and idle and b.fault else Position.MOVING
+    stays = b.position is Position.FAULT and b.fault and b.motion is None
+    return Position.FAULT if stays else Position.MOVING
 
 
 def _moved(bench: Bench, name: str, was: BollardState, position: Position, at: float) -> None:

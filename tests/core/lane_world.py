@@ -213,12 +213,15 @@ class World:
         self._queue.clear()
         self.do(Started(boot="b", latched=latched, latched_ref=None))
 
-    def settle(self) -> None:
+    def settle(self, line: Line = Line.NORMAL) -> None:
         """The first scan, and long enough for every sensor to have been clear."""
         self.do(FireInput(False))
         for key in self.rules.keys:
             self.do(KeyInput(key.id, False))
-        self.do(PanicLine("gatehouse", Line.NORMAL, self.t))
+        for lane in self.plcs:
+            self.key("raise", False, lane)
+            self.key("lower", False, lane)
+        self.do(PanicLine("gatehouse", line, self.t))
         self.run(0.2)
         self.do(ScanComplete())
         self.run(4.0)
@@ -358,6 +361,15 @@ class World:
 
     def bollard(self, name: str = "main-1") -> BollardState:
         return self.state.lanes[name.rpartition("-")[0]].bollards[name]
+
+    def closed(self, lane: str = "main") -> bool:
+        return self.state.lanes[lane].closed
+
+    def light(self, lane: str = "main") -> Light:
+        return self.outputs.lanes[lane].light
+
+    def warns(self, lane: str = "main") -> bool:
+        return self.outputs.lanes[lane].warning
 
     def hold(self, name: str = "main-1") -> Hold:
         return self.outputs.lanes[name.rpartition("-")[0]].hold[name]
