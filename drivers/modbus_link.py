@@ -6,6 +6,7 @@ A link is opened once, used by one caller at a time, and thrown away when it bre
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import socket
@@ -70,7 +71,7 @@ class Link:
             async with asyncio.timeout(CONNECT_S):
                 await client.ctx.call_create()
                 await self._connected.wait()
-        except (OSError, ValueError, TimeoutError) as error:
+        except Exception as error:  # pyserial lets termios errors through, which are no OSError
             self.close()
             raise LinkLost(self._no_way(error)) from None
         except BaseException:
@@ -103,13 +104,16 @@ class Link:
             trace_connect=self._connection,
         )
 
-    def _no_way(self, error: BaseException) -> str:
+    def _no_way(self, error: Exception) -> str:
+        bus = self._bus
         if self.tcp:
             return f"cannot connect to {self.where} ({_reason(error)}): is the PLC on, the cable in, the address right?"
         if not Path(self.where).exists():
             return f"no serial port {self.where}: is the adapter plugged in?"
         if not os.access(self.where, os.R_OK | os.W_OK):
             return f"no permission for serial port {self.where}: put this user into the group that owns it (dialout)"
+        if error.args[:1] == (errno.EINVAL,):
+            return f"serial port {self.where} cannot do {bus.baud} baud, 8{bus.parity}{bus.stop_bits}"
         return f"serial port {self.where} cannot be used: busy with another program, or not a serial port ({error})"
 
     def close(self) -> None:
@@ -213,7 +217,7 @@ class Link:
         self._on_lost(self, why)
 
 
-def _reason(error: BaseException) -> str:
+def _reason(error: Exception) -> str:
     match error:
         case TimeoutError():
             return "no answer"

@@ -123,7 +123,7 @@ class UartReader:
             port = await worker.call(partial(_open_port, path, facts.baud, given_up), OPEN_S)
         except TimeoutError:
             raise LinkLost(f"reader {reader.id}: {path} does not open: unplug the adapter and plug it in") from None
-        except (OSError, ValueError) as error:
+        except Exception as error:  # pyserial lets termios errors through, which are no OSError
             raise LinkLost(f"reader {reader.id}: {_why_not(path, error)}") from None
         finally:
             given_up.set()

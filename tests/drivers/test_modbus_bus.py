@@ -311,6 +311,15 @@ async def test_a_serial_port_that_cannot_be_used(tmp_path: Path, make: str, word
     await bus.close()
 
 
+async def test_a_pty_that_cannot_do_parity() -> None:
+    """pyserial raises a termios error there, which is no OSError; simulated lines are 8N1."""
+    async with rtu_peer(honest({1: Tables()})) as peer:
+        bus = ModbusBus(site.Bus(name="line", kind="rtu", device=peer.path, baud=38400, parity="E"))
+        await bus.start()
+        assert bus.why == f"bus line: serial port {peer.path} cannot do 38400 baud, 8E1"
+        await bus.close()
+
+
 async def test_a_serial_port_is_held_alone() -> None:
     async with rtu_peer(honest({1: Tables()})) as peer, bus_on(peer) as bus:
         second = ModbusBus(peer.bus)
