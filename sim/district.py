@@ -48,8 +48,9 @@ class District:
         """Open the database, then go to the broker; returns with the database open. Raises OSError if it cannot be."""
         self._db.parent.mkdir(parents=True, exist_ok=True)
         self._thread.start()
-        if not self.writer.ready.wait(10):
-            raise OSError(f"cannot open {self._db}")
+        self.writer.ready.wait()
+        if self.writer.failure:
+            raise OSError(self.writer.failure)
         self.wire.start(*self._broker)
 
     def stop(self) -> None:

@@ -179,21 +179,26 @@ class Store:
 
     # ── records ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def take_records(self, box: Box, payload: bytes) -> None:
-        """Keep what continues the box's records; count duplicates; leave out what lies beyond a gap."""
+    def take_records(self, box: Box, payload: bytes) -> Ref:
+        """Keep what continues the box's records; count duplicates; leave out what lies beyond a gap.
+
+        Returns what a receipt may say after the commit: the end of this message, or the position if that is less. A
+        box that sends again from far back has not sent our position yet in its present life, and would not believe it.
+        """
         message, rows = _parse_records(box, payload)
         reach = _reach(box, message.prev, rows)
         if reach < len(rows):
             self._note_gap(box, rows[reach].ref)
         kept = rows[:reach]
         if not kept:
-            return
+            return box.position
         if kept[-1].ref > box.position:
             self._note_holes(box, kept)
             box.position = kept[-1].ref
             if box.gap is not None and box.position >= box.gap.seen:
                 box.gap = None
         self._insert(box, kept, message.lane)
+        return min(box.position, kept[-1].ref)
 
     def _insert(self, box: Box, rows: list[Row], lane: str) -> None:
         now = now_ms()

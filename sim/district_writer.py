@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from sim.district_store import STAGES, Box, Garbage, Ref, Store, now_ms
+from sim.district_store import NOWHERE, STAGES, Box, Garbage, Ref, Store, now_ms
 
 PREFIX = ("menwei", "v1")
 LEAST_GROUP = 4  # messages of records in one transaction, where so many wait
@@ -65,7 +65,8 @@ class Writer:
         self.dropped = 0
         self.last_garbage = ""
         self.store: Store | None = None
-        self.ready = threading.Event()
+        self.failure = ""
+        self.ready = threading.Event()  # the database is open, or `failure` says why not
 
     # ── from other threads ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -94,8 +95,13 @@ class Writer:
     # ── the thread ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def run(self) -> None:
-        self.store = store = Store(self._db)
-        self.ready.set()
+        try:
+            self.store = store = Store(self._db)
+        except (sqlite3.Error, RuntimeError) as error:
+            self.failure = f"cannot keep anything in {self._db}: {error}"
+            return
+        finally:
+            self.ready.set()
         while (work := self._next()) is not None:
             try:
                 with store.transaction():
@@ -146,8 +152,7 @@ class Writer:
         try:
             match what:
                 case "records":
-                    store.take_records(box, message.payload)
-                    self._receipt(box)
+                    self._receipt(box, store.take_records(box, message.payload))
                 case "alarm":
                     self._take_alarm(store, box, message)
                 case "state":
@@ -181,15 +186,15 @@ class Writer:
         back = online and (not box.online or session != box.session)
         box.online, box.session, box.state = online, session, state
         if back:
-            self._receipt(box)
+            self._receipt(box, box.position)
             for ref, stage, by in store.open_stages(box):
                 self._tell_stage(box, ref, stage, by)
 
-    def _receipt(self, box: Box) -> None:
-        if box.position[1] == 0:
+    def _receipt(self, box: Box, ref: Ref) -> None:
+        if ref == NOWHERE:
             return
         box.last_receipt_ms = now_ms()
-        self._queue(box, "receipt", {"epoch": box.position[0], "seq": box.position[1]})
+        self._queue(box, "receipt", {"epoch": ref[0], "seq": ref[1]})
 
     def _tell_stage(self, box: Box, ref: Ref, stage: str, by: str) -> None:
         self._queue(box, "alarm/receipt", {"epoch": ref[0], "seq": ref[1], "by": by, "stage": stage})

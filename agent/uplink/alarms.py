@@ -20,6 +20,7 @@ from agent.uplink.reporter import Reporter
 
 RESEND_S = 5.0
 TURN_S = 0.5
+KEEP_EARLY = 64
 KEEP = 256  # alarms still on their way, or last received; the journal has them all
 
 _ORDER = tuple(Stage)
@@ -80,6 +81,9 @@ class AlarmLane:
         self.trouble = ""  # what stands between this lane and the far side although the connection is up
         self.ignored = 0  # receipts for alarms we never sent, of a stage already reached, or that made no sense
         self.dropped = 0
+        # After a restart the far side may speak of an alarm before control has told us of it. Such words count only
+        # for an alarm that control knows to have been sent: nobody can receive one in advance.
+        self._early: dict[Ref, tuple[Stage, str]] = {}
 
     @property
     def waiting(self) -> int:
@@ -96,6 +100,8 @@ class AlarmLane:
             return
         alarm = self._alarms[ref] = _Alarm(ref, body, facts.kind, facts.at, stage)
         self._make_room()
+        if alarm.sent and (early := self._early.pop(ref, None)) is not None:
+            self._heed(alarm, *early)
         if self._connection is not None and not alarm.received:
             self._send(self._connection, alarm)
 
@@ -107,13 +113,22 @@ class AlarmLane:
         except (msgspec.DecodeError, UnicodeDecodeError, ValueError):
             self.ignored += 1
             return
-        alarm = self._alarms.get((word.epoch, word.seq))
-        if alarm is None or not alarm.sent or stage not in _FROM_AFAR or not _later(stage, alarm.stage):
+        ref = (word.epoch, word.seq)
+        alarm = self._alarms.get(ref)
+        if alarm is None and len(self._early) < KEEP_EARLY:
+            self._early[ref] = (stage, word.by)
+        if alarm is None or not alarm.sent:
+            self.ignored += 1
+        else:
+            self._heed(alarm, stage, word.by)
+
+    def _heed(self, alarm: _Alarm, stage: Stage, by: str) -> None:
+        if stage not in _FROM_AFAR or not _later(stage, alarm.stage):
             self.ignored += 1
             return
         alarm.stage = stage
         self.trouble = ""
-        self._reporter.stage(alarm.ref, stage, word.by[:64])
+        self._reporter.stage(alarm.ref, stage, by[:64])
 
     async def run(self, connection: Connection) -> None:
         """Serve one connection until cancelled."""

@@ -16,23 +16,24 @@ class PathHealth:
         self._alarms = alarms
         self._records = records
         self._reporter = reporter
-        self._down_why: str | None = "not yet connected"
+        self._known = False  # nothing is said before the first attempt has ended
+        self._down_why: str | None = None
         self._told: tuple[bool, str] | None = None
 
     def connected(self) -> None:
-        self._down_why = None
+        """The next `judge` says more: within a second the broker has told whether anybody listens."""
+        self._known, self._down_why = True, None
 
     def disconnected(self, why: str, now: float) -> None:
-        self._down_why = why
+        self._known, self._down_why = True, why
         self.judge(now)
 
-    def judge(self, now: float) -> tuple[bool, str]:
-        """(up, why not); reported when it changed."""
+    def judge(self, now: float) -> None:
+        """Report (up, why not) when it changed."""
         verdict = self._verdict(now)
-        if verdict != self._told:
+        if self._known and verdict != self._told:
             self._told = verdict
             self._reporter.path(*verdict)
-        return verdict
 
     def _verdict(self, now: float) -> tuple[bool, str]:
         if self._down_why is not None:

@@ -12,8 +12,10 @@ import asyncio
 import contextlib
 import socket
 import ssl
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
@@ -47,6 +49,15 @@ class Settings:
     ack_s: float = 5.0  # D: a broker that does not acknowledge for so long is gone
 
 
+@dataclass(frozen=True, slots=True)
+class _Message:
+    topic: str
+    payload: bytes
+    retain: bool
+    lane: str
+    taken: asyncio.Future[int]
+
+
 Take = Callable[[str, bytes], None]
 
 
@@ -58,6 +69,7 @@ class Connection:
         self._take = take
         self._loop = asyncio.get_running_loop()
         self._acks: dict[int, tuple[asyncio.Future[int], float]] = {}
+        self._waiting: deque[_Message] = deque()  # beyond the broker's receive maximum
         self._subscribed: dict[int, asyncio.Future[None]] = {}
         self._connected: asyncio.Future[None] = self._loop.create_future()
         self._socket: mqtt.SocketLike | None = None
@@ -92,18 +104,24 @@ class Connection:
         """
         if self.lost.done():
             raise BrokerLost(self.lost.result())
+        message = _Message(topic, payload, retain, lane, self._loop.create_future())
+        if len(self._acks) < self.receive_maximum:
+            self._send(message)
+        else:
+            self._waiting.append(message)
+        return message.taken
+
+    def _send(self, message: _Message) -> None:
         properties: Properties | None = None
-        if lane:
+        if message.lane:
             properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-            properties.UserProperty = ("lane", lane)
-        info = self._client.publish(topic, payload, qos=1, retain=retain, properties=properties)
+            properties.UserProperty = ("lane", message.lane)
+        info = self._client.publish(message.topic, message.payload, 1, message.retain, properties)
         if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
             self._lose(f"sending failed: {mqtt.error_string(info.rc)}")
             raise BrokerLost(self.lost.result())
-        future: asyncio.Future[int] = self._loop.create_future()
-        self._acks[info.mid] = (future, self._loop.time())
+        self._acks[info.mid] = (message.taken, self._loop.time())
         self._heed_writes()
-        return future
 
     async def subscribe(self, topics: Sequence[str]) -> None:
         """Subscribe at QoS 1. Raises BrokerLost, also when the broker refuses one of them."""
@@ -162,7 +180,7 @@ class Connection:
     def _adopt_socket(self) -> None:
         self._socket = self._client.socket()
         if self._socket is None:
-            raise BrokerLost("the broker closed the connection at once")
+            raise BrokerLost("the broker closed the connection at once" + self._hint())
         if isinstance(self._socket, socket.socket):
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._client.on_socket_close = self._on_socket_close
@@ -181,11 +199,17 @@ class Connection:
         try:
             code = step()
         except Exception as error:
-            self._lose(f"the connection to the broker failed: {error or type(error).__name__}")
+            self._lose(f"the connection to the broker failed: {error or type(error).__name__}{self._hint()}")
             return
         if code != MQTTErrorCode.MQTT_ERR_SUCCESS:
-            self._lose(f"the connection to the broker broke: {mqtt.error_string(code)}")
+            self._lose(f"the connection to the broker broke: {mqtt.error_string(code)}{self._hint()}")
         self._heed_writes()
+
+    def _hint(self) -> str:
+        """What to look at when the link breaks before the broker has said a word."""
+        if self._connected.done():
+            return ""
+        return " (does it know this box's certificate?)" if self._settings.tls else " (does it want TLS?)"
 
     def _heed_writes(self) -> None:
         """paho writes directly; what the socket did not take waits for it to become writable."""
@@ -210,11 +234,14 @@ class Connection:
             return
         self.lost.set_result(why)
         self._drop_socket()
-        for future in [entry[0] for entry in self._acks.values()] + list(self._subscribed.values()) + [self._connected]:
+        futures: list[asyncio.Future[Any]] = [entry[0] for entry in self._acks.values()]
+        futures += [message.taken for message in self._waiting]
+        for future in [*futures, *self._subscribed.values(), self._connected]:
             if not future.done():
                 future.set_exception(BrokerLost(why))
                 future.exception()  # nobody may be waiting for it: that is no error of its own
         self._acks.clear()
+        self._waiting.clear()
         self._subscribed.clear()
 
     def _drop_socket(self) -> None:
@@ -243,13 +270,15 @@ class Connection:
             return
         self.receive_maximum = min(IN_FLIGHT, int(getattr(properties, "ReceiveMaximum", IN_FLIGHT)))
         self.maximum_packet = int(getattr(properties, "MaximumPacketSize", 0))
-        client.max_inflight_messages_set(self.receive_maximum)
         self._connected.set_result(None)
 
     def _on_disconnect(
         self, client: mqtt.Client, _: object, flags: mqtt.DisconnectFlags, code: ReasonCode, more: Properties | None
     ) -> None:
-        self._lose(f"the broker hung up: {code}" if flags.is_disconnect_packet_from_server else f"link lost: {code}")
+        if flags.is_disconnect_packet_from_server:
+            self._lose(f"the broker hung up: {code}")
+        else:
+            self._lose(f"the connection to the broker broke: {code}{self._hint()}")
 
     def _on_publish(
         self, client: mqtt.Client, _: object, mid: int, code: ReasonCode, properties: Properties | None
@@ -257,6 +286,13 @@ class Connection:
         future, _since = self._acks.pop(mid, (None, 0.0))
         if future is not None and not future.done():
             future.set_result(int(code.value))
+        if self._waiting and not self.lost.done():
+            self._loop.call_soon(self._send_waiting)  # not from inside a callback: paho would only queue it
+
+    def _send_waiting(self) -> None:
+        while self._waiting and not self.lost.done() and len(self._acks) < self.receive_maximum:
+            with contextlib.suppress(BrokerLost):
+                self._send(self._waiting.popleft())
 
     def _on_subscribe(
         self, client: mqtt.Client, _: object, mid: int, codes: list[ReasonCode], properties: Properties | None
@@ -282,10 +318,22 @@ def puback_trouble(code: int, what: str) -> str:
     return ""
 
 
+class _TlsSocket(ssl.SSLSocket):
+    """Closes itself when the handshake fails; paho drops such a socket without closing it."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        try:
+            super().do_handshake(block)
+        except OSError:
+            self.close()
+            raise
+
+
 def tls_context(ca_file: str, cert_file: str, key_file: str) -> ssl.SSLContext:
     """TLS 1.2 or later, the broker's certificate checked, ours shown. Raises BrokerLost naming the bad file."""
     context = ssl.create_default_context(cafile=_readable_file(ca_file) or None)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.sslsocket_class = _TlsSocket
     if cert_file:
         try:
             context.load_cert_chain(_readable_file(cert_file), _readable_file(key_file) or None)

@@ -33,7 +33,8 @@ class Outbox:
 
     def __init__(self, cursor: Ref) -> None:
         self.cursor = cursor
-        self.stated = cursor  # the far side's latest word, believable or not; only a stall makes us heed a lower one
+        self.stated = cursor  # the far side's latest word, believable or not; only a stall makes us heed it
+        self._trusted = cursor  # up to here a word beyond what was sent counts for all that was sent
         self.window = WINDOW
         self.budget = FIRST_BUDGET
         self.ignored = 0  # receipts that could not be right: beyond what was sent, another epoch, old, doubled
@@ -85,7 +86,10 @@ class Outbox:
 
     def receipt(self, ref: Ref, now: float) -> bool:
         """The far side has everything up to `ref`. True if that moved the cursor; else it is counted and ignored."""
-        self.stated = ref
+        if min(ref) >= 1:
+            self.stated = ref
+        if self._sent and self.sent_ref < ref <= self._trusted:
+            ref = self.sent_ref
         if not any(self._covers(entry.batch, ref) for entry in self._sent):
             self.ignored += 1
             return False
@@ -119,8 +123,15 @@ class Outbox:
         while self._sent:
             self._forget(self._sent.popleft())
 
-    def go_back_to_stated(self) -> None:
-        """After a stall: believe a far side that says it has less than we thought (it was restored from a copy)."""
+    def recover(self, head: Ref) -> None:
+        """After a stall: heed what the far side says of itself, as far as the journal's `head`, and send again.
+
+        It has less than we thought (it was restored from a copy): go back there. It has more than we sent: an earlier
+        life of ours sent it and lost the receipts, so all that we sent by now is there as well.
+        """
+        if self.cursor < self.sent_ref < self.stated <= head:
+            self._trusted = self.stated
+            self.cursor = self.sent_ref
         self.go_back()
         self.cursor = min(self.cursor, self.stated)
 

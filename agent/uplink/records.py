@@ -122,7 +122,7 @@ class RecordLane:
 
     def _go_back(self) -> None:
         log.info("no receipt since %s: sending again", self.outbox.cursor)
-        self.outbox.go_back_to_stated()
+        self.outbox.recover(self._head)
         self._next = 0
 
     async def _send_some(self, connection: Connection) -> bool:

@@ -1,0 +1,61 @@
+"""Fixtures of the uplink's tests: a real broker, a scripted control, a district process, the role in this loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from uplink_rig import DistrictChild, FakeControl, Running, SmallJournal, make_site, running_uplink
+
+from hardware.site import Site
+from sim.broker import BrokerProcess, start_broker
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[BrokerProcess]:
+    process = start_broker(tmp_path / "broker", kind="mosquitto")
+    yield process
+    process.stop()
+
+
+@pytest.fixture
+def site(tmp_path: Path, broker: BrokerProcess) -> Site:
+    return make_site(tmp_path, broker.port)
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[SmallJournal]:
+    small = SmallJournal(tmp_path / "state")
+    yield small
+    small.close()
+
+
+@pytest.fixture
+async def control(tmp_path: Path, journal: SmallJournal) -> AsyncIterator[FakeControl]:
+    fake = FakeControl(tmp_path, journal)
+    await fake.start()
+    yield fake
+    await fake.stop()
+
+
+@pytest.fixture
+async def district(tmp_path: Path, broker: BrokerProcess) -> AsyncIterator[DistrictChild]:
+    child = await asyncio.to_thread(DistrictChild, tmp_path, broker.port)
+    yield child
+    await child.close()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same behaviour with shorter waits, where a test would otherwise only wait."""
+    monkeypatch.setattr("agent.uplink.outbox.STALL_S", 1.0)
+    monkeypatch.setattr("agent.uplink.records.TURN_S", 0.2)
+    monkeypatch.setattr("agent.uplink.alarms.RESEND_S", 0.5)
+    monkeypatch.setattr("agent.uplink.alarms.TURN_S", 0.1)
+
+
+@pytest.fixture
+def running() -> Running:
+    return running_uplink

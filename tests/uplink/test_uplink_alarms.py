@@ -1,0 +1,267 @@
+"""An alarm is heard: ahead of any backlog, through every restart, and "received" only on the far side's word."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from pathlib import Path
+
+import paho.mqtt.client as mqtt
+import pytest
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from uplink_rig import (
+    BOX,
+    PREFIX,
+    SITE,
+    DistrictChild,
+    FakeControl,
+    Running,
+    UplinkChild,
+    make_record,
+    make_site,
+    now_ms,
+    until,
+)
+
+from hardware.site import Site
+from sim.broker import BrokerProcess, free_port, start_broker
+
+
+class Ear:
+    """A bare MQTT client: hears what a box says, and says whatever a test wants a far side to say."""
+
+    def __init__(self, port: int) -> None:
+        self.heard: list[tuple[float, str, bytes]] = []
+        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
+        self._client.on_message = lambda c, u, m: self.heard.append((time.monotonic(), m.topic, bytes(m.payload)))
+        self._client.connect("127.0.0.1", port)
+        self._client.loop_start()
+        self._client.subscribe(PREFIX + "#", qos=1)
+
+    def say(self, topic: str, payload: bytes | dict[str, object]) -> None:
+        data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+        self._client.publish(PREFIX + topic, data, qos=1)
+
+    def of(self, topic: str) -> list[bytes]:
+        return [payload for _, where, payload in self.heard if where == PREFIX + topic]
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+@pytest.fixture
+def ear(broker: BrokerProcess) -> pytest.FixtureRequest:  # type: ignore[misc]
+    listener = Ear(broker.port)
+    yield listener
+    listener.close()
+
+
+async def connected(control: FakeControl) -> None:
+    await until(lambda: control.paths() and control.paths()[-1], what="the path is up")
+
+
+async def test_an_alarm_goes_through_its_stages(
+    site: Site, control: FakeControl, district: DistrictChild, running: Running
+) -> None:
+    control.journal.add(10)
+    async with running(site):
+        await connected(control)
+        (press,) = control.add(["panic.pressed"])
+        control.alarm(press)
+        await until(lambda: "received" in control.stages(press.ref))
+        (alarm,) = await district.alarms()
+        assert (alarm["epoch"], alarm["seq"], alarm["stage"], alarm["lane"]) == (*press.ref, "received", "live")
+        assert alarm["record"]["kind"] == "panic.pressed"
+        await district.post(
+            "/stage", {"box": f"{SITE}/{BOX}", "epoch": 1, "seq": press.seq, "stage": "coming", "by": "officer 12"}
+        )
+        await until(lambda: "coming" in control.stages(press.ref))
+        by = next(m["by"] for m in control.asked if m["op"] == "stage" and m["stage"] == "coming")
+        assert by == "officer 12"
+        stages = control.stages(press.ref)
+        assert stages in (["sent", "received", "coming"], ["received", "coming"])
+        await until(lambda: control.synced == press.ref, what="it also goes in its order in the records")
+
+
+async def test_an_alarm_overtakes_a_backlog(
+    site: Site, control: FakeControl, district: DistrictChild, running: Running
+) -> None:
+    control.journal.add(20_000, at_ms=now_ms() - 3_600_000)
+    async with running(site) as uplink:
+        await until(lambda: uplink._records.outbox.cursor > (1, 500), what="the drain is under way")
+        (press,) = control.journal.add(["panic.pressed"])
+        began = time.monotonic()
+        control.alarm(press)
+        await until(lambda: "received" in control.stages(press.ref))
+        took, behind = time.monotonic() - began, uplink._records.outbox.cursor
+        assert behind < (1, 20_000), f"the backlog was gone before the alarm was received ({took:.3f} s)"
+        control.head()
+        await until(lambda: control.synced == press.ref)
+    print(f"alarm received after {took * 1000:.0f} ms with {20_000 - behind[1]} records still to go")
+
+
+async def test_an_alarm_pressed_with_the_broker_away_goes_out_on_connect(
+    tmp_path: Path, control: FakeControl, running: Running, impatient: None
+) -> None:
+    port = free_port()
+    async with running(make_site(tmp_path, port)):
+        await until(lambda: control.paths() == [False])
+        (press,) = control.add(["panic.pressed"])
+        control.alarm(press)
+        broker = await asyncio.to_thread(start_broker, tmp_path / "broker", port, kind="mosquitto")
+        district = await asyncio.to_thread(DistrictChild, tmp_path, port)
+        await until(lambda: "received" in control.stages(press.ref))
+        await district.close()
+    broker.stop()
+
+
+async def test_an_alarm_is_sent_again_until_it_is_received(
+    site: Site, control: FakeControl, ear: Ear, running: Running, impatient: None
+) -> None:
+    async with running(site):
+        await connected(control)
+        (press,) = control.add(["panic.pressed"])
+        control.alarm(press)
+        await until(lambda: len(ear.of("alarm")) >= 3, what="copies")
+        assert len(set(ear.of("alarm"))) == 1
+        assert ear.of("alarm")[0] == control.journal.bodies[press.ref]
+        assert control.stages(press.ref) == ["sent"], "the broker has it: sent, not confirmed"
+        ear.say("alarm/receipt", {"epoch": 1, "seq": press.seq, "by": "x", "stage": "received"})
+        await until(lambda: control.stages(press.ref) == ["sent", "received"])
+        copies = len(ear.of("alarm"))
+        control.add(["door.forced"])
+        control.alarm(make_record(2, "door.forced"))
+        await until(lambda: len(set(ear.of("alarm"))) == 2)
+        assert ear.of("alarm").count(control.journal.bodies[press.ref]) == copies, "and then no more"
+
+
+async def test_words_about_alarms_that_cannot_be_right_change_nothing(
+    site: Site, control: FakeControl, ear: Ear, running: Running
+) -> None:
+    async with running(site) as uplink:
+        await connected(control)
+        (press,) = control.add(["panic.pressed"])
+        control.alarm(press)
+        await until(lambda: control.stages(press.ref) == ["sent"])
+        good = {"epoch": 1, "seq": press.seq, "by": "x", "stage": "coming"}
+        ear.say("alarm/receipt", good)
+        await until(lambda: control.stages(press.ref) == ["sent", "coming"])
+        before = uplink._alarms.ignored
+        wrong: list[bytes | dict[str, object]] = [
+            good,
+            good | {"stage": "received"},
+            good | {"stage": "sent"},
+            good | {"stage": "home"},
+            good | {"seq": 99},
+            good | {"epoch": 2},
+            {"seq": press.seq},
+            b"\xff\xfe",
+            b"[]",
+            b"",
+        ]
+        for word in wrong:
+            ear.say("alarm/receipt", word)
+        await until(lambda: uplink._alarms.ignored == before + len(wrong))
+        ear.say("alarm/receipt", good | {"stage": "arrived"})
+        await until(lambda: control.stages(press.ref) == ["sent", "coming", "arrived"])
+
+
+async def test_receipts_that_cannot_be_right_change_nothing(
+    site: Site, control: FakeControl, ear: Ear, running: Running
+) -> None:
+    """Late, double, out of order, beyond what was sent, of another epoch, and plain garbage; then a good one."""
+    control.journal.add(100)
+    async with running(site) as uplink:
+        await until(lambda: ear.of("records"))
+        outbox = uplink._records.outbox
+        ear.say("receipt", {"epoch": 1, "seq": 60})
+        await until(lambda: outbox.cursor == (1, 60))
+        before = outbox.ignored
+        for epoch, seq in ((1, 60), (1, 10), (1, 101), (2, 70), (0, 70), (1, -1)):
+            ear.say("receipt", {"epoch": epoch, "seq": seq})
+        for garbage in (b"", b"null", b'{"epoch":1}', b'{"epoch":"1","seq":80}', b"\xff"):
+            ear.say("receipt", garbage)
+        await until(lambda: (outbox.ignored, uplink._records.nonsense) == (before + 6, 5))
+        assert outbox.cursor == (1, 60)
+        ear.say("receipt", {"epoch": 1, "seq": 100})
+        await until(lambda: control.synced == (1, 100))
+
+
+async def test_an_alarm_from_memory_is_sent_as_well(
+    site: Site, control: FakeControl, district: DistrictChild, running: Running
+) -> None:
+    """The disk fails: control tells it with durable false, and no journal holds it."""
+    async with running(site):
+        await connected(control)
+        press = make_record(7, "panic.pressed")
+        control.alarm(press, durable=False)
+        await until(lambda: "received" in control.stages(press.ref))
+    assert (await district.alarms())[0]["seq"] == 7
+    assert control.synced == (0, 0)
+
+
+async def test_a_restarted_uplink_finds_the_open_alarms_again(
+    site: Site, control: FakeControl, district: DistrictChild, impatient: None
+) -> None:
+    """Killed before anything was received: one alarm is open in control's state, another only stands in the journal."""
+    control.journal.add(50)
+    district.kill()
+    child = await asyncio.to_thread(UplinkChild, site)
+    await until(lambda: control.subscribed)
+    press, forced = control.add(["panic.pressed", "door.forced"])
+    control.open_alarms = [{"ref": list(press.ref), "button": "gatehouse", "stages": {}}]
+    control.alarm(press)
+    await asyncio.to_thread(child.kill)
+    await asyncio.to_thread(district.restart)
+    child.start()
+    await until(lambda: "received" in control.stages(press.ref) and "received" in control.stages(forced.ref))
+    assert {(a["epoch"], a["seq"]) for a in await district.alarms()} == {press.ref, forced.ref}
+    await asyncio.to_thread(child.kill)
+
+
+async def test_a_stage_missed_while_the_uplink_was_down_comes_on_reconnect(
+    site: Site, control: FakeControl, district: DistrictChild, running: Running
+) -> None:
+    async with running(site):
+        await connected(control)
+        (press,) = control.add(["panic.pressed"])
+        control.alarm(press)
+        await until(lambda: "received" in control.stages(press.ref))
+    control.open_alarms = [{"ref": list(press.ref), "button": "gatehouse", "stages": {"mqtt": "received"}}]
+    await until(lambda: not control.subscribed)
+    clicked = await district.post(
+        "/stage", {"box": f"{SITE}/{BOX}", "epoch": press.epoch, "seq": press.seq, "stage": "arrived"}
+    )
+    assert clicked == {"changed": True}
+    async with running(site):
+        await until(lambda: "arrived" in control.stages(press.ref))
+
+
+async def test_commands_and_policies_are_refused_with_a_record(
+    site: Site, control: FakeControl, ear: Ear, running: Running
+) -> None:
+    async with running(site):
+        await connected(control)
+        ear.say("command", {"id": "c-1", "verb": "lower", "args": {"lane": "main"}})
+        ear.say("policy", b"\x00\x01 not json")
+        notes = await until(lambda: [m for m in control.asked if m["op"] == "note"][1:] and control.asked)
+    found = [(m["kind"], m["subject"], m["data"]["id"]) for m in notes if m["op"] == "note"]
+    assert found == [("command.refused", "command", "c-1"), ("command.refused", "policy", "")]
+
+
+async def test_stages_wait_for_a_control_that_is_away(
+    site: Site, control: FakeControl, district: DistrictChild, running: Running
+) -> None:
+    async with running(site):
+        await connected(control)
+        (press,) = control.add(["panic.pressed"])
+        control.alarm(press)
+        control.mute = True
+        await asyncio.wait_for(until(district.alarms), 10)
+        await control.stop()
+        control.mute = False
+        control.asked.clear()
+        await control.start()
+        await until(lambda: "received" in control.stages(press.ref))

@@ -1,0 +1,362 @@
+"""Brokers that die, freeze, refuse and come back; the last will; TLS; and the other broker."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import signal
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from uplink_certs import Authority
+from uplink_rig import BOX, SITE, Child, DistrictChild, FakeControl, Running, UplinkChild, make_site, now_ms, until
+
+from agent.uplink.mqtt import BrokerLost, Connection, Settings
+from agent.uplink.role import Uplink
+from hardware.site import Site
+from sim.broker import BrokerProcess, Tls, free_port, mosquitto_path, start_broker
+
+DOCS = Path(__file__).parents[2] / "docs" / "mosquitto"
+SEEDS = (1, 2, 3, 4, 5)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+async def test_nothing_is_lost_or_doubled_when_the_broker_is_killed(
+    seed: int,
+    site: Site,
+    broker: BrokerProcess,
+    control: FakeControl,
+    district: DistrictChild,
+    running: Running,
+    impatient: None,
+) -> None:
+    """kill -9 in the middle of the stream, three times, with an alarm pressed while it is away."""
+    random = Random(seed)
+    print(f"seed {seed}")
+    total = 30_000
+    control.journal.add(total - 1000, at_ms=now_ms() - 3_600_000)
+    async with running(site) as uplink:
+        for _ in range(3):
+            here = uplink._records.outbox.cursor[1]
+            target = min(total - 1, here + random.randrange(1, 6000))
+            control.add(random.randrange(1, 300))
+            await until(partial(has_come_to, uplink, min(target, control.journal.next - 1)))
+            await asyncio.to_thread(broker.kill)
+            (press,) = control.add(["panic.pressed"])
+            control.alarm(press)
+            await asyncio.to_thread(broker.start)
+            await until(partial(is_received, control, press.ref))
+        await until(lambda: control.synced == control.journal.head, limit_s=40)
+    kept = await district.records()
+    assert [(r["epoch"], r["seq"]) for r in kept] == sorted(control.journal.bodies), "the same set, in order, once"
+    box = await district.box()
+    assert (box["conflicts"], box["garbage"], box["gap"], box["holes"]) == (0, 0, None, [])
+    assert len(await district.alarms()) == 3
+
+
+@pytest.mark.parametrize("seed", SEEDS[:2])
+async def test_nothing_is_lost_or_doubled_when_district_and_uplink_are_killed(
+    seed: int, site: Site, control: FakeControl, district: DistrictChild, impatient: None
+) -> None:
+    random = Random(seed)
+    print(f"seed {seed}")
+    control.journal.add(20_000)
+    child = await asyncio.to_thread(UplinkChild, site)
+    for _ in range(2):
+        control.add(random.randrange(1, 2000))
+        before = await district.position()
+        await until(partial(moved_past, district, before))
+        victims: list[UplinkChild | DistrictChild] = [child, district]
+        for victim in random.sample(victims, 2):
+            await asyncio.to_thread(victim.kill)
+        await asyncio.to_thread(child.start)
+        await asyncio.to_thread(district.restart)
+    await until(lambda: control.synced == control.journal.head, limit_s=40)
+    kept = await district.records()
+    assert [(r["epoch"], r["seq"]) for r in kept] == sorted(control.journal.bodies)
+    assert (await district.box())["conflicts"] == 0
+    await asyncio.to_thread(child.kill)
+
+
+def has_come_to(uplink: Uplink, seq: int) -> bool:
+    return uplink._records.outbox.cursor[1] >= seq
+
+
+def is_received(control: FakeControl, ref: tuple[int, int]) -> bool:
+    return "received" in control.stages(ref)
+
+
+async def moved_past(district: DistrictChild, before: tuple[int, int]) -> bool:
+    return await district.position() > before
+
+
+async def test_the_embedded_broker_does_as_well(
+    tmp_path: Path, control: FakeControl, running: Running, impatient: None
+) -> None:
+    broker = await asyncio.to_thread(start_broker, tmp_path / "broker", kind="iotcore")
+    district = await asyncio.to_thread(DistrictChild, tmp_path, broker.port)
+    control.journal.add(5000)
+    async with running(make_site(tmp_path, broker.port)):
+        await until(lambda: control.synced == (1, 5000))
+        (press,) = control.add(["panic.pressed"])
+        control.alarm(press)
+        await until(lambda: "received" in control.stages(press.ref))
+        await asyncio.to_thread(broker.kill)
+        control.add(100)
+        await asyncio.to_thread(broker.start)
+        await until(lambda: control.synced == (1, 5101))
+    assert len(await district.records()) == 5101
+    await district.close()
+    broker.stop()
+
+
+async def test_the_last_will_speaks_for_a_box_that_died(
+    site: Site, control: FakeControl, district: DistrictChild
+) -> None:
+    child = await asyncio.to_thread(UplinkChild, site)
+
+    async def online() -> bool | None:
+        box = await district.box()
+        return box["online"] if box else None
+
+    await until(online)
+    await asyncio.to_thread(child.kill)
+
+    async def offline() -> bool:
+        return await online() is False
+
+    await until(offline)
+
+
+# ── connections ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def settings(port: int, **more: Any) -> Settings:
+    base: dict[str, object] = {
+        "host": "127.0.0.1",
+        "port": port,
+        "client_id": "menwei.a.b",
+        "will_topic": "w",
+        "will": b"",
+    }
+    return Settings(**(base | more))  # type: ignore[arg-type]
+
+
+def ignore(topic: str, payload: bytes) -> None:
+    """Take a message and do nothing."""
+
+
+async def test_nobody_at_the_port_is_said_in_field_words() -> None:
+    port = free_port()
+    with pytest.raises(BrokerLost, match=f"nobody listens at 127.0.0.1:{port}"):
+        await Connection.open(settings(port), ignore)
+
+
+async def test_an_unknown_name_is_said_in_field_words() -> None:
+    with pytest.raises(BrokerLost, match=r"name broker\.invalid cannot"):
+        await Connection.open(settings(1883, host="broker.invalid"), ignore)
+
+
+async def test_somebody_who_is_no_broker_does_not_hold_us_up() -> None:
+    """A server that accepts and stays silent, and one that talks nonsense."""
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    async def nonsense(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n" * 20)
+        writer.close()
+
+    for handler in (silent, nonsense):
+        server = await asyncio.start_server(handler, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(BrokerLost):
+            await Connection.open(settings(port, connect_s=0.3), ignore)
+        server.close()
+
+
+async def test_an_error_while_taking_a_message_ends_the_connection_loudly(broker: BrokerProcess) -> None:
+    """Not silently, as a dead network thread would: `lost` tells, and a new connection can be made."""
+
+    def fail(topic: str, payload: bytes) -> None:
+        raise RuntimeError("a bug in a lane")
+
+    connection = await Connection.open(settings(broker.port), fail)
+    await connection.subscribe(["t"])
+    connection.publish("t", b"x")
+    why = await asyncio.wait_for(connection.lost, 5)
+    assert "a bug in a lane" in why
+    with pytest.raises(BrokerLost):
+        connection.publish("t", b"x")
+
+
+class Proxy:
+    """Passes bytes on until told to freeze: a mobile link that died without a word. `rate` paces it, bytes/s."""
+
+    def __init__(self, target: int, rate: float = 0.0) -> None:
+        self._target = target
+        self.port = 0
+        self.rate = rate
+        self.open = asyncio.Event()
+        self.open.set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: list[asyncio.StreamWriter] = []
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
+        self._writers += [writer, far_writer]
+        for source, sink in ((reader, far_writer), (far_reader, writer)):
+            self._tasks.add(asyncio.create_task(self._pump(source, sink)))
+
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while data := await source.read(1024 if self.rate else 65536):
+                await self.open.wait()
+                if self.rate:
+                    await asyncio.sleep(len(data) / self.rate)
+                sink.write(data)
+                await sink.drain()
+        sink.close()
+
+    async def end(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for writer in self._writers:
+            writer.transport.abort()
+        await asyncio.sleep(0)
+
+
+@contextlib.asynccontextmanager
+async def proxy(port: int) -> AsyncIterator[Proxy]:
+    made = Proxy(port)
+    server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
+    made.port = server.sockets[0].getsockname()[1]
+    yield made
+    server.close()
+    await made.end()
+
+
+async def test_a_link_that_dies_without_a_word_is_noticed(broker: BrokerProcess) -> None:
+    async with proxy(broker.port) as link:
+        busy = await Connection.open(settings(link.port, ack_s=0.5), ignore)
+        idle = await Connection.open(settings(link.port, keepalive_s=1, client_id="menwei.a.c"), ignore)
+        link.open.clear()
+        sent = busy.publish("t", b"x")
+        assert "not acknowledged" in await asyncio.wait_for(busy.lost, 5)
+        with pytest.raises(BrokerLost):
+            await sent
+        await asyncio.wait_for(idle.lost, 10)
+
+
+async def test_an_alarm_finds_room_on_a_slow_link(
+    tmp_path: Path, broker: BrokerProcess, control: FakeControl, district: DistrictChild, running: Running
+) -> None:
+    """A link of 32 kB/s with a backlog of 6 MB on it: the window has learned to leave room."""
+    control.journal.add(20_000)
+    async with proxy(broker.port) as link:
+        link.rate = 32_000.0
+        async with running(make_site(tmp_path, link.port)) as uplink:
+            await until(lambda: uplink._records.outbox.budget <= 16_384, what="the budget shrinks", limit_s=30)
+            (press,) = control.journal.add(["panic.pressed"])
+            began = asyncio.get_running_loop().time()
+            control.alarm(press)
+            await until(lambda: "received" in control.stages(press.ref))
+            took = asyncio.get_running_loop().time() - began
+            assert uplink._records.outbox.cursor < (1, 20_000)
+            assert took < 3.0, f"{took:.2f} s"
+            link.rate = 0.0
+            print(f"alarm received after {took:.2f} s")
+
+
+async def test_a_broker_with_a_small_receive_maximum_is_respected(broker: BrokerProcess) -> None:
+    connection = await Connection.open(settings(broker.port), ignore)
+    connection.receive_maximum = 2
+    futures = [connection.publish("t", b"x") for _ in range(50)]
+    assert len(connection._acks) <= 2
+    await asyncio.wait_for(asyncio.gather(*futures), 5)
+    await connection.close()
+
+
+# ── TLS, with the broker configuration of the docs ─────────────────────────────────────────────────────────────────
+
+
+def documented_broker(folder: Path, ca: Authority) -> BrokerProcess:
+    """mosquitto with `docs/mosquitto/`, its paths and port replaced, nothing else."""
+    folder.mkdir()
+    port = free_port()
+    pair = ca.issue("broker")
+    text = (DOCS / "menwei.conf").read_text().replace("listener 8883", f"listener {port} 127.0.0.1")
+    for name, path in (("ca.crt", ca.cert), ("broker.crt", pair.cert), ("broker.key", pair.key)):
+        text = text.replace(f"/etc/mosquitto/menwei/{name}", str(path))
+    acl = (DOCS / "acl").read_text().replace("dongfang-primary", SITE)
+    (folder / "acl").write_text(acl)
+    text = text.replace("/etc/mosquitto/menwei/acl", str(folder / "acl")).replace("/var/lib/mosquitto/", f"{folder}/")
+    if os.geteuid() == 0:
+        text += "\nuser root\n"
+    (folder / "mosquitto.conf").write_text(text)
+    program = mosquitto_path()
+    assert program is not None
+    process = BrokerProcess("mosquitto", [program, "-c", str(folder / "mosquitto.conf")], folder, "127.0.0.1", port)
+    process.start()
+    return process
+
+
+async def test_a_box_with_its_certificate_over_the_documented_broker(
+    tmp_path: Path, control: FakeControl, running: Running
+) -> None:
+    ca = Authority(tmp_path / "ca")
+    broker = await asyncio.to_thread(documented_broker, tmp_path / "broker", ca)
+    box, receiver = ca.issue(f"{SITE}.{BOX}"), ca.issue("district")
+    district = await asyncio.to_thread(
+        DistrictChild, tmp_path, broker.port, "--tls", str(ca.cert), str(receiver.cert), str(receiver.key)
+    )
+    tls = {"tls": True, "ca_file": "ca/ca.crt", "cert_file": str(box.cert), "key_file": str(box.key)}
+    control.journal.add(3000)
+    async with running(make_site(tmp_path, broker.port, **tls)):
+        (press,) = control.add(["panic.pressed"])
+        await until(lambda: control.subscribed)
+        control.alarm(press)
+        await until(lambda: control.synced == (1, 3001) and "received" in control.stages(press.ref))
+    await district.close()
+    broker.stop()
+
+
+async def test_wrong_certificates_are_said_in_field_words(
+    tmp_path: Path, control: FakeControl, running: Running
+) -> None:
+    ca, other = Authority(tmp_path / "ca"), Authority(tmp_path / "other", "Other CA")
+    pair, box, stranger = ca.issue("broker"), ca.issue(f"{SITE}.{BOX}"), other.issue(f"{SITE}.{BOX}")
+    broker = await asyncio.to_thread(
+        start_broker, tmp_path / "broker", tls=Tls(ca.cert, pair.cert, pair.key), kind="mosquitto"
+    )
+    good = {"ca_file": str(ca.cert), "cert_file": str(box.cert), "key_file": str(box.key)}
+    theirs = {"cert_file": str(stranger.cert), "key_file": str(stranger.key)}
+    wrong: dict[str, dict[str, Any]] = {
+        "is not trusted": {"ca_file": str(other.cert)},
+        r"cannot read .*missing\.crt": {"cert_file": "missing.crt"},
+        "are not a certificate and its key": {"key_file": str(stranger.key)},
+        "does it know this box's certificate": theirs,
+        "does it want TLS": {"tls": False},
+    }
+    for words, change in wrong.items():
+        control.asked.clear()
+        async with running(make_site(tmp_path, broker.port, **({"tls": True} | good | change))):
+            (why, *_) = await until(lambda: [m["why"] for m in control.asked if m["op"] == "path"])
+        print(why)
+        assert re.search(words, why)
+    broker.stop()
+
+
+def test_the_broker_command_prints_where_it_listens(tmp_path: Path) -> None:
+    port = free_port()
+    child = Child("-m", "sim.broker", "--port", str(port), "--dir", str(tmp_path / "b"), ready_line=True)
+    assert child.ready["port"] == port
+    child.end(signal.SIGTERM)
