@@ -15,7 +15,8 @@ class _Answer(msgspec.Struct):
     people_at: float  # panic and drill
     doors_at: float
     box_at: float  # health and clock
-    lanes_at: float
+    lane_at: dict[str, float]
+    at: float
 
 
 _last: _Answer | None = None
@@ -26,31 +27,24 @@ def next_deadline(state: BoxState) -> float:
     global _last
     last = _last
     if last is not None and last.state is state:
-        return _earliest(last)
-    _last = last = _whole(state) if last is None or last.state.rules is not state.rules else _updated(state, last)
-    return _earliest(last)
+        return last.at
+    _last = answer = _answer(state, last if last is not None and last.state.rules is state.rules else None)
+    return answer.at
 
 
-def _earliest(answer: _Answer) -> float:
-    return min(answer.people_at, answer.doors_at, answer.box_at, answer.lanes_at)
-
-
-def _whole(state: BoxState) -> _Answer:
-    return _Answer(state, _people_at(state), door.deadline(state), _box_at(state), _lanes_at(state))
-
-
-def _updated(state: BoxState, last: _Answer) -> _Answer:
-    was = last.state
-    people_same = was.panic is state.panic and was.drill is state.drill
-    doors_same = was.doors is state.doors and was.fire is state.fire
-    box_same = was.health is state.health and was.clock is state.clock
-    return _Answer(
-        state,
-        last.people_at if people_same else _people_at(state),
-        last.doors_at if doors_same else door.deadline(state),
-        last.box_at if box_same else _box_at(state),
-        last.lanes_at if was.lanes is state.lanes else _lanes_at(state),
-    )
+def _answer(state: BoxState, last: _Answer | None) -> _Answer:
+    if last is None:
+        people_at, doors_at, box_at, lane_at = _people_at(state), door.deadline(state), _box_at(state), _lane_at(state)
+    else:
+        was = last.state
+        people_same = was.panic is state.panic and was.drill is state.drill
+        doors_same = was.doors is state.doors and was.fire is state.fire
+        box_same = was.health is state.health and was.clock is state.clock
+        people_at = last.people_at if people_same else _people_at(state)
+        doors_at = last.doors_at if doors_same else door.deadline(state)
+        box_at = last.box_at if box_same else _box_at(state)
+        lane_at = last.lane_at if was.lanes is state.lanes else _lane_at(state, last)
+    return _Answer(state, people_at, doors_at, box_at, lane_at, min(people_at, doors_at, box_at, *lane_at.values()))
 
 
 def _people_at(state: BoxState) -> float:
@@ -61,5 +55,13 @@ def _box_at(state: BoxState) -> float:
     return min(health.deadline(state), clock.deadline(state))
 
 
-def _lanes_at(state: BoxState) -> float:
-    return min((lane.lane_deadline(state.lanes[rules.id], rules) for rules in state.rules.lanes), default=NEVER)
+def _lane_at(state: BoxState, last: _Answer | None = None) -> dict[str, float]:
+    """Each lane's; those that are the very same as in the `last` answer are taken from there."""
+    at = {}
+    for rules in state.rules.lanes:
+        part = state.lanes[rules.id]
+        if last is not None and last.state.lanes[rules.id] is part:
+            at[rules.id] = last.lane_at[rules.id]
+        else:
+            at[rules.id] = lane.lane_deadline(part, rules)
+    return at

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -67,7 +68,7 @@ class PeopleFacts:
         self.keys: dict[str, bool | None] = {}
         self.key_before: bool | None = None  # of the key of this KeyInput
         self.fire_input: bool | None = None
-        self.cards: list[tuple[float, str, str]] = []  # (at, reader, card), the last minute's
+        self.cards: deque[tuple[float, str, str]] = deque()  # (at, reader, card), the last minute's
         self.rex_at: dict[str, float] = {}
         self.stages: dict[Seq, int] = {}  # furthest stage told of each alarm
         self.done_ids: dict[str, None] = {}  # commands carried out, the oldest first
@@ -138,7 +139,8 @@ def _fire(facts: PeopleFacts, event: FireInput, now: Now) -> None:
 
 
 def _card(facts: PeopleFacts, event: CardRead, now: Now) -> None:
-    facts.cards = [seen for seen in facts.cards if now.mono_s - seen[0] <= MEMORY_S]
+    while facts.cards and now.mono_s - facts.cards[0][0] > MEMORY_S:
+        facts.cards.popleft()
     facts.cards.append((now.mono_s, event.reader, event.card))
 
 

@@ -67,6 +67,8 @@ def one_record_for_each_clock_change(step: Step) -> str | None:
 def one_record_for_each_mode_change(step: Step) -> str | None:
     assert isinstance(step.event, LaneReading)
     lane = step.event.lane
+    if not step.records and step.new.lanes is step.old.lanes:
+        return None
     if lane not in step.new.lanes or step.new.lanes[lane].lost or step.old.lanes[lane].lost:
         return None
     changed = step.new.lanes[lane].mode is not step.old.lanes[lane].mode
@@ -79,6 +81,8 @@ def one_record_for_each_mode_change(step: Step) -> str | None:
 @invariant(25, "records_only_grow", always=True)
 def records_only_grow(step: Step) -> str | None:
     """Numbered without a gap from where the journal goes on, in one epoch, which never goes back."""
+    if not step.records and step.new.next_seq == step.old.next_seq and step.new.epoch == step.old.epoch:
+        return None
     begin = step.event.next_seq if isinstance(step.event, NewEpoch) else step.old.next_seq
     for place, record in enumerate(step.records):
         if record.seq != begin + place or record.epoch != step.new.epoch:

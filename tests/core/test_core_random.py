@@ -54,8 +54,10 @@ READERS = tuple(reader.id for reader in RULES.readers)
 DOORS = tuple(door.id for door in RULES.doors)
 KEYS = ("panic-reset", "fire", "fire-reset", "lane:main:raise", "lane:main:lower")
 DEVICES = ("gpio", "relays", "bus:plc", "lane:main", "reader:guard")
-VERBS = ("lower", "raise", "stop", "release", "lockdown", "all_clear", "acknowledge", "panic_reset")
-VERBS += ("fire_reset", "drill_start", "drill_end", "lane_clear_fault", "dance")
+VERBS = (
+    *("lower", "raise", "stop", "lane_clear_fault", "release", "lockdown", "all_clear", "acknowledge"),
+    *("panic_reset", "fire_reset", "drill_start", "drill_end", "dance"),
+)
 RANKS = (Rank.CONSOLE, Rank.CONSOLE, Rank.UPSTREAM, Rank.TIMETABLE, Rank.PANIC)
 ENDS = ((False, True), (True, False), (False, False), (True, True))
 PAUSES = (0.0, 0.01, 0.06, 0.2, 0.2, 0.2, 1.0, 4.0, 12.0, 70.0, 400.0)
@@ -89,7 +91,8 @@ def draw(rng: random.Random, gate: Gate) -> Event:
 
 
 def _line(rng: random.Random) -> Line:
-    return rng.choice((Line.NORMAL, Line.NORMAL, Line.PRESSED, Line.PRESSED, *Line))
+    lines: tuple[Line, ...] = (Line.NORMAL, Line.NORMAL, Line.PRESSED, Line.PRESSED, *Line)
+    return rng.choice(lines)
 
 
 def _reading(rng: random.Random, gate: Gate) -> Event:
