@@ -36,7 +36,8 @@ class Mishaps:
         self._commands = 0
         self.happened: Counter[str] = Counter()
         self._kinds: tuple[tuple[int, Callable[[], float]], ...] = (
-            (6, self._panic), (2, self._panic_with_car), (2, self._fire), (4, self._lane_lost),
+            (6, self._panic), (2, self._panic_with_car), (2, self._panic_then_power_cut), (2, self._fire),
+            (4, self._lane_lost),
             (3, self._bollard_fault), (2, self._sensor_fault), (3, self._line_fault), (2, self._stuck_button),
             (4, self._power_cut),
             (4, self._clock_step), (3, self._reader_lost), (2, self._mains), (3, self._forced_door),
@@ -141,6 +142,13 @@ class Mishaps:
         self._bridge.world.vehicle(LANE, "on_loop")
         self._bridge.after(30.0, lambda: self._bridge.world.vehicle(LANE, "away"))
         return self._panic()
+
+    def _panic_then_power_cut(self) -> float:
+        """The plug is pulled while the bollards rise: after the restart the latch is on and nothing moves by itself."""
+        self._panic()
+        self._bridge.after(EFO_WATCH_S + self._rng.uniform(0.0, 4.0), self._bridge.power_off)
+        self._bridge.after(40.0, self._bridge.power_on)
+        return 60.0
 
     def _drill(self) -> float:
         button = self._rng.choice(self._bridge.rules.buttons)

@@ -132,7 +132,7 @@ class School:
 
     def _strangers(self, start: float) -> None:
         """A few wrong cards a day, now and then many at once."""
-        tries = self._rng.randrange(0, 4) + (7 if self._rng.random() < 0.03 else 0)
+        tries = self._rng.randrange(0, 4) + (7 if self._rng.random() < 0.08 else 0)
         begin = start + self._rng.uniform(8.5, 16.0) * HOUR_S
         for number in range(tries):
             card = f"{FORMAT}:{0xEE00000000 + self._rng.randrange(1 << 20):010X}"
