@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import select
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -113,7 +114,7 @@ class ControlLink:
     def _take(self) -> _Connection | None:
         while self._idle:
             connection = self._idle.pop()
-            if connection.alive:
+            if connection.idle:
                 return connection
             connection.close()
         return None
@@ -137,8 +138,12 @@ class _Connection:
         return cls(*await asyncio.open_unix_connection(str(path), limit=LINE_LIMIT))
 
     @property
-    def alive(self) -> bool:
-        return not (self._reader.at_eof() or self._writer.is_closing())
+    def idle(self) -> bool:
+        """Open, with nothing to read: an idle peer that has something to say has hung up, or is out of step."""
+        if self._reader.at_eof() or self._writer.is_closing():
+            return False
+        readable, _, _ = select.select([self._writer.get_extra_info("socket")], [], [], 0)
+        return not readable
 
     def send(self, message: Message) -> None:
         self._writer.write(_encode(message) + b"\n")

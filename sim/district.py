@@ -22,7 +22,7 @@ from pathlib import Path
 from sim.district_wire import Wire
 from sim.district_writer import Message, Writer
 
-BROKER_WAIT_S = 3.0
+BROKER_WAIT_S = 2.0
 
 
 class District:
