@@ -48,6 +48,7 @@ class LaneWorker:
         self._busy = False
         self._changed = asyncio.Event()
         self._port: LanePort | None = None
+        self.light: Light | None = None  # read back; None where the PLC does not tell, or is lost
         self.on_ack: Callable[[MotionRequest, float], None] = lambda request, at: None
 
     def want(self, outputs: LaneOutputs, *, busy: bool) -> None:
@@ -74,7 +75,7 @@ class LaneWorker:
                 self._post(self._event(await port.read()))
                 await self._rest(started)
         finally:
-            self._port = None
+            self._port = self.light = None
 
     async def _rest(self, started: float) -> None:
         interval = BUSY_POLL_S if self._busy else IDLE_POLL_S
@@ -108,6 +109,7 @@ class LaneWorker:
 
     def _event(self, state: LaneState) -> LaneReading:
         """The driver's reading in the core's words, with the box's own sensors merged in; the oldest part dates it."""
+        self.light = _light(state)
         sensors = {name: Sensor(text) for name, text in state.sensors.items()}
         read_at = state.read_at
         local = self._local_sensors()
@@ -151,3 +153,18 @@ class LaneWorker:
 
     def _report(self, request: MotionRequest, outcome: Sent, acked_at: float | None, why: str) -> None:
         self._post(MotionSent(request.lane, request.bollard, request.token, outcome, acked_at, why))
+
+
+def _light(state: LaneState) -> Light | None:
+    """The lane's light as its PLC drives it now; both lamps at once is no light that means anything."""
+    if "red_on" not in state.extra or "green_on" not in state.extra:
+        return None
+    match bool(state.extra["red_on"]), bool(state.extra["green_on"]):
+        case (True, False):
+            return Light.RED
+        case (False, True):
+            return Light.GREEN
+        case (False, False):
+            return Light.OFF
+        case _:
+            return None

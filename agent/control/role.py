@@ -89,7 +89,7 @@ class Control:
         self._lanes = {lane.id: self._lane_worker(lane.id) for lane in site.lane}
         self._latencies = Latencies()
         self._runtime = Runtime(state, self._clock, self._spine, self._picture, self._lanes, self._latencies)
-        self._view = View(site, self._runtime, self._clock, self._picture, self._spine)
+        self._view = View(site, self._runtime, self._clock, self._picture, self._spine, self._lanes)
         self._server = Server(self._runtime, self._view.picture, self._spine.synced, frozenset())
         self._devices = compose.Devices(site, self._intake, self._groups, self._lanes, self._report)
         self._scan = Scan(self._inputs(), self._scanned)

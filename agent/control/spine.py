@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 MEASURE_S = 60.0
 DAY_MS = 86_400_000
+MOST_DAYS = 3650  # more is a promise about the card, not about its space
 LEAST_DAY_BYTES = 256 * 1024  # D: a quiet day's growth, so that a young box does not promise centuries
 
 
@@ -139,7 +140,7 @@ class Spine:
             return None
         hours = max(1.0, (time.monotonic() - self._began_at) / 3600)
         day = max(LEAST_DAY_BYTES, (size - self._began_bytes) / hours * 24)
-        return round(free / day)
+        return min(MOST_DAYS, round(free / day))
 
     async def _measure(self) -> None:
         """Look at the disk now and then; prune what is older than the site keeps, by a trusted clock only."""

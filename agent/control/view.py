@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from agent import picture as pic
 from agent.control.clock import BoxClock
+from agent.control.lanes import LaneWorker
 from agent.control.reconcile import Picture
 from agent.control.runtime import Runtime
 from agent.control.spine import Spine
@@ -17,12 +20,21 @@ SHOWN_PRESSES = 16
 class View:
     """Builds the picture on request."""
 
-    def __init__(self, site: Site, runtime: Runtime, clock: BoxClock, outputs: Picture, spine: Spine) -> None:
+    def __init__(
+        self,
+        site: Site,
+        runtime: Runtime,
+        clock: BoxClock,
+        outputs: Picture,
+        spine: Spine,
+        lanes: Mapping[str, LaneWorker],
+    ) -> None:
         self._site = site
         self._runtime = runtime
         self._clock = clock
         self._outputs = outputs
         self._spine = spine
+        self._lanes = lanes
         self.turn_ms: int | None = None
 
     def picture(self) -> pic.Picture:
@@ -37,6 +49,7 @@ class View:
         return Extras(
             turn_ms=self.turn_ms,
             read_back={name: self._outputs.actual(name) for name in names},
+            lights={lane: worker.light for lane, worker in self._lanes.items()},
             journal=self._spine.figures(),
             paths={"mqtt": PathFigures(backlog=self._spine.backlog(), last_receipt_at=self._spine.synced_at)},
             presses=tuple(pic.Press(ref=press.ref, hops=press.hops) for press in presses),
