@@ -33,6 +33,7 @@ MOST_BODY = 65_536
 MOST_STREAMS = 16
 FRAME_S = 0.05  # D: a changed picture goes to the page at most this often
 STRIP = 40  # wire entries of one message to the page
+HISTORY = 1_000  # entries looked through for them
 SLOW_S = 0.25  # D: the wire's strip needs no more
 
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
@@ -175,7 +176,7 @@ class Console:
 
     async def _events(self) -> AsyncIterator[bytes]:
         """The picture after each change, the wire's strip a few times a second."""
-        news, seen = asyncio.Event(), self._sim.wire.head
+        news, seen = asyncio.Event(), max(0, self._sim.wire.head - HISTORY)
         self._news.add(news)
         news.set()
         try:
@@ -195,7 +196,7 @@ class Console:
     def _strip(self, seen: int) -> tuple[list[dict[str, object]], int]:
         """What happened on the wire since, without the polls that always go on."""
         wire = self._sim.wire
-        told = [entry for entry in wire.since(after=seen, limit=4 * STRIP) if not _routine(entry)]
+        told = [entry for entry in wire.since(after=seen, limit=HISTORY) if not _routine(entry)]
         return told[-STRIP:], wire.head
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 from hardware.site import Site
+from hardware.terminals import gpio_inputs, gpio_outputs
 from sim.faults import KINDS, Choice, FaultBook
 from sim.lane import Lane
 from sim.world import World
@@ -105,6 +106,7 @@ def facts(site: Site) -> Plain:
         "keys": [{"id": k.id, "name": k.name or k.id, "use": k.use} for k in site.key],
         "cards": [{"holder": c.holder, "group": c.group, "card": c.card} for c in site.credential],
         "buses": [{"name": bus.name, "kind": bus.kind} for bus in site.bus],
+        "pins": {str(gpio): use.key for gpio, use in (gpio_inputs(site) | gpio_outputs(site)).items()},
         "fire": site.fire is not None,
         "supplies": [which for which in ("tamper", "mains", "battery") if getattr(site, which) is not None],
     }  # fmt: skip

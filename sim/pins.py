@@ -63,7 +63,7 @@ class PinDaemon:
         try:
             self._server = await self.real.loop.create_server(lambda: PinConnection(self), self._host, self._port)
         except OSError as error:
-            raise PortTaken(f"pins: cannot listen on {self.address}: {error.strerror or error}") from error
+            raise PortTaken("pins", self.address, error) from error
         self._port = self._server.sockets[0].getsockname()[1]
 
     def close(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import os
 import time
 from pathlib import Path
 
@@ -19,6 +20,9 @@ MOST_CONNECTIONS = 32
 
 class PortTaken(Exception):
     """An address cannot be served; the text says which, and why, in one line."""
+
+    def __init__(self, who: str, address: str, error: OSError) -> None:
+        super().__init__(f"{who}: cannot listen on {address}: {os.strerror(error.errno or 0)}")
 
 
 def loopback(host: str) -> bool:
@@ -49,7 +53,7 @@ class TcpBus:
         try:
             self._server = await self.real.loop.create_server(lambda: TcpConnection(self), self._host, self._port)
         except OSError as error:
-            raise PortTaken(f"bus {self.name}: cannot listen on {self.address}: {error.strerror or error}") from error
+            raise PortTaken(f"bus {self.name}", self.address, error) from error
         self._port = self._server.sockets[0].getsockname()[1]
 
     def close(self) -> None:

@@ -110,7 +110,7 @@ def _listening(address: tuple[str, int]) -> Iterator[socket.socket]:
         try:
             listener.bind(address)
         except OSError as error:
-            raise PortTaken(f"http: cannot listen on {address[0]}:{address[1]}: {error.strerror}") from error
+            raise PortTaken("http", f"{address[0]}:{address[1]}", error) from error
         yield listener
 
 
