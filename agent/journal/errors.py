@@ -17,6 +17,8 @@ _WORDS = {
     sqlite3.SQLITE_PERM: "the journal file may not be written by this user",
     sqlite3.SQLITE_NOMEM: "the box is out of memory",
 }
+# What SQLite's module raises on a file that lies: UnicodeError where even the name of a table is garbage.
+FILE_ERRORS = (sqlite3.Error, OSError, UnicodeError)
 
 
 class Damaged(Exception):
@@ -31,8 +33,10 @@ class Trouble(Exception):
         self.full = full
 
 
-def told(error: sqlite3.Error | OSError) -> Damaged | Trouble:
+def told(error: sqlite3.Error | OSError | UnicodeError) -> Damaged | Trouble:
     """The same error in our two kinds."""
+    if isinstance(error, UnicodeError):
+        return Damaged("the journal file is damaged (garbage where text should be)")
     if isinstance(error, OSError):
         return Trouble(f"the card refuses: {error.strerror or error}", full=error.errno in _FULL_ERRNO)
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF

@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 
 from agent.journal import schema
-from agent.journal.errors import Trouble, told
+from agent.journal.errors import FILE_ERRORS, Trouble, told
 
 Format = Literal["jsonl", "csv"]
 COLUMNS = ("epoch", "seq", "at", "clock", "kind", "subject", "actor", "cause", "data", "evicted")
@@ -45,13 +45,13 @@ def export(path: Path, form: Format, start: Bound | None = None, end: Bound | No
         yield _csv_line(COLUMNS)
     try:
         connection = schema.connect_evidence(path)
-    except (sqlite3.Error, OSError) as error:
+    except FILE_ERRORS as error:
         raise told(error) from error
     try:
         schema.about(connection)
         for epoch, seq, body in _rows(connection, start or Bound(), end or Bound()):
             yield _line(form, epoch, seq, body)
-    except sqlite3.Error as error:
+    except FILE_ERRORS as error:
         raise told(error) from error
     finally:
         connection.close()

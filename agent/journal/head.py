@@ -121,22 +121,27 @@ def file_base(connection: sqlite3.Connection) -> Base:
     row = connection.execute("SELECT epoch, seq, link, frontier FROM pruned ORDER BY seq DESC LIMIT 1").fetchone()
     if row is None:
         return Base.first(first_epoch)
-    return Base(row[0], row[1], row[2], _frontier(row[3]))
+    epoch, seq, link, packed = row
+    if not (isinstance(epoch, int) and isinstance(seq, int) and isinstance(link, bytes)):
+        raise Damaged("what is kept of the pruned records is not readable")
+    return Base(epoch, seq, link, _frontier(packed))
 
 
-def _follow(head: Head, seq: int, epoch: int, body: bytes | None, leaf: bytes, link: bytes) -> None:
+def _follow(head: Head, seq: int, epoch: int, body: object, leaf: object, link: object) -> None:
     """Move the head over one row, or say what is wrong with it."""
     if seq != head.seq + 1:
         raise Damaged(f"records {head.seq + 1} to {seq - 1} are missing")
     if epoch < head.epoch:
         raise Damaged(f"record {seq} goes back to epoch {epoch}")
+    if not isinstance(leaf, bytes) or not isinstance(body, bytes | None):
+        raise Damaged(f"record {seq} is not what was written")
     if body is not None and leaf_hash(body) != leaf:
         raise Damaged(f"record {seq} was changed after it was written")
     if link_hash(head.link, leaf) != link:
         raise Damaged(f"record {seq} does not follow from the one before it")
     if epoch > head.epoch:
         head.begin_epoch(epoch)
-    head.seq, head.link = seq, link
+    head.seq, head.link = seq, link_hash(head.link, leaf)
     head.frontier.append(leaf)
 
 
@@ -162,9 +167,9 @@ def newest_latched(connection: sqlite3.Connection) -> Latched | None:
     return next(_backwards(connection), None)
 
 
-def latched_in(body: bytes | None, leaf: bytes | None) -> Latched | None:
+def latched_in(body: object, leaf: object) -> Latched | None:
     """The latch picture a row holds; None when it is another record or not what was hashed."""
-    if body is None or (leaf is not None and leaf_hash(body) != leaf):
+    if not isinstance(body, bytes) or (leaf is not None and leaf_hash(body) != leaf):
         return None
     try:
         facts = _FACTS.decode(body)

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from agent.journal import epochs, schema
-from agent.journal.errors import Damaged, Trouble, told
+from agent.journal.errors import FILE_ERRORS, Damaged, Trouble, told
 from agent.journal.files import hold
 from agent.journal.head import Head, Latched, latched_in, load_head, newest_latched
 from agent.journal.keys import BoxKey, load_or_create
@@ -106,7 +106,7 @@ def create_first(folder: Path, site_box: str, epoch: int) -> None:
 def _guarded(action: Callable[[], None]) -> None:
     try:
         action()
-    except (sqlite3.Error, OSError) as error:
+    except FILE_ERRORS as error:
         raise told(error) from error
 
 
@@ -135,7 +135,7 @@ def _look_through(connect: Callable[[Path], sqlite3.Connection], path: Path, key
             return _Found(load_head(connection, key.public), newest_latched(connection))
         finally:
             connection.close()
-    except (sqlite3.Error, OSError) as error:
+    except FILE_ERRORS as error:
         if isinstance(error, sqlite3.OperationalError) and "no such table" in str(error):
             raise Damaged("this file is not a gate box's journal") from error
         raise told(error) from error
@@ -170,7 +170,7 @@ def begin_file(folder: Path, site_box: str, epoch: int, base: schema.Base) -> Pa
         if any(path.exists() for path in (folder / schema.FILE, *schema.side_files(folder / schema.FILE))):
             aside = epochs.set_aside(folder, max(epochs_in(folder / schema.FILE), default=epoch - 1))
         schema.create(folder / schema.FILE, site_box, base)
-    except (sqlite3.Error, OSError) as error:
+    except FILE_ERRORS as error:
         problem = told(error)
         raise problem if isinstance(problem, Trouble) else Trouble(str(problem)) from error
     return aside
@@ -186,7 +186,7 @@ def epochs_in(path: Path) -> list[int]:
             return [value] if isinstance(value, int) else []
         finally:
             connection.close()
-    except (sqlite3.Error, OSError, Trouble):
+    except (*FILE_ERRORS, Damaged, Trouble):
         return []
 
 
@@ -204,7 +204,7 @@ def _latched_of(path: Path) -> Latched | None:
             return newest_latched(connection)
         finally:
             connection.close()
-    except (sqlite3.Error, OSError, Trouble):
+    except (*FILE_ERRORS, Damaged, Trouble):
         return None
 
 

@@ -10,7 +10,7 @@ import msgspec
 
 from agent.journal import schema
 from agent.journal.checkpoint import BadNote, Checkpoint, parse
-from agent.journal.errors import Damaged, told
+from agent.journal.errors import FILE_ERRORS, Damaged, told
 from agent.journal.merkle import Frontier, Tree
 
 
@@ -53,7 +53,7 @@ def prove(path: Path, seq: int, since: bytes | None = None) -> Proof:
             return _prove(connection, seq, since)
         finally:
             connection.close()
-    except (sqlite3.Error, OSError) as error:
+    except FILE_ERRORS as error:
         raise told(error) from error
 
 

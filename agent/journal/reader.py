@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from agent.journal.errors import Damaged, Trouble, told
+from agent.journal.errors import FILE_ERRORS, Damaged, Trouble, told
 from agent.journal.head import file_base
 from agent.journal.schema import connect_reader
 
@@ -146,14 +146,14 @@ class JournalReader:
             if self._connection is None or file != self._file:
                 self.close()
                 self._connection, self._file = connect_reader(self._path), file
-        except (sqlite3.Error, OSError) as error:
+        except FILE_ERRORS as error:
             raise told(error) from error
         return self._connection
 
     def _query(self, statement: str, parameters: tuple[object, ...] = ()) -> list[Any]:
         try:
             return self._open().execute(statement, parameters).fetchall()
-        except sqlite3.Error as error:
+        except FILE_ERRORS as error:
             self.close()
             raise told(error) from error
 

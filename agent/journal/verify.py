@@ -5,6 +5,7 @@ What a plain copy cannot show without a checkpoint kept elsewhere stands in `doc
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections import deque
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ import msgspec
 from agent.core.records import leaf_hash, link_hash
 from agent.journal import schema
 from agent.journal.checkpoint import BadNote, Checkpoint, parse, verified
-from agent.journal.errors import Damaged, Trouble, told
+from agent.journal.errors import FILE_ERRORS, Damaged, Trouble, told
 from agent.journal.head import file_base
 
 ROWS = 1_000
@@ -74,14 +75,15 @@ Row = tuple[int, object, object, object, object]
 
 
 def verify(path: Path, checkpoint: bytes | None = None, key: bytes | None = None) -> Report:
-    """Verify the file at `path`. `checkpoint` is a signed note kept elsewhere, `key` the box's 32-byte public key.
+    """Verify the file at `path`. `checkpoint` is a signed note kept elsewhere, or several one after the other: a
+    checkpoint vouches for its own epoch only. `key` is the box's 32-byte public key.
 
     Never raises for anything that a file, checkpoint or key may hold.
     """
     report = Report(signed=key is not None)
     try:
         connection = schema.connect_evidence(path)
-    except (sqlite3.Error, OSError, Trouble) as error:
+    except (*FILE_ERRORS, Trouble) as error:
         return _failed(report, None, f"the file cannot be opened: {error}")
     try:
         _Walk(connection, report, checkpoint, key).run()
@@ -89,7 +91,7 @@ def verify(path: Path, checkpoint: bytes | None = None, key: bytes | None = None
         return _failed(report, bad.seq, bad.what)
     except Damaged as damage:
         return _failed(report, None, str(damage))
-    except (sqlite3.Error, OSError) as error:
+    except FILE_ERRORS as error:
         return _failed(report, None, str(told(error)))
     finally:
         connection.close()
@@ -116,7 +118,8 @@ class _Walk:
         self._leaves: list[bytes] = []  # behind the frontier: grown a whole stretch at a time
         self._trusted_seq = base.seq  # the last record that a signed checkpoint covers
         self._due: deque[tuple[int, Checkpoint | _Bad]] = deque()
-        self._anchor = self._read_anchor(anchor) if anchor is not None else None
+        self._anchored = anchor is not None
+        self._anchors = self._read_anchors(anchor, base) if anchor is not None else []
         report.pruned = base.seq
 
     def run(self) -> None:
@@ -124,8 +127,9 @@ class _Walk:
         for row in self._rows():
             self._step(*row)
         self._end_epoch()
-        self._check_anchor_met()
+        self._check_anchors_met()
         report = self._report
+        report.anchored = self._anchored
         report.head = (self._epoch, self._seq)
         report.link = self._link.hex()
         report.size, report.root = self._frontier.size, self._frontier.root().hex()
@@ -184,7 +188,8 @@ class _Walk:
             self._frontier = type(self._frontier)()
             self._start = self._seq
         self._epoch = epoch
-        self._due = deque(sorted(self._notes_of(epoch), key=lambda item: item[0]))
+        anchors = [(anchor.size, anchor) for anchor in self._anchors if anchor.epoch == epoch]
+        self._due = deque(sorted([*anchors, *self._notes_of(epoch)], key=lambda item: item[0]))
         while self._due and self._due[0][0] < self._frontier.size:
             self._due.popleft()  # of pruned records: nothing is left to compare with
         self._check_roots()
@@ -193,8 +198,9 @@ class _Walk:
         """The tree of an epoch is complete: no checkpoint may know of more records."""
         self._grow()
         if self._due:
-            text = "missing at the end: cut off, or this is an old copy"
-            raise _Bad(self._seq + 1, f"records from {self._seq + 1} on are {text}")
+            text = f"records from {self._seq + 1} on are missing at the end: cut off, or this is an old copy"
+            doubt = f" (and nothing after record {self._trusted_seq} is vouched for)"
+            raise _Bad(self._seq + 1, text + (doubt if self._trusted_seq < self._seq else ""))
         size, root = self._frontier.size, self._frontier.root().hex()
         if size:
             self._report.epochs.append(Tree(self._epoch, self._start + 1, self._seq, size, root))
@@ -211,12 +217,20 @@ class _Walk:
             if isinstance(expected, _Bad):
                 raise _Bad(self._trusted_seq + 1, expected.what)
             if expected.root != self._frontier.root():
-                text = f"records {self._trusted_seq + 1} to {self._seq} are not the ones that were signed: rewritten"
-                raise _Bad(self._trusted_seq + 1, text)
+                raise self._not_signed(any(anchor is expected for anchor in self._anchors))
             if self._key is not None:
                 self._trusted_seq = self._seq
             self._report.checkpoints += 1
-            self._report.anchored |= expected is self._anchor
+            self._anchors = [anchor for anchor in self._anchors if anchor is not expected]
+
+    def _not_signed(self, by_anchor: bool) -> _Bad:
+        """A tree that is not the signed one. If the file's own checkpoints hold and the one from elsewhere does not,
+        the box itself signed both: where the two histories part cannot be told from one checkpoint."""
+        if by_anchor and self._trusted_seq > self._start:
+            text = "are another history, signed by the box itself: an old copy was put back and continued"
+            return _Bad(self._start + 1, f"records {self._start + 1} to {self._seq} {text}")
+        text = f"records {self._trusted_seq + 1} to {self._seq} are not the ones that were signed: rewritten"
+        return _Bad(self._trusted_seq + 1, text)
 
     def _notes_of(self, epoch: int) -> Iterator[tuple[int, Checkpoint | _Bad]]:
         rows = self._connection.execute("SELECT size, note FROM checkpoint WHERE epoch = ?", (epoch,)).fetchall()
@@ -224,8 +238,6 @@ class _Walk:
             if not isinstance(size, int):
                 raise _Bad(None, f"a checkpoint of epoch {epoch} has no size")
             yield size, self._read_note(epoch, size, note)
-        if self._anchor is not None and self._anchor.epoch == epoch:
-            yield self._anchor.size, self._anchor
 
     def _read_note(self, epoch: int, size: int, note: object) -> Checkpoint | _Bad:
         data = note if isinstance(note, bytes) else str(note).encode("utf-8", "replace")
@@ -237,6 +249,15 @@ class _Walk:
             return _Bad(None, f"the file's checkpoint of {size} records is of another place")
         return found
 
+    def _read_anchors(self, given: bytes, base: schema.Base) -> list[Checkpoint]:
+        """The checkpoints given: one, or one after the other. Those of pruned records are passed over."""
+        parts = re.split(rb"(?m)^(?=menwei/)", given)
+        anchors = [self._read_anchor(part) for part in parts[1:] or [given]]
+        kept = [anchor for anchor in anchors if (anchor.epoch, anchor.size) >= (base.epoch, base.frontier.size)]
+        if not kept:
+            raise _Bad(None, "the checkpoint is older than the first record kept here: it cannot be compared")
+        return kept
+
     def _read_anchor(self, note: bytes) -> Checkpoint:
         try:
             found = verified(note, self._key) if self._key is not None else parse(note)
@@ -246,16 +267,9 @@ class _Walk:
             raise _Bad(None, f"the checkpoint given is of {found.site_box}, the file of {self._site_box}")
         return found
 
-    def _check_anchor_met(self) -> None:
-        anchor = self._anchor
-        if anchor is None or self._report.anchored:
-            return
-        if anchor.epoch > self._epoch:
-            text = (
-                f"the file ends in epoch {self._epoch}, the checkpoint is of epoch {anchor.epoch}: this is an old copy"
-            )
-            raise _Bad(self._seq + 1, text)
-        held = [tree.epoch for tree in self._report.epochs]
-        if anchor.epoch in held or anchor.epoch < min(held, default=0):
-            raise _Bad(None, "the checkpoint is older than the first record kept here: it cannot be compared")
-        raise _Bad(None, f"the file holds nothing of epoch {anchor.epoch}, which the checkpoint signs")
+    def _check_anchors_met(self) -> None:
+        for anchor in self._anchors:
+            if anchor.epoch > self._epoch:
+                text = f"the file ends in epoch {self._epoch}, a checkpoint is of epoch {anchor.epoch}"
+                raise _Bad(self._seq + 1, f"{text}: this is an old copy")
+            raise _Bad(None, f"the file holds nothing of epoch {anchor.epoch}, which a checkpoint signs")

@@ -21,7 +21,7 @@ from agent.core.records import GENESIS_LINK, Record, Weight
 from agent.journal import epochs, opening, schema
 from agent.journal.ballast import Ballast
 from agent.journal.checkpoint import Signer
-from agent.journal.errors import Damaged, Trouble, told
+from agent.journal.errors import FILE_ERRORS, Damaged, Trouble, told
 from agent.journal.files import hold, let_go
 from agent.journal.head import Head
 from agent.journal.housekeeping import Housekeeping
@@ -172,7 +172,7 @@ class JournalWriter:
             stopping |= self._gather()
             try:
                 self._turn()
-            except (Damaged, Trouble, sqlite3.Error, OSError) as error:
+            except (Damaged, Trouble, *FILE_ERRORS) as error:
                 self._fail(error)
             except Exception as error:
                 log.exception("the journal's writer stumbled")
@@ -295,7 +295,7 @@ class JournalWriter:
     # ── failure ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _fail(self, error: Exception) -> None:
-        problem: Exception | None = told(error) if isinstance(error, (sqlite3.Error, OSError)) else error
+        problem: Exception | None = told(error) if isinstance(error, FILE_ERRORS) else error
         self._unsure = True
         self._drop_store()
         if isinstance(problem, Damaged):
@@ -378,7 +378,7 @@ class JournalWriter:
             return
         try:
             self._house.finish(self._store)
-        except (sqlite3.Error, OSError) as error:
+        except FILE_ERRORS as error:
             log.warning("the journal's last checkpoint could not be written: %s", told(error))
         self._drop_store()
 

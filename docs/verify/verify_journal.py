@@ -3,8 +3,8 @@
 
     python3 verify_journal.py journal.db --key journal.pub --checkpoint kept-elsewhere.txt
 
-Exit code 0: everything holds. 1: something does not; the first bad record is named. 2: wrong use.
-Without --key no signature is checked; without --checkpoint a rewritten or older copy cannot be told from the true one.
+Exit code 0: all holds; 1: not, and the first bad record is named; 2: wrong use. Without --key no signature is checked;
+without --checkpoint a rewritten or older copy cannot be told from the true one.
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ def add(a: Point, b: Point) -> Point:
     return (p * q % P, r * s % P, q * r % P, p * s % P)
 
 
-def times(number: int, point: Point) -> Point:
-    result = (0, 1, 1, 0)
-    while number:
-        if number & 1:
-            result = add(result, point)
-        point = add(point, point)
-        number >>= 1
+def combined(s: int, p: Point, h: int, q: Point) -> Point:
+    """s times p plus h times q."""
+    table, result = (None, p, q, add(p, q)), (0, 1, 1, 0)
+    for bit in range(255, -1, -1):
+        result = add(result, result)
+        chosen = table[(s >> bit & 1) + 2 * (h >> bit & 1)]
+        result = add(result, chosen) if chosen else result
     return result
 
 
@@ -85,9 +85,8 @@ def signature_holds(key: bytes, signature: bytes, text: bytes) -> bool:
     if len(signature) != 64 or BASE is None or a is None or r is None or s >= ORDER:
         return False
     h = int.from_bytes(hashlib.sha512(signature[:32] + key + text).digest(), "little") % ORDER
-    left, right = times(s, BASE), add(r, times(h, a))
-    same_x = (left[0] * right[2] - right[0] * left[2]) % P == 0
-    return same_x and (left[1] * right[2] - right[1] * left[2]) % P == 0
+    found = combined(s, BASE, h, (P - a[0], a[1], 1, P - a[3]))
+    return (found[0] - r[0] * found[2]) % P == 0 and (found[1] - r[1] * found[2]) % P == 0
 
 
 # ── keys and checkpoints ──
@@ -96,7 +95,7 @@ def signature_holds(key: bytes, signature: bytes, text: bytes) -> bool:
 def public_key(data: bytes) -> bytes:
     """The 32 bytes of a public key: PEM, or a C2SP verifier key `name+id+base64`, or base64."""
     text = data.decode("utf-8", "replace").strip()
-    match = re.search(r"-----BEGIN PUBLIC KEY-----(.*)-----END PUBLIC KEY-----", text, re.S)
+    match = re.search(r"-----BEGIN PUBLIC KEY-----(.*)-----END", text, re.S)
     plain = "".join(match[1].split()) if match else re.sub(r"^\S+\+[0-9a-f]{8}\+", "", text)
     try:
         raw = base64.b64decode(plain, validate=True)[-32:]
@@ -173,7 +172,7 @@ class Tree:
 class Walk:
     def __init__(self, database: sqlite3.Connection, anchor: bytes | None, key: bytes | None) -> None:
         self.db, self.key = database, key
-        self.due: list[tuple[int, bytes | None]] = []
+        self.due: list[tuple[int, Any]] = []
         about = dict(database.execute("SELECT name, value FROM about"))
         if about.get("format") != 1:
             raise Bad("the file is not a journal of format 1")
@@ -181,21 +180,20 @@ class Walk:
         row = database.execute("SELECT epoch, seq, link, frontier FROM pruned ORDER BY seq DESC LIMIT 1").fetchone()
         first: tuple[int, int, bytes, bytes] = row or (about["epoch"], 0, bytes(32), b"")
         self.epoch, self.seq, self.link, packed = first
-        self.tree, self.pruned = Tree(packed), self.seq
-        self.records = self.evicted = self.checkpoints = 0
-        self.trusted = self.seq  # the last record under a checkpoint that holds
-        self.anchor = read_checkpoint(anchor, key) if anchor is not None else None
-        self.anchored = False
-        if self.anchor and self.anchor[0] != self.box:
-            raise Bad(f"the checkpoint given is of {self.anchor[0]}, the file of {self.box}")
+        self.tree, self.records, self.evicted, self.checkpoints = Tree(packed), 0, 0, 0
+        self.pruned = self.trusted = self.seq  # trusted: the last record under a signed checkpoint that holds
+        self.anchors = [read_checkpoint(part, key) for part in re.split(rb"(?m)^(?=menwei/)", anchor or b"")[1:]]
+        self.unmet = [item for item in self.anchors if item[1:3] >= (self.epoch, self.tree.size)]
+        if any(item[0] != self.box for item in self.anchors) or (anchor is not None and not self.unmet):
+            raise Bad("the checkpoint given is of another box, or of records that are not kept any more")
 
     def run(self) -> None:
         self.load_checkpoints()
         for row in self.db.execute("SELECT seq, epoch, body, leaf, link FROM record ORDER BY seq"):
             self.record(*row)
         self.close_epoch()
-        if self.anchor and not self.anchored:
-            raise Bad(f"the file does not reach epoch {self.anchor[1]}, size {self.anchor[2]}", self.seq + 1)
+        if self.unmet:
+            raise Bad(f"the file has no epoch {self.unmet[0][1]} of size {self.unmet[0][2]}", self.seq + 1)
 
     def record(self, seq: int, epoch: Any, body: Any, leaf: Any, link: Any) -> None:
         if seq != self.seq + 1:
@@ -234,23 +232,24 @@ class Walk:
         self.due = []
         for size, note in self.db.execute("SELECT size, note FROM checkpoint WHERE epoch = ?", (self.epoch,)):
             self.due.append((size, note if isinstance(note, bytes) else str(note).encode("utf-8", "replace")))
-        if self.anchor and self.anchor[1] == self.epoch:
-            self.due.append((self.anchor[2], None))
+        self.due += [(item[2], item) for item in self.unmet if item[1] == self.epoch]
         self.due = [item for item in sorted(self.due, key=lambda item: item[0]) if item[0] >= self.tree.size]
+        self.start = self.seq
         self.compare()
 
     def compare(self) -> None:
         while self.due and self.due[0][0] == self.tree.size:
             size, note = self.due.pop(0)
             try:
-                signed = self.anchor if note is None else read_checkpoint(note, self.key)
+                signed = note if isinstance(note, tuple) else read_checkpoint(note, self.key)
             except Bad as bad:
                 raise Bad(f"after record {self.seq}: {bad}", self.trusted + 1) from None
             if signed != (self.box, self.epoch, size, self.tree.root()):
-                raise Bad(f"records {self.trusted + 1} to {self.seq} are not those that were signed", self.trusted + 1)
+                since = min(self.start, self.trusted) if signed is note else self.trusted  # it may have signed both
+                raise Bad(f"records {since + 1} to {self.seq} are not those that were signed", since + 1)
             self.trusted = self.seq if self.key else self.trusted
             self.checkpoints += 1
-            self.anchored |= note is None
+            self.unmet = [item for item in self.unmet if item is not note]
 
     def close_epoch(self) -> None:
         if self.due:
@@ -259,9 +258,8 @@ class Walk:
 
 def check(path: Any, anchor: bytes | None = None, key: bytes | None = None) -> tuple[Walk | None, str, int | None]:
     """(walk or None, text, first bad seq): text is "" when everything holds."""
-    walk: Walk | None = None
-    closed = not pathlib.Path(f"{path}-wal").exists()  # a closed file is read without leaving a trace beside it
-    options = "?mode=ro&immutable=1" if closed else "?mode=ro"
+    walk: Walk | None = None  # a closed file is read without leaving a trace beside it:
+    options = "?mode=ro" if pathlib.Path(f"{path}-wal").exists() else "?mode=ro&immutable=1"
     try:
         database = sqlite3.connect(f"file:{urllib.parse.quote(str(path))}{options}", uri=True)
         try:
@@ -271,7 +269,7 @@ def check(path: Any, anchor: bytes | None = None, key: bytes | None = None) -> t
             database.close()
     except Bad as bad:
         return walk, str(bad), bad.seq
-    except (sqlite3.Error, KeyError) as error:
+    except (sqlite3.Error, KeyError, TypeError, ValueError) as error:
         return walk, f"the file cannot be read: {error!r}", None
     return walk, "", None
 
@@ -280,7 +278,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="verify a Menwei journal without Menwei")
     parser.add_argument("file")
     parser.add_argument("--key", type=pathlib.Path, help="the box's public key")
-    parser.add_argument("--checkpoint", type=pathlib.Path, help="a signed checkpoint kept elsewhere")
+    parser.add_argument(
+        "--checkpoint", type=pathlib.Path, help="signed checkpoints kept elsewhere, the last of each epoch"
+    )
     wanted = parser.parse_args()
     try:
         key = public_key(wanted.key.read_bytes()) if wanted.key else None
@@ -292,8 +292,7 @@ def main() -> int:
         print(f"{walk.box}: {walk.records} records and {walk.checkpoints} checkpoints hold, up to record {walk.seq}")
         print(f"evicted bodies: {walk.evicted}; pruned up to record {walk.pruned}; last root {walk.tree.root().hex()}")
     print(f"NOT OK: {text}" if text else "OK")
-    if seq is not None:
-        print(f"first bad record: {seq}")
+    print(f"first bad record: {seq}" if seq else "", end="\n" if seq else "")
     return 1 if text else 0
 
 
