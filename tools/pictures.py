@@ -1,0 +1,65 @@
+"""Take the pictures of README and docs from a running demo: `python tools/pictures.py` writes docs/pictures/*.png.
+
+Needs Debian's chromium and fonts-noto-cjk, and the development requirements.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+from agent.demo.gate import fetch
+
+OUT = Path(__file__).resolve().parents[1] / "docs" / "pictures"
+FLAGS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+).split()
+WIDE, TALL = 1280, 860
+
+
+def main() -> int:
+    OUT.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="menwei-pictures-") as folder:
+        command = [sys.executable, "-m", "agent", "demo", "--headless", "--dir", folder]
+        demo = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        try:
+            assert demo.stdout is not None
+            _take_all(json.loads(demo.stdout.readline()))
+        finally:
+            demo.terminate()
+            demo.wait()
+    return 0
+
+
+def _take_all(urls: dict[str, str]) -> None:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+        page = browser.new_page(viewport={"width": WIDE, "height": TALL})
+        time.sleep(2.0)
+        _shot(page, urls["simulator"], "gate-idle")
+        fetch(f"{urls['simulator']}/press", {"button": "gatehouse"})
+        time.sleep(2.5)
+        for language, suffix in (("zh_CN", "zh"), ("en", "en")):
+            _shot(page, urls["simulator"], f"gate-panic-{suffix}", language)
+            _shot(page, f"{urls['status']}/?lang={language}", f"status-panic-{suffix}")
+        browser.close()
+
+
+def _shot(page: Page, url: str, name: str, language: str = "zh_CN") -> None:
+    page.goto(url)
+    page.wait_for_timeout(1500)
+    if language == "en":
+        page.get_by_text("English").first.click()
+        page.wait_for_timeout(800)
+    page.screenshot(path=str(OUT / f"{name}.png"))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
