@@ -77,12 +77,14 @@ def _of_credential(credential: CredentialRules, reader: ReaderRules, now: Now) -
         return "wrong_door"
     elif not reader.door and reader.lane not in credential.lanes:
         return "wrong_lane"
-    return _of_validity(credential, now)
+    leaves = bool(reader.door) and reader.direction == "out"
+    return _of_validity(credential, now, leaves=leaves)
 
 
-def _of_validity(credential: CredentialRules, now: Now) -> str:
+def _of_validity(credential: CredentialRules, now: Now, *, leaves: bool) -> str:
+    """A bad clock acts on entry only, and a lowered bollard is a way in whichever way the vehicle goes."""
     if now.trust is ClockTrust.UNTRUSTED:
-        return "" if credential.group in CLOSED_PLAN else "clock_untrusted"
+        return "" if leaves or credential.group in CLOSED_PLAN else "clock_untrusted"
     if credential.valid_from_ms and now.wall_ms < credential.valid_from_ms:
         return "not_yet_valid"
     if credential.valid_to_ms and now.wall_ms >= credential.valid_to_ms:
@@ -91,7 +93,7 @@ def _of_validity(credential: CredentialRules, now: Now) -> str:
 
 
 def _of_the_gate(state: BoxState, credential: CredentialRules, reader: ReaderRules, now: Now) -> str:
-    """Lockdown shuts the way in; a lowered bollard is a way in whichever way the vehicle goes."""
+    """Lockdown shuts the way in, and again a lane is one."""
     shuts = reader.direction == "in" or (reader.lane and not reader.door)
     return "lockdown" if state.panic.lockdown and shuts and credential.group != "responder" else ""
 

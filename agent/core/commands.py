@@ -1,4 +1,6 @@
-"""Commands of persons and of the far side: who may ask what, each id once, one outcome record for each.
+"""Commands of persons and of the far side: who may ask what, each id decided once, one outcome record for each.
+
+A refused id is spent too: delivered again later, it must not be carried out when nobody means it any more.
 
 A command comes from the local console, from upstream, or from the timetable. The ranks above them belong to what a
 person does at the box with his hands (keys, buttons, wires); nobody claims them in a command.
@@ -31,10 +33,11 @@ MAX_TEXT = 120  # D: of a text that a person typed, so much goes into a record
 def on_command(state: BoxState, event: Command, now: Now, log: Log) -> BoxState:
     """Carry a command out, or refuse it: exactly one `command.done` or `command.refused`."""
     why = _refusal(state, event, now)
+    if why not in ("no_id", "duplicate"):
+        state = replace(state, commands=(*state.commands, event.id)[-KEPT_IDS:])
     if why:
         log.add("command.refused", "command", _data(event, why), actor=event.actor)
         return state
-    state = replace(state, commands=(*state.commands, event.id)[-KEPT_IDS:])
     if event.verb in LANE_VERBS:
         return _lane(state, event, now, log)
     cause = log.add("command.done", "command", _data(event, ""), actor=event.actor)

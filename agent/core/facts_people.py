@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 MEMORY_S = 60.0  # longer than any presence or unlock time that is judged
 LET_GO_S = 0.05
-IDS = 60  # of so many last commands a repetition must be noticed
+IDS = 30  # of so many last commands a repetition must be noticed
 ORDER = {stage: place for place, stage in enumerate(Stage)}
 
 
@@ -71,7 +71,7 @@ class PeopleFacts:
         self.cards: deque[tuple[float, str, str]] = deque()  # (at, reader, card), the last minute's
         self.rex_at: dict[str, float] = {}
         self.stages: dict[Seq, int] = {}  # furthest stage told of each alarm
-        self.done_ids: dict[str, None] = {}  # commands carried out, the oldest first
+        self.done_ids: dict[str, None] = {}  # commands decided, the oldest first
         self.drill_since: float | None = None
         self.before: Outputs | None = None
 
@@ -92,8 +92,7 @@ class PeopleFacts:
             self.drill_since = step.now.mono_s
 
     def _keep_command(self, step: Step, event: Command) -> None:
-        if any(record.kind == "command.done" for record in step.records):
-            self.done_ids[event.id] = None
+        self.done_ids[event.id] = None
         if len(self.done_ids) > IDS:
             del self.done_ids[next(iter(self.done_ids))]
 

@@ -36,16 +36,20 @@ def on_input(state: BoxState, event: FireInput, now: Now, log: Log) -> BoxState:
 
 
 def on_key(state: BoxState, key: str, on: bool | None, was: bool | None, now: Now, log: Log) -> BoxState:
-    """A fire key at the box. Found on at the start, or after it was unread, it releases but moves no bollard."""
+    """A fire key at the box. Turned, it asks every lane down. Found on at the start, or after it was unread, it is fire
+    and no more than that."""
     state = replace(state, fire=replace(state.fire, key=_any_key(state)))
     if not on:
         if was:
             log.add("fire.input", f"key:{key}", {"active": on}, cause=state.fire.ref)
         return state
     ref = log.add("fire.active", f"key:{key}", {"by": "key", "seen": was is not None}, cause=state.fire.ref)
-    if not state.fire.latched:
+    fresh = not state.fire.latched
+    if fresh:
         state = _released(state, ref)
-    return lane.on_fire_key(state, ref, now, log) if was is False else state
+    if was is False:
+        return lane.on_fire_key(state, ref, now, log)
+    return lane.on_fire(state, ref, now, log) if fresh else state
 
 
 def _any_key(state: BoxState) -> bool | None:

@@ -28,9 +28,8 @@ def on_key(state: BoxState, event: KeyInput, now: Now, log: Log) -> BoxState:
 
 
 def _lane_button(state: BoxState, key: str, *, turned: bool, now: Now, log: Log) -> BoxState:
-    _, lane_id, verb = key.split(":")
-    match verb:
-        case "raise" | "lower" if lane_id in state.lanes:
+    match key.split(":"):
+        case [_, lane_id, ("raise" | "lower") as verb] if lane_id in state.lanes:
             return lane.on_key(state, lane_id, verb, turned, now, log)
         case _:
             return state

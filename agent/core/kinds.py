@@ -17,6 +17,7 @@ MEANING: dict[str, tuple[Weight, str]] = {
     "box.latched": (_ACTION, "what must survive a restart, whole, written whenever it changed"),
     "box.restore_failed": (_ALARM, "a part of what was latched could not be read back after a restart"),
     "box.new_epoch": (_ALARM, "the journal cannot prove that it continues; a new epoch began"),
+    "box.bug": (_ALARM, "a part of the agent failed during a panic; the alarm went on without it"),
     # panic
     "panic.pressed": (_ALARM, "a panic button was pressed (or found pressed); drill or real"),
     "panic.released": (_FACT, "the button's line is normal again, and how long it was pressed"),

@@ -48,7 +48,7 @@ class FirePicture(msgspec.Struct, frozen=True):
 _Part = TypeVar("_Part")
 UNREADABLE_PANIC = PanicPicture(latched=True, lockdown=True, lockdown_by="panic")
 UNREADABLE_FIRE = FirePicture(latched=True)
-KEPT_IDS = 64  # as many ids of commands carried out are remembered: far more than come within a command's life time
+KEPT_IDS = 32  # D: as many last command ids are remembered; older ones have expired by their own time limit
 
 
 # ── writing ────────────────────────────────────────────────────────────────────────────────────────────────────────

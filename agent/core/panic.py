@@ -82,12 +82,11 @@ def alarm(
 ) -> BoxState:
     """A real alarm: latched, locked down, on its way. `seen`: the press edge itself was seen. An edge that was not is
     of unknown age, so EFO latches by it and raises nothing. `held_ms`: how long a drill's press was held."""
-    asks_efo = state.rules.panic_raises_bollards
     data: dict[str, Value] = {
         "button": button,
         "drill": False,
         "edge_ns": _ns(edge_at),
-        "efo_asked": asks_efo,
+        "efo_asked": state.rules.panic_raises_bollards,
         "seen": seen,
     }
     if held_ms is not None:
@@ -96,11 +95,18 @@ def alarm(
     state = _with_alarm(state, button, edge_at, ref, is_drill=False)
     state = _latched(state, ref)
     state = drill.on_real_press(state, ref, log)
-    state = door.on_lockdown(state, ref, log)
-    if not asks_efo:
-        return state
     asked_at = edge_at if held_ms is None else now.mono_s
-    return lane.efo(state, ref, now, log, asked_at if seen else float("-inf"))
+    return _consequences(state, ref, now, log, asked_at if seen else float("-inf"))
+
+
+def _consequences(state: BoxState, ref: Seq, now: Now, log: Log, asked_at: float) -> BoxState:
+    """What else follows from the alarm. The latch stands already: a bug in a door or a lane must not cost it."""
+    try:
+        state = door.on_lockdown(state, ref, log)
+        return lane.efo(state, ref, now, log, asked_at) if state.rules.panic_raises_bollards else state
+    except Exception as error:
+        log.add("box.bug", "panic", {"in": "panic", "what": type(error).__name__}, cause=ref)
+        return state
 
 
 def _latched(state: BoxState, ref: Seq) -> BoxState:
@@ -237,7 +243,8 @@ def _advance(state: BoxState, alarm: AlarmState, event: AlarmStage, log: Log) ->
 
 def acknowledge(state: BoxState, actor: str, cause: Seq, log: Log) -> BoxState:
     """A person, here or at the far side, has seen the alarms. It changes nothing else."""
-    log.add("alarm.acknowledged", "panic", {"alarms": len(state.panic.alarms)}, actor=actor, cause=cause)
+    data: dict[str, Value] = {"alarms": len(state.panic.alarms), "drill": all(a.drill for a in state.panic.alarms)}
+    log.add("alarm.acknowledged", "panic", data, actor=actor, cause=cause)
     alarms = tuple(replace(alarm, acknowledged_by=alarm.acknowledged_by or actor) for alarm in state.panic.alarms)
     return replace(state, panic=replace(state.panic, alarms=alarms))
 

@@ -222,4 +222,4 @@ class BoxState(Slice, frozen=True, kw_only=True):
     health: HealthState = HealthState()
     clock: ClockState = ClockState()
     keys: dict[str, bool | None] = {}
-    commands: tuple[str, ...] = ()  # ids already executed, newest last, bounded
+    commands: tuple[str, ...] = ()  # ids already decided, newest last, bounded

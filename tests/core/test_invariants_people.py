@@ -362,7 +362,7 @@ def _(gate: Gate) -> None:
 # ── 27 to 30 ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@seeded("bad_clock_closes_entry", becomes(access, "_of_validity", lambda *rest: ""))
+@seeded("bad_clock_closes_entry", becomes(access, "_of_validity", lambda *rest, **named: ""))
 def _(gate: Gate) -> None:
     gate.start()
     gate.trust = ClockTrust.UNTRUSTED

@@ -88,6 +88,8 @@ def test_an_untrusted_clock_is_the_closed_plan() -> None:
     assert gate.card("wicket-in", PUPIL)[0].data["why"] == "clock_untrusted"
     for card in (STAFF, GUARD, RESPONDER):
         assert kinds(gate.card("wicket-in", card)) == ["access.granted"]
+    assert kinds(gate.card("wicket-out", PUPIL)) == ["access.granted"]
+    assert "policy" not in gate.records[-1].data
     gate.trust = ClockTrust.HOLDOVER
     assert kinds(gate.card("wicket-in", PUPIL)) == ["access.granted"]
 

@@ -103,6 +103,18 @@ def test_no_monotonic_instant_is_in_the_picture() -> None:
     assert "_at" not in text and str(int(gate.mono_s)) not in text
 
 
+def test_a_new_epoch_before_the_start_does_not_forget_what_is_latched() -> None:
+    """The journal tells of its new epoch first; a picture of the empty state written then would be the newest one."""
+    gate = Gate().start()
+    gate.press()
+    kept = gate.of("box.latched")[-1]
+    again = Gate()
+    assert kinds(again.send(NewEpoch(2, 1, "the tail was lost"))) == [r.kind for r in again.records]
+    again.boot(dict(kept.data), kept.ref)
+    assert again.of("box.latched")[-1].epoch == 2
+    assert again.state.panic.latched
+
+
 def test_a_new_epoch_begins_with_the_picture() -> None:
     gate = Gate().start()
     gate.press()

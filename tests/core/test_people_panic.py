@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from people_scenes import GUARD, RULES, STAFF, Gate, kinds
 
+from agent.core import lane
 from agent.core.events import (
     AlarmStage,
     ClockChanged,
@@ -17,6 +18,7 @@ from agent.core.events import (
     ScanComplete,
 )
 from agent.core.outputs import Level
+from agent.core.state import BoxState
 from agent.core.words import ClockTrust, Journal, Line, Rank, Stage
 
 
@@ -107,6 +109,21 @@ def test_a_button_that_nobody_configured_is_still_a_button() -> None:
     gate = Gate().start()
     gate.line("attic", Line.NORMAL)
     assert kinds(gate.line("attic", Line.PRESSED))[0] == "panic.pressed"
+
+
+@pytest.mark.parametrize("part", ["efo", "on_tick"])
+def test_a_bug_in_a_lane_does_not_cost_the_alarm(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = Gate().start()
+
+    def breaks(*rest: object) -> BoxState:
+        raise AssertionError("a bug of ours")
+
+    monkeypatch.setattr(lane, part, breaks)
+    gate.mono_s += 3.0  # past the lane's deadline: time would act first
+    gate.line("gatehouse", Line.PRESSED)
+    assert gate.state.panic.latched and gate.lamp("sent")
+    assert gate.of("panic.pressed") and gate.of("box.latched")
+    assert [record.data["what"] for record in gate.of("box.bug")] == ["AssertionError"]
 
 
 # ── lines ──────────────────────────────────────────────────────────────────────────────────────────────────────────
