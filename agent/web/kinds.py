@@ -26,6 +26,7 @@ TITLES: Mapping[str, str] = {
     "box.latched": mark("Standing state noted"),
     "box.restore_failed": mark("Standing state could not be restored"),
     "box.new_epoch": mark("Journal begins anew: it cannot prove that it continues"),
+    "box.bug": mark("The agent itself failed during a panic; the alarm went on"),
     "panic.pressed": mark("PANIC BUTTON PRESSED"),
     "panic.released": mark("Panic button let go"),
     "panic.latency": mark("Times of the press measured"),
