@@ -22,6 +22,8 @@ App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 PLAIN_PATH = re.compile(rb"/[A-Za-z0-9/_.-]{0,120}")
 PLAIN_QUERY = re.compile(rb"[A-Za-z0-9=&_.-]{0,200}")
+MAX_HEADERS = 60
+MAX_HEADER_BYTES = 16 * 1024
 HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::(?P<port>[0-9]{1,5}))?")
 HEADERS: tuple[tuple[bytes, bytes], ...] = (
     (
@@ -75,6 +77,8 @@ class Guard:
         headers: list[tuple[bytes, bytes]] = scope["headers"]
         if scope["method"] not in ("GET", "HEAD"):
             raise Refused(405, "only GET and HEAD: this page moves nothing")
+        if len(headers) > MAX_HEADERS or sum(len(name) + len(value) for name, value in headers) > MAX_HEADER_BYTES:
+            raise Refused(431, "too many headers")
         _check_target(scope)
         self._check_host([value for name, value in headers if name == b"host"], scope)
         for name, value in headers:

@@ -38,7 +38,8 @@ def bind(addresses: Iterable[Address]) -> list[socket.socket]:
     """Listening sockets, one for each address. OSError with one line in field words; then none stays open."""
     made: list[socket.socket] = []
     try:
-        made += [_bind(address) for address in addresses]
+        for address in addresses:
+            made.append(_bind(address))
     except OSError:
         for bound in made:
             bound.close()

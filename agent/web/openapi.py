@@ -74,7 +74,7 @@ def _programs(state: Json, health: Json) -> Json:
 
 
 def _get(summary: str, responses: Json, parameters: list[Json] | None = None) -> Json:
-    refused = {code: _content("text/plain") for code in ("400", "403", "413", "421")}
+    refused = {code: _content("text/plain") for code in ("400", "403", "413", "421", "431")}
     operation: Json = {"summary": summary, "responses": dict(sorted((refused | responses).items()))}
     if parameters:
         operation["parameters"] = parameters

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import BytecodeCache, Environment, FileSystemLoader, StrictUndefined
+from jinja2.bccache import Bucket
 
 from agent.journal.reader import Row
 from agent.locale import LANGUAGES
@@ -23,7 +24,20 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "devices": ("verdict", "devices", "lanes", "doors", "inputs", "box"),
     "events": ("verdict",),
 }
-Parts = dict[str, str]
+"""page → its parts"""
+
+_SHOWS: Mapping[str, tuple[str, ...]] = {
+    "map": ("lanes", "doors", "readers", "panic", "fire", "supplies", "lamps"),
+    "panic": ("panic", "fire", "paths"),
+    "lanes": ("lanes",),
+    "doors": ("doors",),
+    "uplink": ("epoch", "paths", "journal"),
+    "presses": ("presses",),
+    "devices": ("devices", "outputs"),
+    "inputs": ("readers", "keys", "lamps"),
+    "box": ("supplies", "clock", "scanned", "boot", "epoch", "turn_ms"),
+}
+"""part → the fields of the picture it shows; it is rendered again only when one of them changed. Others always are."""
 
 
 class Renderer:
@@ -34,24 +48,43 @@ class Renderer:
         self._ledger = ledger
         self._site = site
         self.words = {language: Words(language, site) for language in LANGUAGES}
-        self._environments = {language: _environment(self.words[language]) for language in LANGUAGES}
+        compiled = Compiled()
+        self._environments = {name: _environment(self.words[name], compiled) for name in LANGUAGES}
         self._kept: dict[tuple[str, str], tuple[int, Rendered]] = {}
+        self._kept_parts: dict[tuple[str, str], tuple[object, str]] = {}
+
+    def warm(self) -> None:
+        """Compile every template, which else makes the first page of a slow box slow."""
+        for path in TEMPLATES.glob("*.html"):
+            self._environments[LANGUAGES[0]].get_template(path.name)
 
     async def parts(self, name: str, language: str) -> Rendered:
         """The parts of a page as of now."""
         version, kept = self._kept.get((name, language), (0, None))
         if kept is not None and version == self._feed.version:
             return kept
-        records: tuple[Row, ...] = ()
+        rows: tuple[Row, ...] = ()
         if "records" in PARTS[name]:
-            records = await self._ledger.newest(self._feed.head)
+            rows = await self._ledger.newest(self._feed.head)
         version = self._feed.version
-        view = View(self._feed, self._site, self.words[language], records, self._ledger.why)
-        environment = self._environments[language]
-        html = {part: environment.get_template(f"part_{part}.html").render(v=view) for part in PARTS[name]}
-        rendered = Rendered(view, html)
+        view = View(self._feed, self._site, self.words[language], rows, self._ledger.why)
+        rendered = Rendered(view, {part: self._part(part, language, view) for part in PARTS[name]})
         self._kept[name, language] = (version, rendered)
         return rendered
+
+    def _part(self, part: str, language: str, view: View) -> str:
+        shows = _SHOWS.get(part)
+        if shows is None:
+            return self._render(part, language, view)
+        key = (view.base, *(getattr(view.p, field) for field in shows))
+        known, html = self._kept_parts.get((part, language), (None, ""))
+        if known != key:
+            html = self._render(part, language, view)
+            self._kept_parts[part, language] = (key, html)
+        return html
+
+    def _render(self, part: str, language: str, view: View) -> str:
+        return self._environments[language].get_template(f"part_{part}.html").render(v=view)
 
     def page(self, name: str, language: str, rendered: Rendered, **more: object) -> str:
         """A whole page around its parts."""
@@ -59,12 +92,26 @@ class Renderer:
         return template.render(v=rendered.view, html=rendered.html, page=name, **more)
 
 
+class Compiled(BytecodeCache):
+    """Compiled templates, shared by the languages."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if bucket.key in self._kept:
+            bucket.bytecode_from_string(self._kept[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._kept[bucket.key] = bucket.bytecode_to_string()
+
+
 class Rendered:
     """The parts of one view."""
 
     __slots__ = ("html", "view")
 
-    def __init__(self, view: View, html: Parts) -> None:
+    def __init__(self, view: View, html: dict[str, str]) -> None:
         self.view = view
         self.html = html
 
@@ -77,12 +124,13 @@ class Rendered:
         return {"state": verdict.state, "title": f"{sign}{verdict.title} · {name}"}
 
 
-def _environment(words: Words) -> Environment:
+def _environment(words: Words, compiled: Compiled) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         auto_reload=False,
+        bytecode_cache=compiled,
         trim_blocks=True,
         lstrip_blocks=True,
         extensions=["jinja2.ext.i18n"],

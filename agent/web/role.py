@@ -25,10 +25,12 @@ async def run(site: Site) -> None:
     """Serve until SIGTERM or SIGINT. OSError with one line in field words when it cannot listen."""
     addresses = _addresses(site)
     sockets = bind(addresses)
-    feed = Feed(ControlLink(places.control_socket(site)), site)
+    link = ControlLink(places.control_socket(site))
+    feed = Feed(link, site)
     ledger = Ledger(lambda: JournalReader(places.storage_dir(site) / FILE))
     pages = Pages(site, feed, ledger)
     server = make(make_app(pages, own_names(addresses)), feed)
+    pages.renderer.warm()
     following = asyncio.create_task(feed.run(), name="feed")
     following.add_done_callback(lambda task: _ended(task, server))
     for bound in sockets:
@@ -39,6 +41,7 @@ async def run(site: Site) -> None:
         following.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await following
+        await link.close()
         ledger.close()
 
 

@@ -55,6 +55,12 @@ class View:
     def stale(self) -> bool:
         return not self.contact.up
 
+    @property
+    def base(self) -> object:
+        """What every part shows besides its own fields: whether it is known, and how instants become times of day."""
+        offset_s = round((self.p.wall_ms - self.p.mono_ms) / 1000)
+        return (self.known, self.stale, offset_s, self.w.date_time(self.p.wall_ms)[:10])
+
     # ── times ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def wall(self, instant: int) -> int:
