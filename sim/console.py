@@ -25,6 +25,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from sim.picture import catalogue, facts, truth
 from sim.simulator import Simulator
 from sim.verbs import NotNow, WrongInput
+from sim.wire import Entry
 from sim.world import Change
 
 STATIC = Path(__file__).parent / "static"
@@ -33,6 +34,7 @@ MOST_BODY = 65_536
 MOST_STREAMS = 16
 FRAME_S = 0.05  # D: a changed picture goes to the page at most this often
 STRIP = 40  # wire entries of one message to the page
+PIECE = 64  # entries put into words in one turn of the loop
 HISTORY = 1_000  # entries looked through for them
 SLOW_S = 0.25  # D: the wire's strip needs no more
 
@@ -133,7 +135,17 @@ class Console:
             if not text.removeprefix("-").isdecimal():
                 return _wrong(f"{field} is {text!r}", field, ("a whole number",))
             numbers[field] = int(text)
-        return _json(self._sim.wire.since(numbers["since"], numbers["after"], max(0, numbers["limit"])))
+        entries = self._sim.wire.entries(numbers["since"], numbers["after"], max(0, numbers["limit"]))
+        return StreamingResponse(self._told(entries), media_type="application/json")
+
+    async def _told(self, entries: list[Entry]) -> AsyncIterator[bytes]:
+        """The entries as one JSON list, made in pieces: a long list must not hold up the buses."""
+        yield b"["
+        for first in range(0, len(entries), PIECE):
+            told = [msgspec.json.encode(self._sim.wire.told(entry)) for entry in entries[first : first + PIECE]]
+            yield (b"," if first else b"") + b",".join(told)
+            await asyncio.sleep(0)
+        yield b"]"
 
     async def _http_error(self, request: Request, error: HTTPException) -> Response:
         verbs = tuple(f"POST /{verb}" for verb in self._sim.hands.verbs)

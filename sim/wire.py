@@ -57,6 +57,10 @@ class Wire:
         self._note(Entry(self._seq + 1, ns, "verb", verb, "in", b"", -1, text))
 
     def since(self, ns: int = -1, after: int = -1, limit: int = KEPT) -> list[dict[str, object]]:
+        """The same as `entries`, put into words."""
+        return [self.told(entry) for entry in self.entries(ns, after, limit)]
+
+    def entries(self, ns: int = -1, after: int = -1, limit: int = KEPT) -> list[Entry]:
         """Entries later than `ns` and noted after `after`, by instant; at most the newest `limit`."""
         found: list[Entry] = []
         for entry in reversed(self._ring):
@@ -64,7 +68,7 @@ class Wire:
                 break
             if entry.ns > ns:
                 found.append(entry)
-        return [self.told(entry) for entry in sorted(found, key=lambda entry: (entry.ns, entry.seq))]
+        return sorted(found, key=lambda entry: (entry.ns, entry.seq))
 
     def told(self, entry: Entry) -> dict[str, object]:
         """An entry as `GET /wire` shows it."""
