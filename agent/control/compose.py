@@ -28,6 +28,7 @@ from hardware.terminals import Channel, Gpio, Use, gpio_inputs, gpio_outputs, us
 
 LEVEL_POLL_S = 0.02  # domain rules, section 3: a press of 50 ms must not be missed, even if every edge is lost
 LOOP_POLL_S = 0.1  # D: an end-of-line loop is read 10 times a second; the standard's shortest press is 0.4 s
+STARTING = "starting a bus"  # the name of such a task
 
 Report = Callable[[str, bool, str], None]
 
@@ -79,8 +80,10 @@ def contact() -> Contact:
 
 
 class Devices:
-    """All devices of a site, each under its keeper. `report` is told (device, up, why) of each, `read_once` of the
-    first full reading of each device that has inputs."""
+    """All devices of a site, each under its keeper. `report` is told (device, up, why) of each.
+
+    A device that fails makes its inputs unread; an orderly end says nothing, for it is no alarm.
+    """
 
     def __init__(
         self,
@@ -112,7 +115,7 @@ class Devices:
             use_reader = functools.partial(self._use_reader, reader.id)
             self._keep(f"reader:{reader.id}", open_reader, use_reader, UartReader.close)
         for name, bus in self.buses.items():
-            self._spawn(self._start_bus(name, bus))
+            self._spawn(self._start_bus(name, bus), STARTING)
 
     async def _start_bus(self, name: str, bus: ModbusBus) -> None:
         """Connect once, then keep what hangs on it, connected or not."""
@@ -138,10 +141,10 @@ class Devices:
             await bus.close()
 
     def alive(self) -> bool:
-        """Whether every keeper still keeps: the watchdog is fed only then."""
-        return not any(task.done() for task in self._tasks if task.get_name().startswith("keeper:"))
+        """Whether every keeper still keeps, and every bus was started: the watchdog is fed only then."""
+        return not any(map(_has_ended, self._tasks))
 
-    def _spawn(self, work: Coroutine[Any, Any, None], name: str = "bus") -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         self._tasks.append(self._loop.create_task(work, name=name))
 
     def _keep(
@@ -169,8 +172,9 @@ class Devices:
             work.append(self._groups["gpio"].serve(_GpioSwitches(bank)))
         try:
             await _first_failure(work)
-        finally:
+        except Exception:
             self._intake.lost(time.monotonic())
+            raise
 
     def _on_edge(self, gpio: int, high: bool, at: float) -> None:
         """Called in the driver's thread."""
@@ -213,8 +217,9 @@ class Devices:
                 at = time.monotonic()
                 self._intake.loops(name, await loops.read(), at)
                 await asyncio.sleep(max(0.0, at + LOOP_POLL_S - time.monotonic()))
-        finally:
+        except Exception:
             self._intake.loops_lost(name, time.monotonic())
+            raise
 
     async def _use_reader(self, reader_id: str, reader: UartReader) -> None:
         while True:
@@ -245,6 +250,13 @@ class _RelaySwitches:
 
     async def read(self) -> Mapping[int, bool]:
         return dict(enumerate(await self._relays.read()))
+
+
+def _has_ended(task: asyncio.Task[None]) -> bool:
+    """A keeper never ends; starting a bus does, but not with an error."""
+    if not task.done():
+        return False
+    return task.get_name() != STARTING or task.cancelled() or task.exception() is not None
 
 
 async def _first_failure(work: list[Coroutine[Any, Any, None]]) -> None:

@@ -38,6 +38,8 @@ class LineChange(Protocol):
 class LineFilter(Protocol):
     """All panic lines of the site (`drivers.panic.PanicLines`)."""
 
+    @property
+    def lines(self) -> Mapping[str, LineText]: ...
     def edge(self, gpio: int, high: bool, at: float) -> Sequence[LineChange]: ...
     def levels(self, levels: Mapping[int, bool], at: float) -> Sequence[LineChange]: ...
     def loops(self, board: str, lines: Sequence[LineText], at: float) -> Sequence[LineChange]: ...
@@ -75,6 +77,8 @@ class Intake:
         }
         self._sensor_pins = self._local_sensor_pins()
         self.scanned_at: float | None = None  # when the pins were last all read
+        # Told "gpio", a board's name, or "panic" (every line judged), whenever that was just read. None: nobody asks.
+        self.on_read: Callable[[str], None] | None = None
 
     def _local_sensor_pins(self) -> dict[str, dict[str, int]]:
         pins: dict[str, dict[str, int]] = {}
@@ -99,6 +103,8 @@ class Intake:
         for gpio, contact in self._contacts.items():
             if contact.level(levels[gpio], at):
                 self._say(gpio)
+        if self.settled:
+            self._was_read("gpio")
 
     def lost(self, at: float) -> None:
         """The pins cannot be read any more."""
@@ -113,10 +119,18 @@ class Intake:
         """Whether every pin has been read and has a debounced value."""
         return self.scanned_at is not None and all(contact.high is not None for contact in self._contacts.values())
 
+    def _was_read(self, device: str) -> None:
+        if self.on_read is None:
+            return
+        self.on_read(device)
+        if "unread" not in self._lines.lines.values():
+            self.on_read("panic")
+
     # ── loops and readers ──────────────────────────────────────────────────────────────────────────────────────
 
     def loops(self, board: str, lines: Sequence[LineText], at: float) -> None:
         self._tell(self._lines.loops(board, lines, at))
+        self._was_read(board)
 
     def loops_lost(self, board: str, at: float) -> None:
         self._tell(self._lines.lost(board, at))

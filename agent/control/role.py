@@ -93,6 +93,7 @@ class Control:
         self._server = Server(self._runtime, self._view.picture, self._spine.synced, frozenset())
         self._devices = compose.Devices(site, self._intake, self._groups, self._lanes, self._report)
         self._scan = Scan(self._inputs(), self._scanned)
+        self._intake.on_read = self._scan.read
         self._work: list[asyncio.Task[None]] = []
 
     def _lane_worker(self, lane: str) -> LaneWorker:
@@ -107,7 +108,8 @@ class Control:
 
     def _inputs(self) -> Sequence[str]:
         lanes = [f"lane:{lane.id}" for lane in self._site.lane]
-        return ["gpio", *lanes, *(board.name for board in self._site.analog_board)]
+        boards = [board.name for board in self._site.analog_board]
+        return ["gpio", *lanes, *boards, *(("panic",) if self._site.panic_button else ())]
 
     # ── start and stop ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -151,8 +153,6 @@ class Control:
     def _after(self, event: Event, records: Sequence[Record]) -> None:
         if isinstance(event, LaneReading):
             self._scan.read(f"lane:{event.lane}")
-        elif self._intake.settled:
-            self._scan.read("gpio")
         for record in records:
             if record.kind == "panic.pressed":
                 self._loop.call_later(LATENCY_RECORD_S, self._write_latency, record.ref)
@@ -165,6 +165,7 @@ class Control:
             self._scan.read(device)
 
     def _scanned(self, missing: tuple[str, ...]) -> None:
+        self._intake.on_read = None
         if missing:
             log.warning("not read yet, so unknown: %s", ", ".join(missing))
         self._emit(ScanComplete())
