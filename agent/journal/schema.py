@@ -89,9 +89,11 @@ def connect_reader(path: Path) -> sqlite3.Connection:
 def connect_frozen(path: Path) -> sqlite3.Connection:
     """A read-only connection to a file nobody writes and that cannot be locked (a read-only card, a kept copy).
 
-    Exclusive locking keeps SQLite from needing the shared-memory file beside the journal.
+    Without locks, and in exclusive mode, SQLite needs no shared-memory file beside the journal.
     """
-    return _connect(path, "mode=ro", (("locking_mode", "EXCLUSIVE", "exclusive"), ("query_only", "1", 1)))
+    if not side_files(path)[0].exists():
+        return connect_evidence(path)
+    return _connect(path, "mode=ro&vfs=unix-none", (("locking_mode", "EXCLUSIVE", "exclusive"), ("query_only", "1", 1)))
 
 
 def connect_evidence(path: Path) -> sqlite3.Connection:
