@@ -36,6 +36,7 @@ class Facts:
         "lines",
         "people",
         "pressed",
+        "repeated",
         "stirring",
     )
 
@@ -52,6 +53,7 @@ class Facts:
         self.fire_is_on = False  # fire input, fire key of the box or one at a lane's PLC, as last told
         self.people = PeopleFacts()
         self.fresh: Sequence[tuple[LaneFacts, MotionRequest]] = ()  # tokens not in the picture before
+        self.repeated: Sequence[tuple[LaneFacts, MotionRequest]] = ()  # not in it, but with the last one's number
         self.changed: Sequence[LaneFacts] = ()  # lanes whose state differs from the step before
         self.stirring: Sequence[tuple[LaneFacts, str, BollardFacts, Hold]] = ()  # with the hold now asked
 
@@ -107,7 +109,9 @@ class Facts:
         """Find what of the lanes is worth judging in this step."""
         old, new, lanes = step.old.lanes, step.new.lanes, self.lanes
         motions = step.outputs.motions
-        self.fresh = [pair for lane in lanes.values() for pair in lane.new_tokens(step)] if motions else ()
+        shown = [pair for lane in lanes.values() for pair in lane.new_tokens(step)] if motions else ()
+        self.fresh = [pair for pair in shown if not pair[0].is_repeated(pair[1])]
+        self.repeated = [pair for pair in shown if pair[0].is_repeated(pair[1])]
         self.changed = () if old is new else [f for name, f in lanes.items() if old.get(name) is not new[name]]
         pictures = step.outputs.lanes
         self.stirring = [

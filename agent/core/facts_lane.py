@@ -131,13 +131,15 @@ class LaneFacts:
             self.stirs = True
 
     def _see_key(self, event: KeyInput, at: float, is_fire_key: bool) -> None:
+        was, self.keys[event.key] = self.keys.get(event.key), event.on
+        if not event.on:
+            self.asks = [ask for ask in self.asks if ask.key != event.key]
+        if event.on is not True or was is not False:
+            return
         for motion in (Motion.RAISE, Motion.LOWER):
             if event.key == f"lane:{self.rules.id}:{motion.value}":
-                self.asks = [ask for ask in self.asks if ask.key != event.key]
-                if event.on and self.keys.get(event.key) is False:
-                    self.asks.append(Ask(at, motion, Rank.HOLD_TO_RUN, event.key))
-        was, self.keys[event.key] = self.keys.get(event.key), event.on
-        if event.on and was is False and is_fire_key:
+                self.asks.append(Ask(at, motion, Rank.HOLD_TO_RUN, event.key))
+        if is_fire_key:
             self.asks.append(Ask(at, Motion.LOWER, Rank.FIRE_KEY))
         self.stirs = self.stirs or bool(self.asks)
 
@@ -236,6 +238,11 @@ class LaneFacts:
     def new_tokens(self, step: Step) -> list[tuple[LaneFacts, MotionRequest]]:
         """Tokens of this lane in the picture that were not in the one before."""
         return [(self, m) for m in step.outputs.motions if m.lane == self.rules.id and m not in self.shown]
+
+    def is_repeated(self, token: MotionRequest) -> bool:
+        """Whether it carries the number of the last one of its bollard: nothing new is asked by it."""
+        bollard = self.bollards.get(token.bollard)
+        return bollard is not None and bollard.token == token.token
 
     def stirring(self, picture: LaneOutputs) -> list[tuple[LaneFacts, str, BollardFacts, Hold]]:
         """The bollards that rise, are held or have strayed, with the hold that is now asked of each."""

@@ -119,14 +119,15 @@ def raise_is_started_by_a_person(step: Step) -> str | None:
 @invariant(5, "token_goes_once", reads=LANES)
 def token_goes_once(step: Step) -> str | None:
     """New each time, for one bollard, at most 2 s old, after its record unless an emergency, gone once told."""
+    for _, token in step.facts.repeated:
+        return f"token {token.token} of {token.bollard} is asked again"
     for lane, token in step.facts.fresh:
         wrong = _wrong_with(step, lane, token)
         if wrong:
             return f"token {token.token} of {token.bollard}: {wrong}"
-    if isinstance(step.event, Tick):
-        for token in step.outputs.motions:
-            if step.now.mono_s - token.issued_at > MAX_AGE_S + EPS:
-                return f"token {token.token} of {token.bollard} is too old to be open"
+    for token in step.outputs.motions:
+        if step.now.mono_s - token.issued_at > MAX_AGE_S + EPS:
+            return f"token {token.token} of {token.bollard} is too old to be open"
     return None
 
 
@@ -134,8 +135,8 @@ def _wrong_with(step: Step, lane: LaneFacts, token: MotionRequest) -> str:
     bollard = lane.bollards.get(token.bollard)
     if bollard is None:
         return "no such bollard"
-    if not 1 <= token.token <= 255 or token.token == bollard.token:
-        return "not a new one"
+    if not 1 <= token.token <= 255:
+        return "no such number"
     seen = lane.reading.bollards.get(token.bollard) if lane.reading is not None else None
     if seen is not None and seen.token == token.token:
         return "its PLC took that one already"

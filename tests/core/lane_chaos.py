@@ -137,3 +137,38 @@ def acts() -> dict[str, Act]:
         "rescue": _rescue,
     }
     return table
+
+
+def _everywhere(verb: str) -> Act:
+    def act(world: World) -> None:
+        for lane in ("main", "service"):
+            world.command(verb, lane=lane)
+        world.run(3.3)
+
+    return act
+
+
+def _hold_to_run(world: World) -> None:
+    world.key("raise", False)
+    world.key("raise", True)
+    world.run(3.3)
+
+
+def _tap(world: World) -> None:
+    world.key("lower", False)
+    world.key("raise", False)
+    world.key("raise", True)
+    world.run(1.0)
+    world.key("raise", False)
+
+
+def openings() -> dict[str, Act]:
+    """What is under way when the acts come: without these hardly a rise would ever be hit."""
+    return {
+        "console raises": _everywhere("raise"),
+        "console lowers": _everywhere("lower"),
+        "button raises": _hold_to_run,
+        "button is tapped": _tap,
+        "panic raises": lambda world: world.press(),
+        "nothing": lambda world: None,
+    }
