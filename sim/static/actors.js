@@ -1,7 +1,7 @@
 // The car and the person of each lane: click to move on, drag to put anywhere along the lane.
 
 import { act, pressable, put, s, toast } from "./dom.js";
-import { PLACES, PLACE_Y } from "./layout.js";
+import { PLACES, PLACE_Y, spacing } from "./layout.js";
 import { t } from "./words.js";
 
 const COLOURS = ["#2f6db5", "#c8553d", "#3f8f6b", "#7c5ba6"];
@@ -105,7 +105,7 @@ function mover(layer, lane, verb, body, whereIs, label) {
 
 /** Draws the car and the person of a lane. */
 export function drawMovers(layers, { lane, x }, index) {
-  const post = x - (lane.bollards.length - 1) / 2 * Math.min(58, 112 / lane.bollards.length);
+  const post = x - ((lane.bollards.length - 1) / 2) * spacing(lane.bollards.length);
   return [
     mover(layers.cars, lane, "vehicle", carBody(COLOURS[index % COLOURS.length]), (place) => carAt(x, place), t("car")),
     mover(layers.walkers, lane, "person", walker(), (place) => personAt(x, place, post), t("person")),

@@ -1,20 +1,20 @@
 // One lane: loops and beam, bollards that rise, lights, the warning lamp, and the controller's cabinet.
 
 import { GAP } from "./scene.js";
-import { PLACE_Y, WALL_Y } from "./layout.js";
+import { PLACE_Y, spacing, WALL_Y } from "./layout.js";
 import { act, choice, h, popover, pressable, put, s, say } from "./dom.js";
 import { t, why } from "./words.js";
 
 const TALL = 34;  // how far a raised post stands out of the ground on the drawing
 const R = 17;
 
-function bollard(x, id) {
+function bollard(x, id, size) {
   const body = s("path", { class: "body" });
   const bands = [s("path", { class: "band" }), s("path", { class: "band" })];
   const cap = s("g", { class: "cap" }, s("ellipse", { rx: R, ry: R * 0.82, class: "top" }),
     s("ellipse", { rx: R * 0.62, ry: R * 0.5, class: "ring" }), s("ellipse", { rx: 4, ry: 3.4, class: "led" }));
   const shadow = s("path", { class: "postshadow" });
-  const group = s("g", { class: "bollard", transform: `translate(${x} ${WALL_Y})` }, s("title", {}, id),
+  const group = s("g", { class: "bollard", transform: `translate(${x} ${WALL_Y}) scale(${size})` }, s("title", {}, id),
     s("ellipse", { rx: R + 6, ry: (R + 6) * 0.82, class: "collar" }), shadow,
     s("ellipse", { rx: R + 1, ry: (R + 1) * 0.82, class: "shaft" }), body, ...bands, cap);
   const slab = (from, to) => `M${-R} ${from}A${R} ${R * 0.82} 0 0 0 ${R} ${from}V${to}A${R} ${R * 0.82} 0 0 1 ${-R} ${to}Z`;
@@ -64,8 +64,9 @@ export function drawLane(plan, layers, { lane, x }) {
   const eyes = [-1, 1].map((side) => s("rect", { x: x + side * (GAP / 2 - 12) - 4, y: WALL_Y + 20, width: 8, height: 10, class: "eye" }));
   const pressure = s("rect", { x: x - 58, y: WALL_Y - 27, width: 116, height: 54, rx: 27, class: "pressure" });
   const count = lane.bollards.length;
+  const apart = spacing(count);
   const posts = new Map(lane.bollards.map((post, n) => {
-    const drawn = bollard(x + (n - (count - 1) / 2) * Math.min(58, 112 / count), post.name);
+    const drawn = bollard(x + (n - (count - 1) / 2) * apart, post.name, Math.min(1, apart / 46));
     return [post.id, { ...drawn, position: 0, speed: 0, since: 0 }];
   }));
   const signal = lights(x + GAP / 2 + 22, WALL_Y + 62);

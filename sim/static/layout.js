@@ -3,7 +3,7 @@
 export const HEIGHT = 660;
 export const WALL_Y = 292;
 export const STREET_Y = 536;
-const LANE = 236, HOUSE = 250, DOOR = 150, MARGIN = 40;
+const LANE = 256, HOUSE = 250, DOOR = 150, MARGIN = 40;
 
 /** Places along a lane, by their height on the drawing. */
 export const PLACE_Y = { approach: 470, on_loop: 384, between: WALL_Y, leaving: 200, away: 606 };
@@ -33,3 +33,6 @@ export function layout(site) {
   }
   return plan;
 }
+
+/** Distance between the middles of a lane's bollards. */
+export const spacing = (count) => Math.min(58, 112 / count);
