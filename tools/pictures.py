@@ -17,10 +17,15 @@ from playwright.sync_api import Page, sync_playwright
 from agent.demo.gate import fetch
 
 OUT = Path(__file__).resolve().parents[1] / "docs" / "pictures"
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 WIDE, TALL = 1280, 860
 
 
