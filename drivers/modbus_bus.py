@@ -5,7 +5,7 @@ and sends once. An idle bus costs no extra turn of the event loop. A missing or 
 keeps the gate shut until the line has been quiet, so that a late answer meets nobody. A cancelled caller leaves at once
 and `_settle` waits for its answer instead.
 
-Nothing is retried here but a read that was told "busy" or got a garbled answer, once.
+Nothing is retried here but a read, once: told "busy", or its answer lost or garbled while all had been well.
 """
 
 from __future__ import annotations
@@ -234,13 +234,17 @@ class ModbusBus:
         return Words(tuple(answer.registers), asked_at, self._clock())
 
     async def _read(self, pdu: ModbusPDU, ask: Ask, lane: Lane) -> tuple[ModbusPDU, float]:
+        unit = self._unit(ask.unit)
+        was_well = unit.failures == 0
         try:
             return await self._call(pdu, ask, lane)
         except Refused as error:
             if error.code not in BUSY_CODES:
                 raise
-        except BadFrame:
-            pass
+        except (BadFrame, NoAnswer):
+            first_loss = was_well and unit.failures > 0
+            if not first_loss or unit.silent:
+                raise
         return await self._call(pdu, ask, lane)
 
     # ── one transaction ────────────────────────────────────────────────────────────────────────────────────────────

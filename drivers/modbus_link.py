@@ -139,6 +139,7 @@ class Link:
         deadline = asyncio.get_running_loop().call_later(bound_s, self._expire)
         try:
             answer: ModbusPDU = await context.execute(False, pdu)
+            assert answer.function_code & 0x7F == ask.function, "the gatekeeper let another answer through"
         except _Silence:
             raise self._missing() from None
         except DriverError:

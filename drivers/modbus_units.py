@@ -15,8 +15,9 @@ PROBE_EVERY_S = 2.0  # domain rules, section 4: every 2-5 s
 PROBE_S = 0.040  # domain rules, section 4: a probe lasts its frame time + 40 ms, silence included
 PROBE_QUIET_S = 0.015  # D: the share of PROBE_S that is silence after the wait for the answer
 URGENT_EVERY_S = 0.3  # D: stops repeated at a silent unit leave the others their turns (sensors stay under 300 ms)
-READ_FLOOR_S = 0.050  # D: a paced bus waits this long at least for a unit known to be quicker
-WRITE_FLOOR_S = 0.100  # D
+# D: a serial line waits at least this long for a unit known to be quicker, because schedulers hiccup on both ends.
+READ_FLOOR_S = 0.060  # a lost read is asked again once, so it may be given up sooner
+WRITE_FLOOR_S = 0.100
 WORST_FACTOR = 4  # D: patience is this many times the slowest answer so far
 FORGET = 0.98  # D: one slow answer is forgotten after some hundred good ones
 

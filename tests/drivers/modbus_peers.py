@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import os
 import pty
-import time
+import socket
 import tty
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
@@ -164,7 +164,7 @@ class TcpPeer:
                 head = await reader.readexactly(6)
                 body = await reader.readexactly(int.from_bytes(head[4:6], "big"))
                 number = int.from_bytes(head[:2], "big")
-                self._hear(Heard(head + body, body[0], body[1:], time.monotonic(), number), writer)
+                self._hear(Heard(head + body, body[0], body[1:], asyncio.get_running_loop().time(), number), writer)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
@@ -184,16 +184,43 @@ class TcpPeer:
             writer.write(data)
 
 
-class RtuPeer:
-    """A serial line's far end on a pty. With `paced`, frames take the time they take at that baud rate."""
+class MemorySerial:
+    """What pymodbus needs of a pyserial port, on one end of a socket pair."""
 
-    def __init__(self, script: Script, timeout_s: float, *, baud: int = 9600, paced: bool = False) -> None:
+    def __init__(self, end: socket.socket) -> None:
+        self._end = end
+        self.timeout = self.write_timeout = 0
+
+    def fileno(self) -> int:
+        return self._end.fileno()
+
+    def read(self, size: int) -> bytes:
+        return self._end.recv(size)
+
+    def write(self, data: bytes) -> int:
+        return self._end.send(data)
+
+    def close(self) -> None:
+        self._end.close()
+
+
+class RtuPeer:
+    """A serial line's far end on a pty. With `paced`, frames take the time they take at that baud rate.
+
+    In `memory` the line is a socket pair, for virtual time; pyserial is told to open it instead of any port.
+    """
+
+    def __init__(
+        self, script: Script, timeout_s: float, *, baud: int = 9600, paced: bool = False, memory: bool = False
+    ) -> None:
         self.script = script
         self.heard: list[Heard] = []
         self.timeout_s = timeout_s
         self.baud = baud
         self.paced = paced
         self.path = ""
+        self._memory = memory
+        self._ends: tuple[socket.socket, socket.socket] | None = None
         self._master = self._slave = -1
         self._buffer = b""
         self._tasks: set[asyncio.Task[None]] = set()
@@ -206,11 +233,25 @@ class RtuPeer:
         return size * 10 / self.baud if self.paced else 0.0
 
     async def open(self) -> None:
+        if self._memory:
+            self._ends = socket.socketpair()
+            for end in self._ends:
+                end.setblocking(False)
+            self._master = self._ends[0].fileno()
+        else:
+            self._open_pty()
+        asyncio.get_running_loop().add_reader(self._master, self._read)
+
+    def serial(self, *args: object, **settings: object) -> MemorySerial:
+        """Stands in for `serial.serial_for_url`."""
+        assert self._ends is not None
+        return MemorySerial(self._ends[1])
+
+    def _open_pty(self) -> None:
         self._master, self._slave = pty.openpty()
         tty.setraw(self._master)
         tty.setraw(self._slave)
         self.path = os.ttyname(self._slave)
-        asyncio.get_running_loop().add_reader(self._master, self._read)
 
     async def shut(self) -> None:
         """Pull the adapter out."""
@@ -219,8 +260,12 @@ class RtuPeer:
         asyncio.get_running_loop().remove_reader(self._master)
         for task in list(self._tasks):
             task.cancel()
-        os.close(self._master)
-        os.close(self._slave)
+        if self._ends is not None:
+            for end in self._ends:
+                end.close()
+        else:
+            os.close(self._master)
+            os.close(self._slave)
         self._master = self._slave = -1
         await asyncio.sleep(0)
 
@@ -235,7 +280,9 @@ class RtuPeer:
                 return
             frame, self._buffer = self._buffer[:size], self._buffer[size:]
             assert crc(frame[:-2]) == frame[-2:], f"the driver sent a wrong check sum: {frame.hex(' ')}"
-            task = asyncio.create_task(self._play(Heard(frame, frame[0], frame[1:-2], time.monotonic(), None)))
+            task = asyncio.create_task(
+                self._play(Heard(frame, frame[0], frame[1:-2], asyncio.get_running_loop().time(), None))
+            )
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
@@ -261,9 +308,9 @@ async def tcp_peer(script: Script, *, timeout_s: float = 0.2) -> AsyncIterator[T
 
 @contextlib.asynccontextmanager
 async def rtu_peer(
-    script: Script, *, timeout_s: float = 0.2, baud: int = 9600, paced: bool = False
+    script: Script, *, timeout_s: float = 0.2, baud: int = 9600, paced: bool = False, memory: bool = False
 ) -> AsyncIterator[RtuPeer]:
-    peer = RtuPeer(script, timeout_s, baud=baud, paced=paced)
+    peer = RtuPeer(script, timeout_s, baud=baud, paced=paced, memory=memory)
     await peer.open()
     try:
         yield peer

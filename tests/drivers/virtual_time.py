@@ -1,4 +1,8 @@
-"""An event loop whose clock jumps to the next timer instead of waiting for it. For code that only sleeps and waits."""
+"""An event loop whose clock jumps to the next timer instead of waiting for it.
+
+For code that sleeps and waits, and whose bytes travel through socket pairs of the same process (a pty will not do: the
+kernel hands its bytes over in a moment of its own).
+"""
 
 from __future__ import annotations
 
