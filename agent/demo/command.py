@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import tempfile
@@ -40,6 +41,7 @@ def run(*, scenario: str | None, headless: bool, as_json: bool, folder: Path | N
 
 def _play(scenario: str, stage: Stage, *, as_json: bool) -> int:
     line = Timeline(scenario, quiet=as_json)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     gate = stage.start()
     try:
         play(scenario, stage, gate, line)
@@ -60,6 +62,7 @@ def _verifies(journal: Path) -> bool:
 
 
 def _serve(stage: Stage, *, headless: bool) -> int:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C: nothing is left running
     gate = stage.start()
     try:
         print(_welcome(gate, headless=headless), flush=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import signal
@@ -18,6 +19,7 @@ from typing import IO, Any
 START_S = 20.0
 HERE = Path(__file__).resolve().parents[2]
 STOP_S = 6.0
+PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 
 class DemoError(Exception):
@@ -54,6 +56,7 @@ class Child:
             start_new_session=True,
             cwd=self.folder,
             env=os.environ | {"PYTHONPATH": str(HERE)} | self.environment,
+            preexec_fn=_end_with_parent,
         )
         threading.Thread(target=self._copy, args=(self.process, log), daemon=True).start()
 
@@ -112,6 +115,11 @@ class Child:
             return
         if number is signal.SIGKILL:
             self.process.wait()
+
+
+def _end_with_parent() -> None:
+    """In the child: ask the kernel to end it when the demo is gone, however the demo went."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def python(*arguments: str) -> list[str]:
