@@ -45,7 +45,7 @@ class SwipesCards(Protocol):
 
 class StepsClock(Protocol):
     def step(self, by_s: float) -> int:
-        """Step the box's wall clock; returns the whole offset in milliseconds."""
+        """Step the box's wall clock; returns the whole offset in milliseconds. Raises OSError."""
         ...
 
 
@@ -246,7 +246,10 @@ class Hands:
     def _step(self, a: Arguments) -> Told:
         by_s = a.number("step_s", -YEARS_S, YEARS_S)
         a.done()
-        return {"offset_ms": self._clock.step(by_s)}
+        try:
+            return {"offset_ms": self._clock.step(by_s)}
+        except OSError as error:
+            raise NotNow(f"the clock's offset cannot be written: {error}") from error
 
     def _fault(self, a: Arguments) -> Told:
         device = a.text("device", "a device, for example lane:main")

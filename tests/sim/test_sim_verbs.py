@@ -9,8 +9,11 @@ import pytest
 from sim_gates import Gate
 
 from sim.clockfile import ClockFile
+from sim.faults import KINDS
 from sim.picture import truth
 from sim.verbs import Hands, NotNow, WrongInput
+
+ROOT = Path(__file__).parents[2]
 
 
 class Swiped:
@@ -113,6 +116,27 @@ def test_the_clock_is_an_offset_in_a_file(hands: Hands, tmp_path: Path) -> None:
     assert hands.do("clock", {"step_s": -0.25}) == {"ok": True, "offset_ms": 3_599_750}
     assert file.read_text() == "3599750\n"
     assert list(file.parent.iterdir()) == [file]
+
+
+def test_a_clock_whose_folder_cannot_be_written(gate: Gate, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    hands = Hands(gate.world, {}, ClockFile(tmp_path / "file" / "run"))
+    with pytest.raises(NotNow, match="cannot be written"):
+        hands.do("clock", {"step_s": 1})
+
+
+def test_the_documentation_and_the_page_name_every_verb_and_fault(hands: Hands) -> None:
+    told = (ROOT / "docs" / "simulator.md").read_text("utf-8")
+    words = (ROOT / "sim" / "static" / "words.js").read_text("utf-8")
+    faults = (ROOT / "sim" / "static" / "faultwords.js").read_text("utf-8")
+    for verb in hands.verbs:
+        assert f"`/{verb}`" in told
+        assert f"do_{verb}:" in words
+    for kind in KINDS:
+        assert f"`{kind.name}`" in told
+        assert f"{kind.name}: [" in faults
+        for device_class in kind.on:
+            assert f"{device_class}: [" in faults
 
 
 def test_faults_and_healing(gate: Gate, hands: Hands) -> None:
