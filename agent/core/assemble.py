@@ -95,7 +95,7 @@ def _lock(door: DoorState, epoch: int, *, released: bool) -> Level:
     if door.unlocked_until_at is None:
         return Level(on=True)
     ref = door.grant_ref
-    waits = ref is not None and ref[0] == epoch and not door.egress
+    waits = ref is not None and ref[0] == epoch and door.egress_until_at is None
     return Level(on=False, after=ref[1] if waits and ref is not None else 0)
 
 

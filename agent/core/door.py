@@ -45,14 +45,12 @@ def unlock(state: BoxState, door: str, ref: Seq, now: Now, *, egress: bool) -> B
     disk and a lockdown leaves it."""
     rules, was = rules_of(state.rules, door), state.doors[door]
     until = now.mono_s + rules.unlock_s
-    if was.unlocked_until_at is not None:
-        until, egress = max(until, was.unlocked_until_at), egress or was.egress
     return _put(
         state,
         door,
         unlocked_until_at=until,
         grant_ref=ref,
-        egress=egress,
+        egress_until_at=until if egress else was.egress_until_at,
         lawful_until_at=until + BOLT_S,
         opened_lawfully=was.opened_lawfully or _may_still_be_lawful(was),
         held_from_at=was.held_from_at if was.opened_at is None else now.mono_s,
@@ -82,13 +80,20 @@ def _relock(state: BoxState, door: str, now: Now, why: str, cause: Seq | None, l
 
 
 def _locked(state: BoxState, door: str, now: Now) -> BoxState:
-    return _put(state, door, unlocked_until_at=None, grant_ref=None, egress=False, lawful_until_at=now.mono_s + BOLT_S)
+    return _put(
+        state, door, unlocked_until_at=None, grant_ref=None, egress_until_at=None, lawful_until_at=now.mono_s + BOLT_S
+    )
 
 
 def on_lockdown(state: BoxState, cause: Seq, log: Log) -> BoxState:
-    """End every unlock that could let someone in; whoever is leaving goes on leaving."""
+    """End every unlock that could let someone in; whoever is leaving has the rest of his own time for it."""
+    at = log.now.mono_s
     for name, door in state.doors.items():
-        if door.unlocked_until_at is not None and not door.egress:
+        if door.unlocked_until_at is None:
+            continue
+        if door.egress_until_at is not None and door.egress_until_at > at:
+            state = _put(state, name, unlocked_until_at=door.egress_until_at)
+        else:
             state = _relock(state, name, log.now, "lockdown", cause, log)
     return state
 

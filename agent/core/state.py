@@ -100,6 +100,7 @@ class BollardState(Slice, frozen=True, kw_only=True):
     flying: bool = False  # the last token may be on its way: what became of it is not known yet
     told_at: float | None = None  # when that became known
     hold_at: float = float("-inf")  # when the present hold began
+    free_at: float = float("-inf")  # the end of the last hold has surely reached the PLC: a token may follow
     known: Position = Position.UNKNOWN  # the last end a switch proved; kept while the link is lost
     strayed_at: float | None = None  # since when it is seen away from that end without anyone having asked
 
@@ -153,7 +154,7 @@ class DoorState(Slice, frozen=True, kw_only=True):
     held: bool = False
     held_ref: Seq | None = None
     opened_lawfully: bool = False  # the present opening had a grant, a REX or a fire release
-    egress: bool = False  # the present unlock lets someone out, so it waits for nothing and a lockdown leaves it
+    egress_until_at: float | None = None  # until then somebody is let out: that waits for nothing, lockdown leaves it
     lawful_until_at: float | None = None  # an opening up to here belongs to the last unlock (the bolt takes its time)
     fault: str = ""
 

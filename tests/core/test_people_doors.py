@@ -173,6 +173,25 @@ def test_a_press_ends_entry_but_not_leaving() -> None:
     assert gate.lock("gatehouse") == LOCKED
 
 
+def test_an_entry_does_not_ride_on_a_leaving_through_a_lockdown() -> None:
+    gate = Gate().start()
+    gate.send(Rex("wicket"))
+    gate.wait(4.0)
+    gate.card("wicket-in", STAFF)
+    gate.wait(0.5)
+    gate.command("lockdown")
+    assert gate.lock("wicket") == OPEN_NOW
+    gate.wait(0.6)
+    assert gate.lock("wicket") == LOCKED
+    gate = Gate().start()
+    gate.send(Rex("wicket"))
+    gate.wait(4.0)
+    gate.card("wicket-in", STAFF)
+    gate.wait(2.0)
+    gate.press()
+    assert gate.lock("wicket") == LOCKED
+
+
 def test_release_by_command_is_once_and_a_lockdown_ends_it() -> None:
     gate = Gate().start()
     assert kinds(gate.command("release", Rank.UPSTREAM, door="wicket")) == ["command.done", "door.released"]
