@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
+import socket
 
 from agent.journal.reader import JournalReader
 from agent.journal.schema import FILE
@@ -36,13 +36,20 @@ async def run(site: Site) -> None:
     for bound in sockets:
         log.info("status page on http://%s", Address(*bound.getsockname()[:2]))
     try:
-        await server.serve(sockets)
+        await _serve(server, sockets)
     finally:
         following.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await following
+        await asyncio.gather(following, return_exceptions=True)
         await link.close()
         ledger.close()
+
+
+async def _serve(server: Server, sockets: list[socket.socket]) -> None:
+    try:
+        await server.serve(sockets)
+    except asyncio.CancelledError:
+        await server.shutdown(sockets)  # uvicorn itself leaves everything open when it is cancelled
+        raise
 
 
 def _addresses(site: Site) -> list[Address]:

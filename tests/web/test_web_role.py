@@ -237,4 +237,4 @@ async def test_the_process_is_light_and_stops_when_told(tmp_path: Path) -> None:
             assert rss_kb <= RSS_KB
             web.send_signal(signal.SIGTERM)
             async with asyncio.timeout(5):
-                await web.wait()
+                assert await web.wait() == 0
