@@ -273,6 +273,8 @@ def _clear_fault(bench: Bench, event: Command) -> None:
         left = "between" if b.position is Position.FAULT else ""
         bench.put(name, fault=left, reversals=0)
     bench.set(closed=False, closed_ref=None, blocked="")
+    if not bench.box.panic.latched:
+        lane_emergency.clear(bench, None)  # left over by a restart that could not read the panic
 
 
 def _why_not_clear(bench: Bench) -> str:

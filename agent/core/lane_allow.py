@@ -6,7 +6,7 @@ Who wins stands in domain rules, section 1. Each answer is for this instant: nob
 from __future__ import annotations
 
 from agent.core.lane_bench import RISES, Bench
-from agent.core.state import BoxState, SensorState
+from agent.core.state import BollardState, BoxState, SensorState
 from agent.core.words import ClockTrust, Hold, Journal, Mode, Motion, Rank, Sensor
 
 EMERGENCY_RANKS = frozenset((Rank.FIRE, Rank.FIRE_KEY, Rank.PANIC))
@@ -53,9 +53,14 @@ def why_not_raise(bench: Bench, rank: Rank) -> str:
     for _, bollard in bench.movable():
         if bollard.hold is Hold.LOWER:
             return "reversing"
-        if bollard.hold is Hold.STOP:
+        if is_held(bollard, bench.at):
             return "stopping"
     return ""
+
+
+def is_held(bollard: BollardState, at: float) -> bool:
+    """Whether its PLC may still have a hold of ours: it would take a token and do nothing."""
+    return bollard.hold is not Hold.NONE or bollard.free_at > at
 
 
 def _why_not_lower(bench: Bench, rank: Rank) -> str:

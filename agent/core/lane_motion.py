@@ -13,7 +13,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from agent.core.events import MotionSent, Seq
-from agent.core.lane_allow import EMERGENCY_RANKS, fire_inhibits, sensor_in_the_way, sensor_word, why_not_move
+from agent.core.lane_allow import EMERGENCY_RANKS, fire_inhibits, is_held, sensor_in_the_way, sensor_word, why_not_move
 from agent.core.lane_bench import AGE_LIMIT_S, RISES, Bench
 from agent.core.outputs import MotionRequest
 from agent.core.records import Value
@@ -26,6 +26,7 @@ MIN_PREWARN_S = 1.0  # Gibidi DPT260 manual (V): light and buzzer at least this 
 TIMEOUT_FACTOR = 1.5  # UFGS 02840 (V): past 1.5 times the nominal time a move is a fault
 SETTLE_S = 0.2  # D: a PLC's scan and one poll; a reading younger than this may not show a token's effect yet
 FLIGHT_MARGIN_S = 0.5  # D: the longest a token's last frame may take behind its age limit
+RELEASE_S = 0.5  # D: the end of a hold is written within two turns of the bus; a token before it would be lost
 BLIND_STOP_S = 2.0  # D: how long stop is held where the PLC cannot tell whether it moves
 REVERSALS_LIMIT = 2  # domain rule 2: two in a row close the lane
 
@@ -197,7 +198,7 @@ def advance_request(bench: Bench) -> None:
     if not why and _judges_sensors(request.motion, request.rank):
         why = sensor_in_the_way(bench, bench.rules.clear_s if request.motion in RISES else 0.0)
     names = [name for name in targets(bench, request.motion) if bench.bollards[name].motion is not request.motion]
-    if not why and any(bench.bollards[name].hold is Hold.STOP for name in names):
+    if not why and any(is_held(bench.bollards[name], bench.at) for name in names):
         why = "stopping"
     if why:
         give_up(bench, why)
@@ -422,7 +423,7 @@ def confirm(bench: Bench) -> None:
         if (b.hold is Hold.NONE and b.motion is None) or bench.lane.fresh_at < believe_from(b):
             continue
         if b.hold is not Hold.NONE and _is_obeyed(b, bench.lane):
-            bench.put(name, hold=Hold.NONE)
+            bench.put(name, hold=Hold.NONE, free_at=bench.at + RELEASE_S)
         elif b.motion is not None and b.position is end_of(b.motion):
             bench.put(name, motion=None, rank=None)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from agent.core.events import BollardReading, LaneReading
 from agent.core.lane_bench import RISES, Bench, ms
-from agent.core.lane_motion import REVERSALS_LIMIT, believe_from, fault, give_up, note_warning, stop
+from agent.core.lane_motion import RELEASE_S, REVERSALS_LIMIT, believe_from, fault, give_up, note_warning, stop
 from agent.core.records import Value
 from agent.core.state import BollardState, SensorState
 from agent.core.words import Hold, Mode, Motion, Position, Sensor
@@ -68,11 +68,12 @@ def _change_mode(bench: Bench, mode: Mode) -> None:
         return
     if bench.lane.request is not None:
         give_up(bench, "not_remote")
+    free_at = bench.at + RELEASE_S
     for name, b in bench.bollards.items():
         if b.motion is not None or b.flying:
             stop(bench, name)
         elif b.hold is Hold.LOWER:
-            bench.put(name, hold=Hold.STOP if mode is Mode.UNKNOWN else Hold.NONE, hold_at=bench.at)
+            bench.put(name, hold=Hold.STOP if mode is Mode.UNKNOWN else Hold.NONE, hold_at=bench.at, free_at=free_at)
 
 
 # ── loss and return ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from lane_world import World
 
-from agent.core.words import Hold, Light, Position, Sensor
+from agent.core.events import PanicLine
+from agent.core.words import Hold, Light, Line, Position, Sensor
 
 
 def refused(world: World) -> str:
@@ -81,3 +82,18 @@ def test_hold_to_run_lowers_while_held() -> None:
 def test_a_key_of_an_unknown_lane_is_no_event_at_all() -> None:
     world = World()
     assert world.key("raise", True, "nowhere") == []
+
+
+def test_a_press_just_after_letting_go_waits_for_the_stop_to_reach_the_plc() -> None:
+    """A token that arrives before the end of the stop is taken and does nothing: so it is refused, and said so."""
+    world = World()
+    world.key("raise", True)
+    world.run(4.5)
+    world.key("raise", False)
+    world.until(lambda: world.hold() is Hold.NONE)
+    world.do(PanicLine("gatehouse", Line.PRESSED, world.t))
+    assert world.last("lane.efo").data["blocked"] == "stopping" and world.lane.blocked == "stopping"
+    world.run(0.5)
+    world.press()
+    world.run(2)
+    assert world.bollard().position is Position.UP

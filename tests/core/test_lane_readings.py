@@ -336,6 +336,16 @@ def test_what_cannot_be_understood_after_a_restart_closes_its_lane(damaged: obje
     assert [record.kind for record in log.records] == ["lane.restored"]
 
 
+def test_an_efo_that_no_panic_stands_behind_ends_when_a_person_clears_the_lane() -> None:
+    world = World()
+    world.boot({"lanes": {"main": "damaged"}, "panic": None})
+    world.settle()
+    assert world.closed() and world.lane.efo and not world.state.panic.latched
+    with world.nothing_moves():
+        world.command("lane_clear_fault")
+    assert world.light() is Light.GREEN
+
+
 def test_nothing_latched_is_nothing_kept() -> None:
     world = World()
     assert lane.latched(world.state) == {}
