@@ -193,7 +193,7 @@ class Control:
         while True:
             started = self._loop.time()
             await asyncio.sleep(interval)
-            self._view.turn_ms = max(0, round((self._loop.time() - started - interval) * 1000))
+            self._runtime.turn_ms = max(0, round((self._loop.time() - started - interval) * 1000))
             if self._devices.alive() and self._spine.alive():
                 notify("WATCHDOG=1")
             else:

@@ -8,6 +8,7 @@ runs in the event loop's thread; `post` alone may be called from any thread.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -23,6 +24,8 @@ from agent.core.outputs import MotionRequest, Outputs
 from agent.core.records import Record, Weight
 from agent.core.state import BoxState
 from agent.core.words import Journal, Position, Sent
+
+log = logging.getLogger("menwei.control")
 
 
 class RecordSink(Protocol):
@@ -60,7 +63,7 @@ class Runtime:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = float("inf")
         self.durable_seq = state.next_seq - 1
-        self.turns = 0
+        self.turn_ms: int | None = None  # how late the last turn of the loop was, as measured by the role
         self.latencies = latencies
         self.on_records: Callable[[Sequence[Record]], None] = lambda records: None
         self.on_state: Callable[[], None] = lambda: None
@@ -87,7 +90,6 @@ class Runtime:
             self._journal.append(records, any(WEIGHT[record.kind] is Weight.ALARM for record in records))
             self.on_records(records)
         self._arm(box.next_deadline(state), now)
-        self.turns += 1
         if records or self._is_news(event):
             self.on_state()
         return records
@@ -121,7 +123,8 @@ class Runtime:
             self._take(request)
         self._release(failing)
         for lane, wanted in outputs.lanes.items():
-            self._lanes[lane].want(wanted, busy=self._busy(lane))
+            if wanted.after <= self.durable_seq or failing:
+                self._lanes[lane].want(wanted, busy=self._busy(lane))
         self._picture.lay(outputs, self.durable_seq, journal_failing=failing)
 
     def _busy(self, lane: str) -> bool:
@@ -149,9 +152,18 @@ class Runtime:
                 self._waiting.append(request)
 
     def _send(self, request: MotionRequest) -> None:
-        task = self._loop.create_task(self._lanes[request.lane].move(request))
+        task = self._loop.create_task(self._move(request))
         self._moves.add(task)
         task.add_done_callback(self._moves.discard)
+
+    async def _move(self, request: MotionRequest) -> None:
+        """The core waits for a word on every token: one that ends in an error of ours gets one as well."""
+        try:
+            await self._lanes[request.lane].move(request)
+        except Exception as error:
+            log.exception("token %d of %s", request.token, request.bollard)
+            why = f"unexpected {type(error).__name__}"
+            self.handle(MotionSent(request.lane, request.bollard, request.token, Sent.FAILED, None, why))
 
     # ── time ───────────────────────────────────────────────────────────────────────────────────────────────────
 

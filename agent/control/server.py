@@ -207,7 +207,7 @@ class Server:
             case "state":
                 return {"op": "state", "state": self._picture()}
             case "ping":
-                return {"op": "pong", "turns": self._runtime.turns}
+                return {"op": "pong", "turn_ms": self._runtime.turn_ms}
             case "subscribe":
                 return self._subscribe(ask, subscriber)
             case "command":

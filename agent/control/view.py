@@ -35,7 +35,6 @@ class View:
         self._outputs = outputs
         self._spine = spine
         self._lanes = lanes
-        self.turn_ms: int | None = None
 
     def picture(self) -> pic.Picture:
         now = self._clock.now()
@@ -47,7 +46,7 @@ class View:
         names += [f"lamp:{lamp}" for lamp in ("sent", "received", "coming", "fault")] + ["siren"]
         presses = reversed(self._runtime.latencies.presses[-SHOWN_PRESSES:])
         return Extras(
-            turn_ms=self.turn_ms,
+            turn_ms=self._runtime.turn_ms,
             read_back={name: self._outputs.actual(name) for name in names},
             lights={lane: worker.light for lane, worker in self._lanes.items()},
             journal=self._spine.figures(),
