@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from typing import TypeAlias
@@ -85,11 +85,14 @@ def link_hash(prev_link: bytes, leaf: bytes) -> bytes:
 
 def utc_text(wall_ms: int) -> str:
     """`2026-09-01T07:30:00.125Z`."""
-    seconds, ms = divmod(wall_ms, 1000)
-    return f"{_to_the_second(seconds)}.{ms:03d}Z"
+    days, ms = divmod(wall_ms, 86_400_000)
+    seconds, ms = divmod(ms, 1000)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{_date_text(days)}T{hours:02d}:{minutes:02d}:{seconds:02d}.{ms:03d}Z"
 
 
 @lru_cache(maxsize=4)
-def _to_the_second(seconds: int) -> str:
-    """Most records share their second with the one before."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+def _date_text(days: int) -> str:
+    """The date so many days after 1970-01-01; a day's records share it."""
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=days)).strftime("%Y-%m-%d")
