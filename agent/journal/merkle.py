@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 HASH_BYTES = 32
 _sha256 = hashlib.sha256
+_KEEP_LEAVES = 64  # subtrees from this size on are worked out once only
 EMPTY_ROOT = hashlib.sha256(b"").digest()  # RFC 6962, 2.1: the root of no leaves
 
 
@@ -136,7 +137,10 @@ class Tree:
                 raise LookupError(f"leaf {start} was pruned")
             return self._leaves[start - self._prefix]
         middle = start + _split(end - start)
-        return node_hash(self._hash(start, middle), self._hash(middle, end))
+        found = node_hash(self._hash(start, middle), self._hash(middle, end))
+        if end - start >= _KEEP_LEAVES:
+            self._known[start, end] = found
+        return found
 
 
 def _split(size: int) -> int:
