@@ -1,7 +1,7 @@
 """The board's pins through gpiozero, with the factory the site file names and no other.
 
-Everything that may block runs in one thread of the bank's own, with a deadline. Inputs are watched by edges and meant
-to be polled by level besides: both gpiozero back ends lose edges now and then.
+Everything that may block runs in one thread of the bank's own, and every call has a deadline. Inputs are watched by
+edges and meant to be polled by level besides: both gpiozero back ends lose edges now and then.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import contextlib
 import ipaddress
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from typing import TypeVar
 
@@ -79,16 +79,16 @@ class GpioBank:
 
     async def read_inputs(self) -> Mapping[int, bool]:
         """Every input as it is now; True is high, an open contact. Raises LinkLost within CALL_S."""
-        return await self._call(lambda pins: pins.levels(self._input_pins))
+        return await self._call(lambda pins: pins.levels(self._input_pins, CALL_S))
 
     async def read_outputs(self) -> Mapping[int, bool]:
         """Every output as its pin has it now, whatever was commanded."""
-        return await self._call(lambda pins: pins.levels(self._output_pins))
+        return await self._call(lambda pins: pins.levels(self._output_pins, CALL_S))
 
     async def write(self, gpio: int, high: bool) -> None:
         if gpio not in self._output_pins:
             raise Misuse(f"pin {gpio} was not opened as an output")
-        await self._call(lambda pins: pins.write(gpio, high))
+        await self._call(lambda pins: self._worker.call(lambda: pins.write(gpio, high), CALL_S))
 
     def listen(self, listener: EdgeListener) -> None:
         """Have edges told to `listener`, in a foreign thread, stamped with the pin's own instant."""
@@ -104,12 +104,12 @@ class GpioBank:
             await self._worker.call(pins.close, CLOSE_S)
         self._worker.stop()
 
-    async def _call(self, job: Callable[[Pins], T]) -> T:
+    async def _call(self, job: Callable[[Pins], Awaitable[T]]) -> T:
         pins = self._pins
         if self._lost or pins is None:
             raise LinkLost(f"{self._name}: {self._lost or 'closed'}")
         try:
-            return await self._worker.call(lambda: job(pins), CALL_S)
+            return await job(pins)
         except asyncio.CancelledError:
             raise
         except TimeoutError:

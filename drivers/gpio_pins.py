@@ -1,4 +1,4 @@
-"""The two ways to the pins, behind one small blocking interface. Used from `drivers.gpio`'s own thread only.
+"""The two ways to the pins, behind one small interface. Made in `drivers.gpio`'s own thread, which may block.
 
 gpiozero opens and watches the inputs. Outputs are claimed beneath it, because gpiozero makes every pin an input first:
 a lock that is driven would drop out for a moment each time the agent starts.
@@ -6,6 +6,7 @@ a lock that is driven would drop out for a moment each time the agent starts.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
@@ -20,23 +21,27 @@ Edge = Callable[[int, bool, float], None]
 LATE_EDGE_S = 1.0  # D: a stamp further off than this is another clock's
 CALIBRATE_S = 10.0  # D: the daemon's tick drifts below 0.5 ms in that time
 TICK_RANGE = 1 << 32  # pigpio's tick: microseconds in 32 bits (pigpio.h)
-MODE_OUTPUT = 1  # pigpio.h
+BR1, TICK, MODE_OUTPUT = 10, 16, 1  # pigpio.h
 MOST_CHIPS = 32
 
 
 class Pins(Protocol):
-    """All calls block briefly and raise whatever the library beneath raises."""
+    """The way to the pins. Calls raise whatever the library beneath raises."""
 
-    def levels(self, gpios: Iterable[int]) -> dict[int, bool]: ...
+    async def levels(self, gpios: Iterable[int], within_s: float) -> dict[int, bool]:
+        """On the event loop. Bounded; TimeoutError when the bound is passed."""
+        ...
 
-    def write(self, gpio: int, high: bool) -> None: ...
+    def write(self, gpio: int, high: bool) -> None:
+        """Blocks briefly; for the bank's thread."""
+        ...
 
     def sever(self) -> None:
-        """Cut the link so that a call blocked in another thread returns. The only method for other threads."""
+        """Cut the link so that a call blocked in the thread returns. For the event loop's thread."""
         ...
 
     def close(self) -> None:
-        """Release threads, sockets and handles. Drives no pin."""
+        """Release threads, sockets and handles. Drives no pin. Blocks briefly; for the bank's thread."""
         ...
 
 
@@ -72,31 +77,30 @@ class PigpioPins:
     """Through a pigpio daemon on this machine (or the simulator's). One bank read serves all pins."""
 
     def __init__(self, host: str, port: int, inputs: Iterable[int], outputs: dict[int, bool], edge: Edge) -> None:
-        from drivers.pigpio_link import Connection, Factory
+        from drivers.pigpio_link import Asker, Connection, Factory
 
-        self._connection = Connection(host, port)
-        self._factory = Factory(self._connection)
-        try:
-            self._calibrate()
+        with contextlib.ExitStack() as undo:
+            self._connection = Connection(host, port)
+            self._factory = Factory(self._connection)
+            undo.callback(self._factory.close)
+            self._asker = Asker(host, port)
+            undo.callback(self._asker.end)
+            self._calibrate(time.monotonic(), self._connection.get_current_tick())
             for gpio, high in outputs.items():
                 self._claim(gpio, high)
             self._inputs = WatchedInputs(self._factory, edge)
             for gpio in inputs:
                 self._inputs.add(gpio, self._moment)
-        except BaseException:
-            self.close()
-            raise
+            undo.pop_all()
 
     def _claim(self, gpio: int, high: bool) -> None:
         """Make it an output without a glitch; a pin found driven stays as found."""
         if self._connection.get_mode(gpio) != MODE_OUTPUT:
             self._connection.write(gpio, int(high))  # the daemon sets the level first, then the direction
 
-    def _calibrate(self) -> None:
-        """Learn what the daemon's tick is in our monotonic clock."""
-        before = time.monotonic()
-        tick = self._connection.get_current_tick()
-        self._tick_at = (tick, (before + time.monotonic()) / 2)
+    def _calibrate(self, asked_at: float, tick: int) -> None:
+        """Learn what the daemon's tick, asked for at `asked_at` and just come, is in our monotonic clock."""
+        self._tick_at = (tick, (asked_at + time.monotonic()) / 2)
 
     def _moment(self, tick: int) -> float:
         known, at = self._tick_at
@@ -104,16 +108,18 @@ class PigpioPins:
         ahead = (tick - known + TICK_RANGE // 2) % TICK_RANGE - TICK_RANGE // 2
         return near_now(at + ahead / 1_000_000, time.monotonic())
 
-    def levels(self, gpios: Iterable[int]) -> dict[int, bool]:
-        if time.monotonic() - self._tick_at[1] > CALIBRATE_S:
-            self._calibrate()
-        bank: int = self._connection.read_bank_1()
+    async def levels(self, gpios: Iterable[int], within_s: float) -> dict[int, bool]:
+        asked_at = time.monotonic()
+        if asked_at - self._tick_at[1] > CALIBRATE_S:
+            self._calibrate(asked_at, await self._asker.ask(TICK, within_s))
+        bank = await self._asker.ask(BR1, within_s)
         return {gpio: bool(bank >> gpio & 1) for gpio in gpios}
 
     def write(self, gpio: int, high: bool) -> None:
         self._connection.write(gpio, int(high))
 
     def sever(self) -> None:
+        self._asker.end()
         self._connection.sever()
 
     def close(self) -> None:
@@ -131,21 +137,20 @@ class LgpioPins:
         from gpiozero.pins.lgpio import LGPIOFactory
 
         self._lgpio = lgpio
-        self._factory = LGPIOFactory(chip=_chip_by_label(lgpio, label))
-        self._handle: int = self._factory._handle
-        self._outputs = tuple(outputs)
-        try:
+        with contextlib.ExitStack() as undo:
+            self._factory = LGPIOFactory(chip=_chip_by_label(lgpio, label))
+            undo.callback(self._factory.close)
+            self._handle: int = self._factory._handle
             for gpio, high in outputs.items():
-                # Claiming sets direction and level in one go. What another process drove is not known to the kernel.
+                # Claiming sets direction and level in one go. What another process drove the kernel does not tell.
                 lgpio.gpio_claim_output(self._handle, gpio, int(high))
             self._inputs = WatchedInputs(self._factory, edge)
             for gpio in inputs:
                 self._inputs.add(gpio, lambda stamp: near_now(stamp, time.monotonic()))
-        except BaseException:
-            self.close()
-            raise
+            undo.pop_all()
 
-    def levels(self, gpios: Iterable[int]) -> dict[int, bool]:
+    async def levels(self, gpios: Iterable[int], within_s: float) -> dict[int, bool]:
+        # Each is one ioctl that answers from a register: nothing that could be waited for.
         return {gpio: bool(self._lgpio.gpio_read(self._handle, gpio)) for gpio in gpios}
 
     def write(self, gpio: int, high: bool) -> None:
