@@ -25,6 +25,7 @@ from agent.demo.stage import Stage
 from agent.demo.timeline import Timeline
 
 BUTTON = "gatehouse"
+INDICATION_MS = 2000.0  # GB 55029-2022 3.5.1(8): local indication within 2 s; how much faster it is, the bench measures
 NOTHING_S = 3.0  # how long "nothing moved" is watched: longer than a sensor's clear time
 
 
@@ -185,11 +186,11 @@ def press(gate: Gate, line: Timeline) -> Entry:
     lamp = gate.gpio("lamp", "indicators", "sent")
     if not gate.world()["lamps"].get("sent"):
         lit = gate.wait_pin("lamp 'sent' is on", lamp, 1, edge["ns"])
-        line.step("edge → lamp 'sent'", ms_since(lit, edge["ns"]) <= 100.0, ms_since(lit, edge["ns"]))
+        line.step("edge → lamp 'sent'", ms_since(lit, edge["ns"]) <= INDICATION_MS, ms_since(lit, edge["ns"]))
     else:
         lit_now = [e for e in gate.wire(edge["ns"]) if e["kind"] == "pin" and e["gpio"] == lamp and e["level"] == 1]
         when = ms_since(lit_now[0], edge["ns"]) if lit_now else None
-        line.step("edge → lamp 'sent'", when is None or when <= 100.0, when)
+        line.step("edge → lamp 'sent'", when is None or when <= INDICATION_MS, when)
     return edge
 
 
