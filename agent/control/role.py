@@ -20,6 +20,7 @@ from agent.control.intake import Intake
 from agent.control.lanes import LaneWorker
 from agent.control.latency import Latencies, Press
 from agent.control.notify import notify, watchdog_interval_s
+from agent.control.peers import USERS_VARIABLE, allowed_uids
 from agent.control.reconcile import OutputGroup, Picture
 from agent.control.runtime import Runtime
 from agent.control.scan import LIMIT_S, Scan
@@ -90,7 +91,8 @@ class Control:
         self._latencies = Latencies()
         self._runtime = Runtime(state, self._clock, self._spine, self._picture, self._lanes, self._latencies)
         self._view = View(site, self._runtime, self._clock, self._picture, self._spine, self._lanes)
-        self._server = Server(self._runtime, self._view.picture, self._spine.synced, frozenset())
+        allowed = allowed_uids(os.environ.get(USERS_VARIABLE, ""))
+        self._server = Server(self._runtime, self._view.picture, self._spine.synced, allowed)
         self._devices = compose.Devices(site, self._intake, self._groups, self._lanes, self._report)
         self._scan = Scan(self._inputs(), self._scanned)
         self._intake.on_read = self._scan.read

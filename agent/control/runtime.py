@@ -23,7 +23,7 @@ from agent.core.kinds import WEIGHT
 from agent.core.outputs import MotionRequest, Outputs
 from agent.core.records import Record, Weight
 from agent.core.state import BoxState
-from agent.core.words import Journal, Position, Sent
+from agent.core.words import Hold, Journal, Position, Sent
 
 log = logging.getLogger("menwei.control")
 
@@ -119,6 +119,7 @@ class Runtime:
 
     def _act(self, outputs: Outputs) -> None:
         failing = self.state.health.journal is Journal.FAILING
+        self._waiting = [request for request in self._waiting if request in outputs.motions]  # withdrawn: never sent
         for request in outputs.motions:
             self._take(request)
         self._release(failing)
@@ -129,8 +130,10 @@ class Runtime:
 
     def _busy(self, lane: str) -> bool:
         state = self.state.lanes[lane]
-        moving = any(b.motion is not None or b.position is Position.MOVING for b in state.bollards.values())
-        return moving or state.request is not None
+        bollards = state.bollards.values()
+        return state.request is not None or any(
+            b.motion is not None or b.position is Position.MOVING or b.hold is not Hold.NONE for b in bollards
+        )
 
     def _take(self, request: MotionRequest) -> None:
         """Accept each token once, whatever number of pictures show it."""

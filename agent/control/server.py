@@ -20,13 +20,15 @@ import msgspec
 from agent.control.latency import Press
 from agent.control.runtime import Runtime
 from agent.core.commands import refusal
-from agent.core.events import AlarmStage, Command, Event, Note, PathHealth
+from agent.core.events import AlarmStage, Command, Event, Note, PathHealth, Seq
 from agent.core.kinds import WEIGHT
 from agent.core.records import Record, Weight
 from agent.core.words import Journal, Rank, Stage
 
 MAX_LINE = 64 * 1024
 MAX_UNREAD = 1024 * 1024
+OVERDUE_S = 0.3  # D: press to first send is at most 0.5 s; a card gets this long before an alarm leaves from memory
+MOST_UNDURABLE = 1_000  # D: so many alarms are held for a card that refuses; the journal's queue holds them all
 STATE_EVERY_S = 0.1
 STATE_IDLE_S = 2.0
 _CLAIMABLE = frozenset({Rank.CONSOLE, Rank.UPSTREAM})
@@ -79,18 +81,23 @@ class Server:
         self._peers: set[asyncio.Task[None]] = set()
         self._state_timer: asyncio.TimerHandle | None = None
         self._undurable: list[Record] = []
+        self._from_memory: Seq = (0, 0)  # the alarms up to here were told without waiting for the disk
         runtime.on_records = self._on_records
         runtime.on_state = self._on_state
         runtime.latencies.changed = self._on_latency
 
     async def start(self, path: Path) -> None:
-        """Bind the socket (mode 0660). A stale file of a dead control is replaced; a live one is an error."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+        """Bind the socket (mode 0660). A stale file of a dead control is replaced; a live one is an error (OSError)."""
         if await _answers(path):
             raise OSError(f"another control already serves {path}: stop it first")
-        path.unlink(missing_ok=True)
-        self._server = await asyncio.start_unix_server(self._serve, path=str(path), limit=MAX_LINE)
-        path.chmod(0o660)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.unlink(missing_ok=True)
+            self._server = await asyncio.start_unix_server(self._serve, path=str(path), limit=MAX_LINE)
+            path.chmod(0o660)
+        except OSError as error:
+            why = error.strerror or error
+            raise OSError(f"the local socket {path} cannot be served: {why}; see run_dir in [storage]") from None
         self._idle_state()
 
     async def close(self) -> None:
@@ -115,17 +122,26 @@ class Server:
         alarms = [record for record in records if WEIGHT[record.kind] is Weight.ALARM]
         if not alarms:
             return
-        self._undurable += alarms
+        self._undurable = (self._undurable + alarms)[-MOST_UNDURABLE:]
         if self._runtime.state.health.journal is Journal.FAILING:
-            self._tell_alarms(alarms, durable=False)
+            self._overdue(alarms[-1].ref)
+        else:
+            asyncio.get_running_loop().call_later(OVERDUE_S, self._overdue, alarms[-1].ref)
 
     def failing(self) -> None:
         """The disk gave up: what waits for it goes out from memory, and says so."""
-        self._tell_alarms(self._undurable, durable=False)
+        if self._undurable:
+            self._overdue(self._undurable[-1].ref)
+
+    def _overdue(self, ref: Seq) -> None:
+        """The alarms up to this one wait no longer for the disk."""
+        late = [record for record in self._undurable if self._from_memory < record.ref <= ref]
+        self._from_memory = max(self._from_memory, ref)
+        self._tell_alarms(late, durable=False)
 
     def _tell_alarms(self, alarms: Sequence[Record], *, durable: bool) -> None:
         for record in alarms:
-            self._broadcast(_line({"op": "alarm", "record": record, "durable": durable}))
+            self._broadcast(_alarm_line(record, durable=durable))
 
     def _on_latency(self, press: Press) -> None:
         self._broadcast(
@@ -217,8 +233,7 @@ class Server:
             case "path":
                 return self._done(ask, PathHealth(ask.path, ask.up, ask.why))
             case "synced":
-                self._synced(ask.epoch, ask.seq)
-                return {"op": "done", "ok": True}
+                return self._is_synced(ask)
             case "note":
                 return self._done(ask, Note(ask.kind, ask.subject, ask.actor, ask.data))
             case _:
@@ -230,6 +245,9 @@ class Server:
         head = self._runtime.durable_seq
         loop = asyncio.get_running_loop()
         loop.call_soon(subscriber.send, _line({"op": "head", "epoch": self._runtime.state.epoch, "seq": head}))
+        for record in self._undurable:
+            if record.ref <= self._from_memory:  # the journal cannot tell it, so nobody else will
+                loop.call_soon(subscriber.send, _alarm_line(record, durable=False))
         if ask.state:
             loop.call_soon(subscriber.send, _line({"op": "state", "state": self._picture()}))
         return {"op": "subscribed", "epoch": self._runtime.state.epoch, "head": head}
@@ -252,6 +270,13 @@ class Server:
         now = asyncio.get_running_loop().time()
         self._runtime.latencies.stage(ref, stage)
         return self._done(ask, AlarmStage(ref, ask.path, stage, ask.by, now))
+
+    def _is_synced(self, ask: Ask) -> dict[str, Any]:
+        state = self._runtime.state
+        if (ask.epoch, ask.seq) >= (state.epoch, state.next_seq):
+            raise Refusal(f"record {ask.epoch}-{ask.seq} is not written yet: nobody can have it")
+        self._synced(ask.epoch, ask.seq)
+        return {"op": "done", "ok": True}
 
     def _done(self, ask: Ask, event: Event) -> dict[str, Any]:
         records = self._runtime.handle(event)
@@ -276,6 +301,10 @@ class _Subscriber:
 
     async def drain(self) -> None:
         await self._writer.drain()
+
+
+def _alarm_line(record: Record, *, durable: bool) -> bytes:
+    return _line({"op": "alarm", "record": record, "durable": durable})
 
 
 def _line(message: object) -> bytes:

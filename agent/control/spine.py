@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from agent.control.server import Server
 
 MEASURE_S = 60.0
+WATCH_S = 0.5
+HUNG_S = 2.0  # D: a card that kept a record waiting for so long is failing; alarms have left from memory long before
 DAY_MS = 86_400_000
 MOST_DAYS = 3650  # more is a promise about the card, not about its space
 LEAST_DAY_BYTES = 256 * 1024  # D: a quiet day's growth, so that a young box does not promise centuries
@@ -43,6 +45,8 @@ class Spine:
         self._began_at = time.monotonic()
         self._began_bytes = self._size()
         self._measured: tuple[int | None, int | None] = (None, None)
+        self._refusal: tuple[bool, str] = (False, "")  # the writer's own word on the card
+        self._hung = False
         self._tasks: list[asyncio.Task[None]] = []
         self._writer = JournalWriter(
             self.opened.path,
@@ -61,6 +65,7 @@ class Spine:
         self._runtime, self._server = runtime, server
         self._writer.start()
         self._tasks.append(self._loop.create_task(self._measure(), name="measure"))
+        self._tasks.append(self._loop.create_task(self._watch(), name="watch"))
 
     async def close(self) -> None:
         """Write down what waits, for a bounded time, and let go of the file."""
@@ -101,10 +106,26 @@ class Spine:
         self._server.durable(durable.epoch, durable.seq)
 
     def _tell_health(self, failing: bool, why: str) -> None:
+        self._refusal = (failing, why)
+        self._judge()
+
+    def _judge(self) -> None:
+        """What the writer says of the card, or that it can say nothing because the card holds it."""
         assert self._runtime is not None and self._server is not None
+        failing, why = self._refusal
+        self._hung = self._writer.waiting_s() > HUNG_S
+        if self._hung and not failing:
+            failing, why = True, "the card neither takes nor refuses what is written to it"
         self._runtime.journal_health(failing, why)
         if failing:
             self._server.failing()
+
+    async def _watch(self) -> None:
+        """A write that hangs is told by nobody but the clock."""
+        while True:
+            await asyncio.sleep(WATCH_S)
+            if (self._writer.waiting_s() > HUNG_S) is not self._hung:
+                self._judge()
 
     def _tell_epoch(self, epoch: int, why: str) -> None:
         assert self._runtime is not None
@@ -145,12 +166,16 @@ class Spine:
     async def _measure(self) -> None:
         """Look at the disk now and then; prune what is older than the site keeps, by a trusted clock only."""
         while True:
-            self._measured = (self._size(), self._free())
+            self._measured = await asyncio.to_thread(self._look)
             assert self._runtime is not None
             if self._runtime.state.clock.trust is ClockTrust.TRUSTED:
                 oldest_ms = round(time.time() * 1000) - self._site.storage.journal_days * DAY_MS
                 self._writer.prune(utc_text(oldest_ms))
             await asyncio.sleep(MEASURE_S)
+
+    def _look(self) -> tuple[int | None, int | None]:
+        """Off the loop: a card that hangs must not hold the gate."""
+        return self._size(), self._free()
 
     def _size(self) -> int:
         try:
