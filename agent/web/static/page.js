@@ -2,7 +2,8 @@
 import { morph } from "./morph.js";
 import { Times } from "./times.js";
 
-const SILENCE_MS = 2900; // the box sends something every 2 s
+const SILENCE_MS = 2700; // the box sends something every 2 s
+const BROKEN_MS = 1500; // the connection is known to be gone
 const RETRY_MS = 1500;
 
 const body = document.body;
@@ -10,6 +11,7 @@ const root = document.documentElement;
 const times = new Times(body.dataset);
 const offline = document.getElementById("offline");
 let heard = performance.now();
+let told = false;
 let lostAt = null;
 let source = null;
 
@@ -24,27 +26,29 @@ function connect() {
   };
 }
 
-function beat(told) {
+function beat(news) {
+  told = true;
   heard = performance.now();
-  times.take(told);
+  times.take(news);
   root.classList.add("live");
-  if (told.build && told.build !== body.dataset.build) location.reload();
+  if (news.build !== body.dataset.build) location.reload();
 }
 
-function show(told) {
-  beat(told);
-  document.title = told.title;
-  root.dataset.state = told.state;
-  for (const name of Object.keys(told.parts)) {
+function show(news) {
+  beat(news);
+  document.title = news.title;
+  root.dataset.state = news.state;
+  for (const name of Object.keys(news.parts)) {
     const part = document.getElementById("part-" + name);
-    if (part) morph(part, told.parts[name]);
+    if (part) morph(part, news.parts[name]);
   }
-  root.classList.toggle("stale", told.frozen);
+  root.classList.toggle("stale", news.frozen);
   times.tick();
 }
 
 function watch() {
-  const silent = performance.now() - heard > SILENCE_MS;
+  const broken = told && source.readyState !== EventSource.OPEN;
+  const silent = performance.now() - heard > (broken ? BROKEN_MS : SILENCE_MS);
   if (silent && lostAt === null) {
     lostAt = heard;
     document.getElementById("offline-at").textContent = times.timeOfDay(times.boxAt(lostAt));
@@ -58,7 +62,7 @@ function watch() {
 
 root.classList.toggle("stale", body.dataset.frozen === "1");
 times.tick();
-setInterval(watch, 200);
+setInterval(watch, 100);
 setInterval(() => times.tick(), 1000);
 window.addEventListener("pagehide", () => source && source.close());
 window.addEventListener("pageshow", (event) => event.persisted && connect());
