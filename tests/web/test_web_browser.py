@@ -198,6 +198,7 @@ async def test_a_lost_box_is_told_within_three_seconds(made: Browser, tmp_path: 
     await page.wait_for_selector("#offline:not([hidden])", timeout=3000)
     assert "This page has lost the box" in await page.locator("#offline").inner_text()
     assert await page.locator("#offline-at").inner_text() != ""
+    assert await page.locator(".verdict").is_hidden(), "nothing may say all right"
     await shot(page, "status-offline-en-1440")
     await page.close()
 
