@@ -11,12 +11,10 @@ import subprocess
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from hardware.site import Site
+from agent.site_file import DEFAULT_SITE, load_site
 
-DEFAULT_SITE = Path("/boot/firmware/gatebox.toml")
 OK, WRONG, MISUSE = 0, 1, 2
 
 
@@ -110,17 +108,6 @@ async def _until_told(work: Coroutine[Any, Any, None]) -> None:
         await task
 
 
-def load_site(path: Path) -> Site | None:
-    """The checked site, or None after every mistake was told on stderr."""
-    from hardware import check, loader
-
-    site, mistakes = loader.load(path)
-    if mistakes:
-        print(check.render(mistakes, path), file=sys.stderr)
-        return None
-    return site
-
-
 # ── site file ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -152,12 +139,12 @@ def _add_wiring(verbs: Verbs[argparse.ArgumentParser]) -> None:
 
 
 def _wiring(arguments: argparse.Namespace) -> int:
-    from hardware import wiring
+    from hardware import wiring, wiring_svg
 
     site = load_site(arguments.file)
     if site is None:
         return MISUSE
-    print(wiring.svg(site, arguments.lang) if arguments.svg else wiring.render(site, arguments.lang))
+    print(wiring_svg.draw(site, arguments.lang) if arguments.svg else wiring.render(site, arguments.lang))
     return OK
 
 

@@ -45,13 +45,6 @@ def render(site: Site, language: Language = "en") -> str:
     return "\n".join([title, "", *_aligned([heads, *rows]), "", *buses])
 
 
-def svg(site: Site, language: Language = "en") -> str:
-    """The same as a drawing: one SVG document."""
-    from hardware.wiring_svg import draw
-
-    return draw(site, language)
-
-
 def bus_lines(site: Site, language: Language = "en") -> list[str]:
     """One line for each bus with the units on it, and one for each reader."""
     lines = []

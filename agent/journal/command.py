@@ -142,8 +142,8 @@ def _journal(arguments: argparse.Namespace) -> Path:
 
 
 def _of_site(config: Path | None) -> Path:
-    from agent.cli import DEFAULT_SITE, load_site
     from agent.journal.schema import FILE
+    from agent.site_file import DEFAULT_SITE, load_site
     from hardware.places import storage_dir
 
     site = load_site(config if config is not None else DEFAULT_SITE)

@@ -52,7 +52,7 @@ def test_every_wire_has_its_row_and_its_place_in_the_drawing(site: Site, languag
     assert sorted(row.key for row in rows) == sorted(use.key for use in uses(site))
     assert all(row.wire and row.rest and row.remark for row in rows)
     assert not any("{" in cell for row in rows for cell in (row.wire, row.rest, row.remark))
-    said = words_in(wiring.svg(site, language))
+    said = words_in(wiring_svg.draw(site, language))
     for use in uses(site):
         if use.text.startswith("gpio:"):
             assert use.text in said
@@ -109,12 +109,12 @@ def test_the_buses_are_listed_with_their_units() -> None:
 def test_names_of_any_kind_are_drawn_and_never_break_the_drawing() -> None:
     odd = '<script>"&东方小学第一分校南门主入口人行通道门卫室' * 3
     site = site_of(spoil(('name = "东方小学"', f"name = '{odd}'"), ("[[door]]\n", f"[[door]]\nname = '{odd}'\n")))
-    said = words_in(wiring.svg(site))
+    said = words_in(wiring_svg.draw(site))
     assert any(word.startswith('<script>"&东方') and word.endswith("…") for word in said)
 
 
 def test_pin_one_is_square_and_every_pin_is_drawn() -> None:
-    svg = wiring.svg(site_of(GOOD))
+    svg = wiring_svg.draw(site_of(GOOD))
     assert {word for word in words_in(svg) if word.isdigit()} >= {str(pin) for pin in range(1, 41)}
     assert svg.count("<circle") >= 39
 
