@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from site_text_samples import GOOD, judge, spoil
 
-from hardware import profiles, wiring
+from hardware import profiles, wiring, wiring_svg
 from hardware.loader import load
 from hardware.mistakes import Language
 from hardware.site import Site
