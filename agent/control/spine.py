@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from agent import picture as pic
-from agent.core.events import NewEpoch
+from agent.core.events import NewEpoch, Note
 from agent.core.kinds import WEIGHT
 from agent.core.records import Record, utc_text
 from agent.core.words import ClockTrust
@@ -47,6 +47,7 @@ class Spine:
         self._measured: tuple[int | None, int | None] = (None, None)
         self._refusal: tuple[bool, str] = (False, "")  # the writer's own word on the card
         self._hung = False
+        self._warned = ""
         self._tasks: list[asyncio.Task[None]] = []
         self._writer = JournalWriter(
             self.opened.path,
@@ -119,6 +120,9 @@ class Spine:
         self._runtime.journal_health(failing, why)
         if failing:
             self._server.failing()
+        elif why and why != self._warned:
+            self._runtime.handle(Note("journal.problem", "journal", "box", {"code": "warning", "what": why}))
+        self._warned = why
 
     async def _watch(self) -> None:
         """A write that hangs is told by nobody but the clock."""
