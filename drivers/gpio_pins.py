@@ -20,6 +20,7 @@ Edge = Callable[[int, bool, float], None]
 
 LATE_EDGE_S = 1.0  # D: a stamp further off than this is another clock's
 CALIBRATE_S = 10.0  # D: the daemon's tick drifts below 0.5 ms in that time
+PROMPT_S = 0.005  # D: an answer that took longer says too little about when it was given
 TICK_RANGE = 1 << 32  # pigpio's tick: microseconds in 32 bits (pigpio.h)
 BR1, TICK, MODE_OUTPUT = 10, 16, 1  # pigpio.h
 MOST_CHIPS = 32
@@ -79,6 +80,7 @@ class PigpioPins:
     def __init__(self, host: str, port: int, inputs: Iterable[int], outputs: dict[int, bool], edge: Edge) -> None:
         from drivers.pigpio_link import Asker, Connection, Factory
 
+        self._tick_at: tuple[int, float] | None = None
         with contextlib.ExitStack() as undo:
             self._connection = Connection(host, port)
             self._factory = Factory(self._connection)
@@ -100,9 +102,12 @@ class PigpioPins:
 
     def _calibrate(self, asked_at: float, tick: int) -> None:
         """Learn what the daemon's tick, asked for at `asked_at` and just come, is in our monotonic clock."""
-        self._tick_at = (tick, (asked_at + time.monotonic()) / 2)
+        now = time.monotonic()
+        if now - asked_at < PROMPT_S or self._tick_at is None:
+            self._tick_at = (tick, (asked_at + now) / 2)
 
     def _moment(self, tick: int) -> float:
+        assert self._tick_at is not None
         known, at = self._tick_at
         # Signed difference: an edge may lie before the calibration, and the tick wraps every 72 minutes.
         ahead = (tick - known + TICK_RANGE // 2) % TICK_RANGE - TICK_RANGE // 2
@@ -110,7 +115,7 @@ class PigpioPins:
 
     async def levels(self, gpios: Iterable[int], within_s: float) -> dict[int, bool]:
         asked_at = time.monotonic()
-        if asked_at - self._tick_at[1] > CALIBRATE_S:
+        if self._tick_at is None or asked_at - self._tick_at[1] > CALIBRATE_S:
             self._calibrate(asked_at, await self._asker.ask(TICK, within_s))
         bank = await self._asker.ask(BR1, within_s)
         return {gpio: bool(bank >> gpio & 1) for gpio in gpios}

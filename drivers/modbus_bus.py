@@ -11,6 +11,7 @@ Nothing is retried here but a read, once: told "busy", or its answer lost or gar
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
 from collections.abc import Callable, Coroutine, Sequence
@@ -85,11 +86,12 @@ class ModbusBus:
         self._units: dict[int, Unit] = {}
         self._backoff = Backoff(rng or random.Random())
         self._link: Link | None = None
-        self._why = "not started"
+        self._why = f"bus {bus.name}: not connected yet"
         self._said: bool | None = None
         self._missed = 0  # answers missing in a row
         self._reconnects = 0
         self._down = asyncio.Event()
+        self._tried = asyncio.Event()  # the first attempt to connect has ended
         self._tasks: set[asyncio.Task[None]] = set()
 
     # ── the link ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -147,6 +149,8 @@ class ModbusBus:
         except LinkLost as error:
             self._say_down(str(error))
             return
+        finally:
+            self._tried.set()
         self._link = link
         self._missed = 0
         self._reconnects += self._said is not None
@@ -253,6 +257,8 @@ class ModbusBus:
         self, pdu: ModbusPDU, ask: Ask, lane: Lane, not_after: float | None = None
     ) -> tuple[ModbusPDU, float]:
         unit = self._unit(ask.unit)
+        if not self._tried.is_set():
+            await self._first_attempt()
         self._refuse_hopeless(unit, ask, lane)
         if not self._gate.try_take():
             await self._gate.take(lane, TURN_S)
@@ -262,6 +268,11 @@ class ModbusBus:
                 self._gate.release()
                 raise
         return await self._transact(unit, pdu, ask, not_after)
+
+    async def _first_attempt(self) -> None:
+        """Devices are opened while their bus still connects; that is no loss worth telling."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._tried.wait(), TURN_S)
 
     def _unit(self, number: int) -> Unit:
         unit = self._units.get(number)

@@ -6,7 +6,6 @@ A link is opened once, used by one caller at a time, and thrown away when it bre
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import os
 import socket
@@ -18,6 +17,7 @@ from pymodbus.pdu import ModbusPDU
 
 from drivers.errors import BadFrame, DriverError, LinkLost, NoAnswer
 from drivers.modbus_wire import MBAP_HEAD, TCP_TIMING, Ask, LineTiming, find_rtu, find_tcp, rtu_timing
+from drivers.serial_words import serial_trouble
 from hardware import site
 
 CONNECT_S = 0.5  # D: with the pause of at most 2 s between attempts a link is back well within 5 s
@@ -108,13 +108,7 @@ class Link:
         bus = self._bus
         if self.tcp:
             return f"cannot connect to {self.where} ({_reason(error)}): is the PLC on, the cable in, the address right?"
-        if not Path(self.where).exists():
-            return f"no serial port {self.where}: is the adapter plugged in?"
-        if not os.access(self.where, os.R_OK | os.W_OK):
-            return f"no permission for serial port {self.where}: put this user into the group that owns it (dialout)"
-        if error.args[:1] == (errno.EINVAL,):
-            return f"serial port {self.where} cannot do {bus.baud} baud, 8{bus.parity}{bus.stop_bits}"
-        return f"serial port {self.where} cannot be used: busy with another program, or not a serial port ({error})"
+        return serial_trouble(self.where, error, f"{bus.baud} baud, 8{bus.parity}{bus.stop_bits}")
 
     def close(self) -> None:
         """Let go of socket or port; a call in flight gets LinkLost. Harmless when repeated."""

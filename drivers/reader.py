@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from drivers.errors import LinkLost
 from drivers.offload import Worker
 from drivers.ports import BadCard, CardFrame
+from drivers.serial_words import serial_trouble
 from hardware import profiles, site
 
 if TYPE_CHECKING:
@@ -124,7 +125,8 @@ class UartReader:
         except TimeoutError:
             raise LinkLost(f"reader {reader.id}: {path} does not open: unplug the adapter and plug it in") from None
         except Exception as error:  # pyserial lets termios errors through, which are no OSError
-            raise LinkLost(f"reader {reader.id}: {_why_not(path, error)}") from None
+            why = serial_trouble(path, error, f"{facts.baud} baud, 8N1")
+            raise LinkLost(f"reader {reader.id}: {why}") from None
         finally:
             given_up.set()
             worker.stop()
@@ -175,11 +177,3 @@ def _open_port(path: str, baud: int, given_up: threading.Event) -> serial.Serial
     if given_up.is_set():  # nobody waits any more, and an open port would keep the next attempt out
         port.close()
     return port
-
-
-def _why_not(path: str, error: Exception) -> str:
-    if not Path(path).exists():
-        return f"no serial port {path}: is the reader's adapter plugged in?"
-    if not os.access(path, os.R_OK | os.W_OK):
-        return f"no permission for serial port {path}: put this user into the group that owns it (dialout)"
-    return f"serial port {path} cannot be used: busy with another program, or not a serial port ({error})"

@@ -250,16 +250,6 @@ class PeerReaderRig:
             os.close(self._ends.pop())
 
 
-@contextlib.asynccontextmanager
-async def bus_to(peer: TcpPeer) -> AsyncIterator[ModbusBus]:
-    bus = ModbusBus(peer.bus)
-    await bus.start()
-    try:
-        yield bus
-    finally:
-        await bus.close()
-
-
 # ── our drivers on the simulator ────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -392,7 +382,7 @@ async def lane_rig(name: str, sim: Simulator | None) -> AsyncIterator[LaneRig]:
         yield FakeLaneRig()
     elif name == "peer":
         plc = PlcPeer()
-        async with tcp_peer(plc) as peer, bus_to(peer) as bus:
+        async with tcp_peer(plc) as peer, _started(ModbusBus(peer.bus)) as bus:
             yield PeerLaneRig(bus, plc)
     else:
         assert sim is not None
@@ -405,7 +395,7 @@ async def relay_rig(name: str, sim: Simulator | None) -> AsyncIterator[RelayRig]
     if name == "fake":
         yield FakeRelayRig()
     elif name == "peer":
-        async with tcp_peer(honest({1: Tables()})) as peer, bus_to(peer) as bus:
+        async with tcp_peer(honest({1: Tables()})) as peer, _started(ModbusBus(peer.bus)) as bus:
             yield PeerRelayRig(bus, peer)
     else:
         assert sim is not None
@@ -419,7 +409,7 @@ async def loop_rig(name: str, sim: Simulator | None) -> AsyncIterator[LoopRig]:
         yield FakeLoopRig()
     elif name == "peer":
         tables = Tables()
-        async with tcp_peer(honest({1: tables})) as peer, bus_to(peer) as bus:
+        async with tcp_peer(honest({1: tables})) as peer, _started(ModbusBus(peer.bus)) as bus:
             yield PeerLoopRig(bus, peer, tables)
     else:
         assert sim is not None

@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import Callable, Iterable
 
 import pytest
+from bus_helpers import bus_on
 from modbus_peers import Heard, RtuPeer, Say, Script, Tables, TcpPeer, honest, rtu_peer, tcp_peer
 from pymodbus.client import AsyncModbusSerialClient, AsyncModbusTcpClient
 from pymodbus.exceptions import ModbusIOException
@@ -33,17 +34,6 @@ def opened(request: pytest.FixtureRequest) -> Callable[[Script], contextlib.Abst
 
 
 Opened = Callable[[Script], contextlib.AbstractAsyncContextManager[Peers]]
-
-
-@contextlib.asynccontextmanager
-async def bus_on(peer: Peers) -> AsyncIterator[ModbusBus]:
-    bus = ModbusBus(peer.bus)
-    await bus.start()
-    assert bus.up
-    try:
-        yield bus
-    finally:
-        await bus.close()
 
 
 async def hello(peer: Peers, bus: ModbusBus, delay_s: float = 0.0) -> None:

@@ -226,13 +226,13 @@ async def test_the_port_is_held_alone(port: Port, tmp_path: Path) -> None:
 
 
 async def test_no_such_port_names_it(tmp_path: Path) -> None:
-    with pytest.raises(LinkLost, match=r"reader guard: no serial port .*tty-guard: is the reader's adapter plugged"):
+    with pytest.raises(LinkLost, match=r"reader guard: no serial port .*tty-guard: is the adapter plugged"):
         await UartReader.open(READER, folder=str(tmp_path))
 
 
 async def test_no_permission_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The test may run as root, whom no permission stops."""
     (tmp_path / "tty-guard").write_text("")
-    monkeypatch.setattr("drivers.reader.os.access", lambda path, mode: False)
+    monkeypatch.setattr("drivers.serial_words.os.access", lambda path, mode: False)
     with pytest.raises(LinkLost, match=r"no permission for serial port .*tty-guard.*dialout"):
         await UartReader.open(READER, folder=str(tmp_path))
