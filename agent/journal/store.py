@@ -17,7 +17,7 @@ import msgspec
 
 from agent.core.records import Record, encode
 from agent.journal.checkpoint import Checkpoint, Signer, sign
-from agent.journal.errors import Damaged
+from agent.journal.errors import Damaged, Trouble
 from agent.journal.head import LATCHED, Head, load_head
 from agent.journal.schema import about, connect_writer
 
@@ -239,8 +239,10 @@ class Store:
 
     def settle(self) -> None:
         """After a write error: write everything once more to where it belongs, so that a page the system wrongly
-        believes written is written; and prove that the disk takes writes again. Raises sqlite3.Error."""
-        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        believes written is written; and prove that the disk takes writes again. Raises Trouble, sqlite3.Error."""
+        _, in_log, moved = self._connection.execute("PRAGMA wal_checkpoint(FULL)").fetchone()
+        if moved < in_log:
+            raise Trouble("somebody reads the journal so long that it cannot be put in order")
         self._connection.execute("UPDATE about SET value = value WHERE name = 'format'")
         self.log_pages = 0
 

@@ -18,6 +18,7 @@ from journal_scenes import SITE_BOX, Ears, bare_store, eventually, opened, recor
 from agent.core.records import Record, encode, leaf_hash, link_hash
 from agent.journal import schema
 from agent.journal.checkpoint import verified
+from agent.journal.errors import Trouble
 from agent.journal.files import JournalBusy
 from agent.journal.reader import JournalReader
 from agent.journal.store import Store, encode_always
@@ -245,6 +246,22 @@ def test_a_store_without_news_signs_nothing_twice(tmp_path: Path) -> None:
     assert store.sign() == 1 and store.save_notes()
     store.mark()
     assert store.sign() == 0 and not store.save_notes()
+    store.close()
+
+
+def test_nothing_is_settled_while_an_old_snapshot_is_read(tmp_path: Path) -> None:
+    """After a write error the log must be moved whole; a reader that will not end is told, not waited for."""
+    store = bare_store(tmp_path / "journal.db")
+    store.connection.execute("PRAGMA busy_timeout = 10")
+    store.commit(records(1, 5))
+    reader = schema.connect_reader(tmp_path / "journal.db")
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM record").fetchall()
+    store.commit(records(6, 5))
+    with pytest.raises(Trouble, match="somebody reads"):
+        store.settle()
+    reader.close()
+    store.settle()
     store.close()
 
 

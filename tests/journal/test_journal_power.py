@@ -1,0 +1,216 @@
+"""Power cuts, failing writes and lying cards under the real SQLite: nothing acknowledged is ever lost, or it shows."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+from journal_card import Card, Connection, Unplugged
+from journal_scenes import SITE_BOX, Ears, eventually, opened, record, records, writer_on
+
+from agent.core.records import encode
+from agent.journal import schema
+from agent.journal.errors import FILE_ERRORS, Damaged
+from agent.journal.keys import BoxKey
+from agent.journal.store import Store
+
+# While SQLite closes a file on a dead card it has nobody to tell.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+PATH = Path("/card/journal.db")
+KEY = BoxKey.generate()
+
+
+@pytest.fixture(scope="module")
+def empty() -> bytes:
+    """A journal without records, as the store's own code makes it."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "journal.db"
+        schema.create(path, SITE_BOX, schema.Base.first(1))
+        return path.read_bytes()
+
+
+class Countdown:
+    """Unplugs the card at the n-th operation that changes it."""
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+    def __call__(self, operation: str) -> None:
+        if operation != "read":
+            self.left -= 1
+        if self.left < 0:
+            raise Unplugged(operation)
+
+
+def store_on(card: Card, synchronous: str = "FULL") -> Store:
+    connect: Any = lambda path: Connection(card, path, synchronous)  # noqa: E731
+    return Store(PATH, KEY, SITE_BOX, connect)
+
+
+def live_until_cut(card: Card, synchronous: str, first: int, dice: random.Random) -> int:
+    """Write until the power goes; the last number acknowledged."""
+    durable = first - 1
+    try:
+        store = store_on(card, synchronous)
+        durable = max(durable, store.head.seq)
+        while True:
+            count = dice.choice((1, 1, 3, 20, 130))
+            kind = dice.choice(("door.granted", "panic.pressed", "box.latched"))
+            store.commit(records(store.head.seq + 1, count, kind))
+            durable = store.head.seq
+            store.sign()
+            if dice.random() < 0.3:
+                store.save_notes()
+            if dice.random() < 0.2:
+                store.move_log()
+    except (Unplugged, *FILE_ERRORS):
+        return durable
+
+
+def survivors(card: Card, empty: bytes, dice: random.Random) -> tuple[dict[str, bytes], int | None]:
+    """The card after the cut, and the last record on it; None when the journal is damaged."""
+    left = card.after_cut(dice)
+    try:
+        store = store_on(Card(dict(left)))
+    except (Damaged, *FILE_ERRORS):
+        return left, None
+    last = store.head.seq
+    for seq, body in store.connection.execute("SELECT seq, body FROM record WHERE seq > ?", (last - 200,)):
+        kinds = ("door.granted", "panic.pressed", "box.latched")
+        assert body in [encode(record(seq, kind)) for kind in kinds], f"record {seq} is not what was written"
+    store.close()
+    return left, last
+
+
+def cut_many(empty: bytes, seed: int, cuts: int, synchronous: str, *, lies: bool = False) -> int:
+    """Returns how many cuts lost something acknowledged; the card lives on from cut to cut."""
+    dice = random.Random(seed)
+    files, expected, lost = {str(PATH): empty}, 0, 0
+    for _ in range(cuts):
+        card = Card(files, Countdown(dice.choice((5, 40, 200)) * dice.randint(0, 10) // 10 + dice.randint(0, 5)))
+        card.lies = lies and dice.random() < 0.3
+        acknowledged = max(expected, live_until_cut(card, synchronous, expected + 1, dice))
+        files, found = survivors(card, empty, dice)
+        if found is None or found < acknowledged:
+            lost += 1
+        if found is None or found > 3_000:
+            files, found = {str(PATH): empty}, 0
+        expected = found
+    return lost
+
+
+def test_five_hundred_power_cuts_lose_nothing(empty: bytes, seed: int) -> None:
+    assert cut_many(empty, seed, 500, "FULL") == 0
+
+
+@pytest.mark.torture
+@pytest.mark.timeout(3600)
+def test_ten_thousand_power_cuts_lose_nothing(empty: bytes, seed: int) -> None:
+    assert cut_many(empty, seed, 10_000, "FULL") == 0
+
+
+def test_the_harness_bites(empty: bytes, seed: int) -> None:
+    """With less than FULL, and with a card that lies about syncing, the same cuts must lose something."""
+    assert cut_many(empty, seed, 200, "NORMAL") > 10
+    assert cut_many(empty, seed, 200, "FULL", lies=True) > 0
+
+
+# ── an error at every n-th operation ───────────────────────────────────────────────────────────────────────────────
+
+
+class Hiccup:
+    """Fails one operation of a kind, `times` in a row from the n-th on; then all is well."""
+
+    def __init__(self, operation: str, at: int, times: int, error: type[apsw.Error]) -> None:
+        self.operation, self.at, self.times, self.error = operation, at, times, error
+        self.seen = 0
+        self.failed = 0
+
+    def __call__(self, operation: str) -> None:
+        if operation != self.operation:
+            return
+        self.seen += 1
+        if self.seen > self.at and self.failed < self.times:
+            self.failed += 1
+            raise self.error("as injected")
+
+
+@pytest.mark.parametrize("error", [apsw.IOError, apsw.FullError])
+@pytest.mark.parametrize("operation", ["write", "sync"])
+def test_an_error_at_every_nth_write_and_sync(empty: bytes, operation: str, error: type[apsw.Error]) -> None:
+    """Whatever fails, the store says so, and a fresh store on the same card goes on with the same group."""
+    at, failed = 0, True
+    while failed:
+        trouble = Hiccup(operation, at, 1 + at % 3, error)
+        card = Card({str(PATH): empty}, trouble)
+        _write_with_retries(card)
+        failed = trouble.failed > 0
+        at += 1
+    assert at > 5, "there were operations to fail"
+
+
+def _write_with_retries(card: Card) -> None:
+    store: Store | None = None
+    done = tries = 0
+    while done < 240 and tries < 20:
+        try:
+            if store is None:
+                store = store_on(card)
+                store.settle()
+                done = store.head.seq
+            store.commit(records(done + 1, 40, "panic.pressed" if done == 80 else "door.granted"))
+            done = store.head.seq
+            store.sign()
+            store.save_notes()
+            store.move_log()
+        except FILE_ERRORS as problem:
+            assert not isinstance(problem, sqlite3.IntegrityError)
+            tries += 1
+            _close(store)
+            store = None
+    assert done >= 240, "it never recovered"
+    _close(store)
+    again = store_on(Card({name: bytes(file.now) for name, file in card.files.items()}))
+    assert again.head.seq == done and again.head.frontier.size == done
+    again.close()
+
+
+def _close(store: Store | None) -> None:
+    try:
+        if store is not None:
+            store.close()
+    except FILE_ERRORS:
+        return
+
+
+@pytest.mark.parametrize("operation", ["write", "sync"])
+def test_the_writer_rides_over_hiccups(tmp_path: Path, empty: bytes, seed: int, operation: str) -> None:
+    """The whole writer, its thread included, on a card that hiccups at random."""
+    dice = random.Random(seed)
+
+    def trouble(kind: str) -> None:
+        if kind == operation and dice.random() < 0.05:
+            raise apsw.IOError("as injected")
+
+    found, ears = opened(tmp_path), Ears()
+    card = Card({str(found.path): empty}, trouble)
+    connect: Any = lambda path: Connection(card, path)  # noqa: E731
+    writer = writer_on(found, ears, connect=connect)
+    writer.start()
+    for first in range(1, 300, 10):
+        writer.append(records(first, 10), emergency=False)
+        ears.wait_durable(first - 1 if first > 1 else 0)
+    ears.wait_durable(300)
+    assert not ears.epochs
+    card.trouble = lambda kind: None
+    eventually(lambda: writer.backlog == 0)
+    assert writer.close()
+    again: Any = Store(found.path, found.key, SITE_BOX, connect)
+    assert again.head.seq == 300
+    again.close()
