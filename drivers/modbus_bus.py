@@ -153,6 +153,8 @@ class ModbusBus:
             self._tried.set()
         self._link = link
         self._missed = 0
+        for unit in self._units.values():
+            unit.relinked()
         self._reconnects += self._said is not None
         self._backoff.reset()
         self._down.clear()

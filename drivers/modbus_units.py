@@ -87,6 +87,10 @@ class Unit:
             self.silent_since = now
         self.probe_at = now + PROBE_EVERY_S
 
+    def relinked(self) -> None:
+        """There is a new connection, perhaps because its PLC has started again: it may be asked at once."""
+        self.probe_at = float("-inf")
+
     def stirred(self, now: float) -> None:
         """Its answer came after the wait was over: it lives, only slower than thought. Next time it gets more patience.
 

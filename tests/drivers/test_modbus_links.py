@@ -37,6 +37,20 @@ async def test_a_plc_that_loses_power_is_back_within_five_seconds() -> None:
         await bus.close()
 
 
+async def test_a_silent_unit_is_asked_at_once_on_a_new_connection() -> None:
+    """Its PLC hung, was switched off and on again: no reason to wait for the next probe."""
+    async with tcp_peer(lambda heard: [], timeout_s=TIMEOUT_S) as peer:
+        bus = ModbusBus(peer.bus, rng=random.Random(4))
+        await bus.start()
+        with pytest.raises(NoAnswer):
+            await bus.read_input(1, 0, 1)
+        await peer.shut()
+        peer.script = honest({1: Tables()})
+        await peer.open()
+        assert await wait_for_answer(bus, 5) < 1
+        await bus.close()
+
+
 async def test_a_call_in_flight_when_the_link_breaks_is_told_at_once() -> None:
     async with tcp_peer(lambda heard: [], timeout_s=5) as peer, bus_on(peer) as bus:
         call = asyncio.create_task(bus.read_input(1, 0, 1))
