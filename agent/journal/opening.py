@@ -98,9 +98,12 @@ def _inspect(folder: Path, key: BoxKey, site_box: str) -> _Found:
 
 
 def create_first(folder: Path, site_box: str, epoch: int) -> None:
-    """Begin the first journal of a box. Raises sqlite3.Error, OSError."""
-    epochs.write_note(folder, epoch)
+    """Begin the first journal of a box. Raises sqlite3.Error, OSError.
+
+    The note comes last: a box killed in between must not find a note without a journal, which would look like a loss.
+    """
     schema.create(folder / schema.FILE, site_box, schema.Base.first(epoch))
+    epochs.write_note(folder, epoch)
 
 
 def _guarded(action: Callable[[], None]) -> None:
