@@ -79,6 +79,7 @@ class AlarmLane:
         self._alarms: dict[Ref, _Alarm] = {}
         self._connection: Connection | None = None
         self.trouble = ""  # what stands between this lane and the far side although the connection is up
+        self.urgent = asyncio.Event()  # a new alarm waits: no time for a back-off
         self.ignored = 0  # receipts for alarms we never sent, of a stage already reached, or that made no sense
         self.dropped = 0
         # After a restart the far side may speak of an alarm before control has told us of it. Such words count only
@@ -102,7 +103,10 @@ class AlarmLane:
         self._make_room()
         if alarm.sent and (early := self._early.pop(ref, None)) is not None:
             self._heed(alarm, *early)
-        if self._connection is not None and not alarm.received:
+        if alarm.received:
+            return
+        self.urgent.set()
+        if self._connection is not None:
             self._send(self._connection, alarm)
 
     def receipt(self, payload: bytes) -> None:

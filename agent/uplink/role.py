@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import random
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from agent.control.notify import notify, watchdog_interval_s
 from agent.core.words import Stage
 from agent.link import ControlAway, ControlLink, Message
 from agent.uplink.alarms import AlarmLane
+from agent.uplink.backoff import BackOff
 from agent.uplink.batch import Ref
 from agent.uplink.cursor import FILE
 from agent.uplink.downward import Downward
@@ -32,9 +32,6 @@ from agent.uplink.topics import Topics
 from hardware.places import control_socket, resolve, storage_dir
 from hardware.site import Mqtt, Site
 
-FIRST_RETRY_S = 0.1
-LAST_RETRY_S = 30.0
-STEADY_S = 10.0  # a connection that lasted so long earns a fast first retry again
 GUARD_S = 1.0
 JUDGE_EVERY_S = 1.0
 CHECKPOINT_EVERY_S = 1.0
@@ -73,6 +70,8 @@ class Uplink:
         self._state = StateLane(self._topics.state)
         self._downward = Downward(self._topics, self._alarms.receipt, self._records.receipt, self._reporter)
         self._health = PathHealth(self._alarms, self._records, self._reporter)
+        self._back_off = BackOff()
+        self._served = False  # the present try got as far as a working connection
         self._connection: Connection | None = None
         self._control_came = asyncio.Event()
         self._searched: Ref = (0, 0)  # the journal was searched for alarms up to here
@@ -160,16 +159,22 @@ class Uplink:
 
     async def _keep_connected(self) -> None:
         loop = asyncio.get_running_loop()
-        failures = 0
         while True:
-            began = loop.time()
+            began, self._served = loop.time(), False
             try:
                 await self._one_connection()
             except BrokerLost as error:
                 log.warning("no uplink: %s", error)
                 self._health.disconnected(str(error), loop.time())
-            failures = 0 if loop.time() - began > STEADY_S else failures + 1
-            await asyncio.sleep(_pause_s(failures))
+            self._back_off.lost(self._served, loop.time() - began)
+            await self._pause()
+
+    async def _pause(self) -> None:
+        """Back off; a new alarm ends the pause."""
+        self._alarms.urgent.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._back_off.pause_s(self._alarms.waiting > 0)):
+                await self._alarms.urgent.wait()
 
     async def _one_connection(self) -> None:
         """Connect, serve until lost. Raises BrokerLost."""
@@ -178,6 +183,7 @@ class Uplink:
         try:
             await connection.subscribe(self._topics.down)
             self._health.connected()
+            self._served = True
             log.info("connected to %s:%d", self._mqtt.host, self._mqtt.port)
             why = await self._serve(connection)
         finally:
@@ -266,12 +272,6 @@ async def _lane(name: str, lane: Callable[[Connection], Awaitable[None]], connec
         except Exception:
             log.exception("the lane of %s failed and starts again", name)
         await asyncio.sleep(GUARD_S)
-
-
-def _pause_s(failures: int) -> float:
-    """0.1 s after the first loss, then doubling to 30 s, with jitter so that a district's boxes come back spread."""
-    ceiling: float = min(FIRST_RETRY_S * 2.0**failures, LAST_RETRY_S)
-    return ceiling * random.uniform(0.5, 1.0)
 
 
 def _password(path: str) -> str:
