@@ -32,6 +32,8 @@ MOST_UNDURABLE = 1_000  # D: so many alarms are held for a card that refuses; th
 STATE_EVERY_S = 0.1
 STATE_IDLE_S = 2.0
 _CLAIMABLE = frozenset({Rank.CONSOLE, Rank.UPSTREAM})
+# Known kinds that another role may write: the others tell what the gate itself saw or did.
+_NOTABLE = frozenset({"note", "view.journal", "command.refused"})
 _encode = msgspec.json.Encoder().encode
 
 
@@ -235,7 +237,7 @@ class Server:
             case "synced":
                 return self._is_synced(ask)
             case "note":
-                return self._done(ask, Note(ask.kind, ask.subject, ask.actor, ask.data))
+                return self._note(ask)
             case _:
                 return {"op": "error", "why": f"unknown op {ask.op!r}"}
 
@@ -270,6 +272,11 @@ class Server:
         now = asyncio.get_running_loop().time()
         self._runtime.latencies.stage(ref, stage)
         return self._done(ask, AlarmStage(ref, ask.path, stage, ask.by, now))
+
+    def _note(self, ask: Ask) -> dict[str, Any]:
+        if ask.kind in WEIGHT and ask.kind not in _NOTABLE:
+            raise Refusal(f"records of kind {ask.kind!r} are written by the gate itself")
+        return self._done(ask, Note(ask.kind, ask.subject, ask.actor, ask.data))
 
     def _is_synced(self, ask: Ask) -> dict[str, Any]:
         state = self._runtime.state

@@ -156,6 +156,12 @@ class Box:
 
     async def ready(self) -> None:
         """Start, read everything, and wait until every sensor has been clear for long enough."""
+        self.start()
+        await self.pass_s(4.0)
+        self.trace.clear()
+
+    def start(self) -> None:
+        """Start and read everything once."""
         handle = self.runtime.handle
         handle(Started("b00t", None, None))
         for button in self.state.rules.buttons:
@@ -167,8 +173,6 @@ class Box:
             handle(DoorContact(door.id, Contact.CLOSED))
         self.read_lanes()
         handle(ScanComplete())
-        await self.pass_s(4.0)
-        self.trace.clear()
 
     def press(self, button: str = "gatehouse") -> None:
         self.runtime.handle(PanicLine(button, Line.PRESSED, asyncio.get_running_loop().time()))
