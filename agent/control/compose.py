@@ -79,6 +79,11 @@ def contact() -> Contact:
     return Contact()
 
 
+def sensor_contact() -> Contact:
+    """A vehicle sensor is occupied at once and clear only when it stays so."""
+    return Contact(rise_s=0.0)
+
+
 class Devices:
     """All devices of a site, each under its keeper. `report` is told (device, up, why) of each.
 

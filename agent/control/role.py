@@ -86,7 +86,7 @@ class Control:
         state = box.start(rules_of(site), epoch=opened.epoch, next_seq=opened.next_seq)
         self._groups = {device: OutputGroup(names, self._emit) for device, names in compose.output_groups(site).items()}
         self._picture = Picture(tuple(self._groups.values()), compose.inverted_outputs(site))
-        self._intake = Intake(site, compose.panic_lines(site), compose.contact, self._emit)
+        self._intake = Intake(site, compose.panic_lines(site), compose.contact, self._emit, compose.sensor_contact)
         self._lanes = {lane.id: self._lane_worker(lane.id) for lane in site.lane}
         self._latencies = Latencies()
         self._runtime = Runtime(state, self._clock, self._spine, self._picture, self._lanes, self._latencies)

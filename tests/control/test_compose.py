@@ -196,3 +196,13 @@ def test_lights_and_warning_wired_to_the_box_are_outputs_of_their_lane() -> None
 
 def test_a_fail_secure_lock_is_energised_to_open() -> None:
     assert inverted_outputs(demo_site()) == {"lock:gatehouse"}
+
+
+def test_a_sensor_wired_to_the_box_is_occupied_at_once_and_clear_only_when_it_stays_so() -> None:
+    sensor = compose.sensor_contact()
+    for at in (0.0, 0.02, 0.04, 0.06):
+        sensor.level(False, at)
+    assert sensor.high is False
+    assert sensor.edge(True, 0.061) and sensor.high is True
+    sensor.edge(False, 0.062)
+    assert sensor.high is True
