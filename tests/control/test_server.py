@@ -139,7 +139,7 @@ async def test_a_note_is_one_record(peer: Peer, served: Served, kind: str) -> No
     record = served.box.paper.records[-1]
     assert answer["records"] == [list(record.ref)]
     assert (record.kind, record.subject, record.actor, record.data) == (
-        "view.journal",
+        kind,
         "journal",
         "guard-1",
         {"rows": 3},
