@@ -21,7 +21,7 @@ Message: TypeAlias = dict[str, Any]
 LINE_LIMIT = 4 * 1024 * 1024  # the picture of a large gate is some 30 kB; control drops a reader at 1 MB unread
 IDLE_CONNECTIONS = 4
 FIRST_RETRY_S = 0.05
-LAST_RETRY_S = 2.0
+LAST_RETRY_S = 0.3  # D: control starts in half a second, and an alarm may wait in it
 SILENCE_S = 10.0  # control sends the state at least every 2 s to those who asked for it
 
 _encode = msgspec.json.Encoder().encode
@@ -198,6 +198,6 @@ def _close(connection: _Connection | None) -> None:
 
 
 def _pause_s(attempt: int) -> float:
-    """0.05 s at first, doubling to 2 s, less up to a quarter so that the roles do not come back in step."""
+    """0.05 s at first, doubling to 0.3 s, less up to a quarter so that the roles do not come back in step."""
     pause_s: float = min(FIRST_RETRY_S * 2 ** min(attempt, 10), LAST_RETRY_S)
     return pause_s * random.uniform(0.75, 1.0)
