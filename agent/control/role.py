@@ -39,6 +39,7 @@ from agent.core.events import (
     Started,
 )
 from agent.core.records import Record
+from agent.journal.files import JournalBusy
 from agent.site_rules import rules_of
 from hardware import places
 from hardware.site import Site
@@ -47,24 +48,27 @@ log = logging.getLogger("menwei.control")
 
 CLOCK_WATCH_S = 5.0
 TURN_EVERY_S = 1.0
+MISUSE = 2
 LATENCY_RECORD_S = 15.0  # D: a press's hops are written down this long after it, receipts included
 
 
 async def run(site: Site) -> int:
-    """Serve the gate until SIGTERM or SIGINT. Returns the exit code."""
-    role = Control(site)
+    """Serve the gate until SIGTERM or SIGINT. Returns the exit code; 2 when trying again cannot mend what is wrong."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
     try:
+        role = Control(site)
+    except JournalBusy as error:
+        log.error("%s: stop it first", error)
+        return MISUSE
+    try:
         await role.start()
+        await stop.wait()
     except OSError as error:
         log.error("%s", error)
-        await role.close()
-        return 2
-    try:
-        await stop.wait()
+        return MISUSE
     finally:
         notify("STOPPING=1")
         await role.close()
