@@ -20,6 +20,7 @@ FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 10.0
 STEADY_S = 30.0  # a role that ran this long starts again without a longer wait
 STOP_S = 5.0
+WRONG = 1
 MISUSE = 2  # a role's exit code for a site file or environment that trying again cannot mend
 
 
@@ -47,15 +48,27 @@ async def _keep(role: str, site_file: Path, stop: asyncio.Event) -> int:
             log.error("%s cannot run as things are; the others go on without it", role)
             await stop.wait()
             return code
-        wait_s = FIRST_WAIT_S if loop.time() - started > STEADY_S else min(wait_s * 2, LONGEST_WAIT_S)
+        if loop.time() - started > STEADY_S:
+            wait_s = FIRST_WAIT_S
         log.warning("%s ended with code %s; starting it again in %.1f s", role, code, wait_s)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), wait_s)
+        wait_s = min(wait_s * 2, LONGEST_WAIT_S)
     return 0
 
 
+def command(role: str, site_file: Path) -> Sequence[str]:
+    """How a role is started."""
+    return (sys.executable, "-m", "agent", role, "--config", str(site_file))
+
+
 async def _once(role: str, site_file: Path, stop: asyncio.Event) -> int:
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "agent", role, "--config", str(site_file))
+    """One life of a role; its exit code."""
+    try:
+        process = await asyncio.create_subprocess_exec(*command(role, site_file))
+    except OSError as error:
+        log.error("%s cannot be started: %s", role, error)
+        return WRONG
     ended = asyncio.create_task(process.wait())
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
