@@ -56,6 +56,7 @@ class ContactFilter(Protocol):
     def lost(self, at: float) -> bool: ...
 
 
+SETTLED_S = 0.5  # D: several times the longest of the filters' own times (0.1 s, drivers.debounce)
 _PANIC = ("panic_no", "panic_nc", "panic_loop")
 
 
@@ -83,6 +84,8 @@ class Intake:
         }
         self._sensor_pins = self._local_sensor_pins()
         self.scanned_at: float | None = None  # when the pins were last all read
+        self._levels: Mapping[int, bool] = {}
+        self._stirred_at = 0.0  # last change of a level, or edge
         # Told "gpio", a board's name, or "panic" (every line judged), whenever that was just read. None: nobody asks.
         self.on_read: Callable[[str], None] | None = None
 
@@ -96,6 +99,7 @@ class Intake:
     # ── pins ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def edge(self, gpio: int, high: bool, at: float) -> None:
+        self._stirred_at = at
         contact = self._contacts.get(gpio)
         if contact is None:
             self._tell(self._lines.edge(gpio, high, at))
@@ -105,6 +109,10 @@ class Intake:
     def levels(self, levels: Mapping[int, bool], at: float) -> None:
         """One fresh reading of all pins, asked for at `at`."""
         self.scanned_at = at
+        if levels != self._levels:
+            self._levels, self._stirred_at = dict(levels), at
+        elif at - self._stirred_at > SETTLED_S:
+            return  # every filter has long made up its mind
         self._tell(self._lines.levels(levels, at))
         for gpio, contact in self._contacts.items():
             if contact.level(levels[gpio], at):
@@ -115,6 +123,7 @@ class Intake:
     def lost(self, at: float) -> None:
         """The pins cannot be read any more."""
         self.scanned_at = None
+        self._levels = {}
         self._tell(self._lines.lost("gpio", at))
         for gpio, contact in self._contacts.items():
             if contact.lost(at):
