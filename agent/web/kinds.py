@@ -140,6 +140,10 @@ def kinds_of(name: str) -> tuple[str, ...]:
     return tuple(kind for kind in TITLES if not name or group(kind) == name)
 
 
+NEWS = tuple(kind for kind in TITLES if kind not in ("box.latched", "panic.latency"))
+"""What the short list on the status page shows: everything but the box's notes to itself."""
+
+
 class Line(msgspec.Struct, frozen=True, kw_only=True):
     """One record as a line of a table. `cause` is the record that led to it."""
 

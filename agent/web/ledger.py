@@ -37,9 +37,13 @@ class Reader(Protocol):
 
 
 class Ledger:
-    """The journal as the pages read it. `why` is "" or tells why it could not be read last time."""
+    """The journal as the pages read it. `news` are the kinds of the short list (None: all).
 
-    def __init__(self, opened: Callable[[], Reader]) -> None:
+    `why` is "", or tells why the journal could not be read last time.
+    """
+
+    def __init__(self, opened: Callable[[], Reader], news: Collection[str] | None = None) -> None:
+        self._news = news
         self._open = opened
         self._reader: Reader | None = None
         self._turn = asyncio.Lock()
@@ -56,13 +60,13 @@ class Ledger:
         self._thread.shutdown()
 
     async def newest(self, head: object) -> tuple[Row, ...]:
-        """The newest records, newest first; the file is only read again when `head` is another."""
+        """The newest news, newest first; the file is only read again when `head` is another."""
         async with self._turn:
             if self._kept[0] != head or self.why:
-                self._kept = (head, await self._off_loop(self._read, NEWEST, None, None))
+                self._kept = (head, await self._off_loop(self._read, NEWEST, self._news, None))
             return self._kept[1]
 
-    async def page(self, kinds: tuple[str, ...] | None, before: int | None) -> tuple[Row, ...]:
+    async def page(self, kinds: Collection[str] | None, before: int | None) -> tuple[Row, ...]:
         """A page of records of these kinds (all for None), newest first, older than seq `before`."""
         async with self._turn:
             return await self._off_loop(self._read, PAGE, kinds, before)
@@ -72,7 +76,7 @@ class Ledger:
         async with self._turn:
             return await self._off_loop(self._around, ref)
 
-    def _read(self, newest: int, kinds: tuple[str, ...] | None, before: int | None) -> tuple[Row, ...]:
+    def _read(self, newest: int, kinds: Collection[str] | None, before: int | None) -> tuple[Row, ...]:
         try:
             if self._reader is None:
                 self._reader = self._open()

@@ -48,8 +48,7 @@ class Renderer:
         self._ledger = ledger
         self._site = site
         self.words = {language: Words(language, site) for language in LANGUAGES}
-        compiled = Compiled()
-        self._environments = {name: _environment(self.words[name], compiled) for name in LANGUAGES}
+        self._environments = {name: _environment(self.words[name]) for name in LANGUAGES}
         self._kept: dict[tuple[str, str], tuple[int, Rendered]] = {}
         self._kept_parts: dict[tuple[str, str], tuple[object, str]] = {}
 
@@ -106,6 +105,9 @@ class Compiled(BytecodeCache):
         self._kept[bucket.key] = bucket.bytecode_to_string()
 
 
+_COMPILED = Compiled()
+
+
 class Rendered:
     """The parts of one view."""
 
@@ -124,13 +126,13 @@ class Rendered:
         return {"state": verdict.state, "title": f"{sign}{verdict.title} · {name}"}
 
 
-def _environment(words: Words, compiled: Compiled) -> Environment:
+def _environment(words: Words) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         auto_reload=False,
-        bytecode_cache=compiled,
+        bytecode_cache=_COMPILED,
         trim_blocks=True,
         lstrip_blocks=True,
         extensions=["jinja2.ext.i18n"],

@@ -9,6 +9,7 @@ import socket
 from agent.journal.reader import JournalReader
 from agent.journal.schema import FILE
 from agent.link import ControlLink
+from agent.web import kinds
 from agent.web.app import Pages, make_app
 from agent.web.feed import Feed
 from agent.web.guard import own_names
@@ -27,7 +28,7 @@ async def run(site: Site) -> None:
     sockets = bind(addresses)
     link = ControlLink(places.control_socket(site))
     feed = Feed(link, site)
-    ledger = Ledger(lambda: JournalReader(places.storage_dir(site) / FILE))
+    ledger = Ledger(lambda: JournalReader(places.storage_dir(site) / FILE), kinds.NEWS)
     pages = Pages(site, feed, ledger)
     server = make(make_app(pages, own_names(addresses)), feed)
     pages.renderer.warm()
@@ -42,6 +43,8 @@ async def run(site: Site) -> None:
         await asyncio.gather(following, return_exceptions=True)
         await link.close()
         ledger.close()
+    if not following.cancelled() and (error := following.exception()) is not None:
+        raise error
 
 
 async def _serve(server: Server, sockets: list[socket.socket]) -> None:
@@ -60,7 +63,6 @@ def _addresses(site: Site) -> list[Address]:
 
 
 def _ended(task: asyncio.Task[None], server: Server) -> None:
-    """The feed never ends by itself. If it does, the role ends and is started anew, rather than show an old picture."""
-    if not task.cancelled() and task.exception() is not None:
-        log.error("the feed from control has failed", exc_info=task.exception())
+    """The feed never ends by itself. If it does, so does the role: started anew, not standing on an old picture."""
+    if not task.cancelled():
         server.should_exit = True

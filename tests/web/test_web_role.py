@@ -21,6 +21,7 @@ from scripted_control import ScriptedControl
 from web_rig import free_port, listening, served
 
 from agent.web import assets, role
+from agent.web.feed import Feed
 from agent.web.listen import Address, bind, parse
 from agent.web.stream import State
 from hardware import places
@@ -173,6 +174,19 @@ async def test_a_hung_control_is_told_within_three_seconds(tmp_path: Path) -> No
         started = asyncio.get_running_loop().time()
         assert (await next_state(got, up=False)).control.why == "silent"
         assert asyncio.get_running_loop().time() - started < 3.0
+
+
+async def test_a_feed_that_fails_ends_the_role_loudly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Better no page than one that stands still: the role ends with the error and is started anew."""
+
+    def fail(feed: Feed, line: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(Feed, "take", fail)
+    site = scenes.demo_site(tmp_path, (f"127.0.0.1:{free_port()}",))
+    async with ScriptedControl(places.control_socket(site), scenes.normal(site)), asyncio.timeout(10):
+        with pytest.raises(ZeroDivisionError):
+            await role.run(site)
 
 
 # ── weight ─────────────────────────────────────────────────────────────────────────────────────────────────────────
