@@ -108,9 +108,7 @@ class Bollard(Part, frozen=True, kw_only=True):
     commissioned: bool = False
     position: Position = Position.UNKNOWN
     since: Instant | None = None
-    last_position: Position = (
-        Position.UNKNOWN
-    )  # the last end a limit switch proved; tells something while `position` cannot
+    last_position: Position = Position.UNKNOWN  # the last end proved; still tells while `position` cannot
     motion: Motion | None = None  # the motion we asked for and whose end is not yet read back
     asked: Instant | None = None
     sent: bool = False  # the PLC has confirmed the token; says nothing of the bollard
