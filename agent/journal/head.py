@@ -8,7 +8,6 @@ from collections.abc import Iterator
 import msgspec
 
 from agent.core.records import leaf_hash, link_hash
-from agent.journal.checkpoint import BadNote, parse, verified
 from agent.journal.errors import Damaged
 from agent.journal.merkle import Frontier
 from agent.journal.schema import Base, about
@@ -106,6 +105,8 @@ def _frontier(packed: object) -> Frontier:
 
 
 def _check_note(note: object, epoch: int, frontier: Frontier, public: bytes | None) -> None:
+    from agent.journal.checkpoint import BadNote, parse, verified  # 7 MB that those who only read can do without
+
     try:
         data = str(note).encode()
         checkpoint = parse(data) if public is None else verified(data, public)
