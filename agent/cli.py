@@ -6,8 +6,8 @@ import argparse
 import asyncio
 import contextlib
 import logging
+import os
 import signal
-import subprocess
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
@@ -16,11 +16,12 @@ from typing import Any
 from agent.site_file import DEFAULT_SITE, load_site
 
 OK, WRONG, MISUSE = 0, 1, 2
+OWN_LINE = ("journal", "sim")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; returns its exit code. Nobody is ever shown a traceback for something they typed."""
-    arguments = _parser().parse_args(argv)
+    arguments = _parsed(list(sys.argv[1:] if argv is None else argv))
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s", stream=sys.stderr)
     run: Callable[[argparse.Namespace], int] = arguments.run
     try:
@@ -32,6 +33,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"menwei: {_words(error)}", file=sys.stderr)
         return MISUSE
+
+
+def _parsed(words: list[str]) -> argparse.Namespace:
+    """Some verbs have a command line of their own; argparse would take its options for ours."""
+    if words and words[0] in OWN_LINE:
+        arguments = _parser().parse_args(words[:1])
+        arguments.rest = words[1:]
+        return arguments
+    return _parser().parse_args(words)
 
 
 def _words(error: OSError) -> str:
@@ -169,7 +179,6 @@ def _status(arguments: argparse.Namespace) -> int:
 
 def _add_journal(verbs: Verbs[argparse.ArgumentParser]) -> None:
     verb = verbs.add_parser("journal", help="verify, export and prove what the journal holds", add_help=False)
-    verb.add_argument("rest", nargs=argparse.REMAINDER)
     verb.set_defaults(run=_journal)
 
 
@@ -207,11 +216,10 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _add_sim(verbs: Verbs[argparse.ArgumentParser]) -> None:
-    verb = verbs.add_parser("sim", help="the hardware simulator alone, for a site file")
-    verb.add_argument("rest", nargs=argparse.REMAINDER, help="--site FILE [--http PORT]")
+    verb = verbs.add_parser("sim", help="the hardware simulator alone: --site FILE [--http PORT]", add_help=False)
     verb.set_defaults(run=_sim)
 
 
 def _sim(arguments: argparse.Namespace) -> int:
-    """The simulator is never imported here: it runs as a process of its own."""
-    return subprocess.run([sys.executable, "-m", "sim", *arguments.rest], check=False).returncode
+    """The simulator is never imported here: this process becomes it, so that ending the one ends the other."""
+    os.execv(sys.executable, [sys.executable, "-m", "sim", *arguments.rest])

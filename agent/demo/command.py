@@ -25,6 +25,7 @@ def run(*, scenario: str | None, headless: bool, as_json: bool, folder: Path | N
     if scenario is not None and scenario not in SCENARIOS:
         print(f"menwei demo: no scenario {scenario!r}; there are: {', '.join(SCENARIOS)}", file=sys.stderr)
         return MISUSE
+    _end_with_what_it_started()
     try:
         if scenario is None:
             return _serve(Stage(folder or KEEP_HERE, broker), headless=headless)
@@ -37,16 +38,36 @@ def run(*, scenario: str | None, headless: bool, as_json: bool, folder: Path | N
         if as_json:
             print(json.dumps({"scenario": scenario, "ok": False, "steps": [], "journal": ""}))
         return WRONG
+    except KeyboardInterrupt:  # while the stage was being set
+        return WRONG if scenario else OK
+
+
+def _end_with_what_it_started() -> None:
+    """To be told to end, or to lose the terminal, is what Ctrl-C is: the gate's processes are stopped first."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
+
+
+def _stop(stage: Stage) -> None:
+    """Stop everything, whatever the impatience."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    stage.stop()
 
 
 def _play(scenario: str, stage: Stage, *, as_json: bool) -> int:
     line = Timeline(scenario, quiet=as_json)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     gate = stage.start()
     try:
         play(scenario, stage, gate, line)
+    except KeyboardInterrupt:
+        line.step("interrupted", ok=False)
     finally:
-        stage.stop()
+        _stop(stage)
     journal = stage.folder / stage.site.storage.dir / "journal.db"
     line.step("the journal verifies", _verifies(journal))
     if as_json:
@@ -62,7 +83,6 @@ def _verifies(journal: Path) -> bool:
 
 
 def _serve(stage: Stage, *, headless: bool) -> int:
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C: nothing is left running
     gate = stage.start()
     try:
         print(_welcome(gate, headless=headless), flush=True)
@@ -71,7 +91,7 @@ def _serve(stage: Stage, *, headless: bool) -> int:
         print()
         return OK
     finally:
-        stage.stop()
+        _stop(stage)
 
 
 def _wait(stage: Stage) -> int:

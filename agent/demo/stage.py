@@ -52,7 +52,8 @@ class Stage:
 
     def _site(self) -> Site:
         """The demo's site file in this folder, on ports that are free here. An edited one is kept."""
-        if not self.site_file.exists():
+        kept = self.site_file.exists()
+        if not kept:
             text = SITE_FILE.read_text("utf-8")
             for port in PORTS:
                 text = text.replace(str(port), str(free_port(port)))
@@ -60,7 +61,18 @@ class Stage:
         site, mistakes = loader.load(self.site_file)
         if site is None or mistakes:
             raise DemoError(f"{self.site_file} has mistakes; see them with: menwei check {self.site_file}")
+        if kept:
+            self._need_free(site)
         return site
+
+    def _need_free(self, site: Site) -> None:
+        """A gate of an earlier day keeps its ports. Raises DemoError when somebody else has one of them now."""
+        taken = next((port for port in _ports(site) if free_port(port) != port), None)
+        if taken is not None:
+            raise DemoError(
+                f"{self.site_file} names port {taken}, which another program uses now; stop that program, "
+                "or delete this file to get a fresh one"
+            )
 
     @property
     def children(self) -> tuple[Child, ...]:
@@ -107,3 +119,11 @@ class Stage:
     def forget(self) -> None:
         """Remove what the demo made."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _ports(site: Site) -> list[int]:
+    """Every TCP port on this machine that the site file names."""
+    assert site.uplink.mqtt is not None, "the demo's site file has an MQTT uplink"
+    texts = [site.board.gpio_address, *site.web.listen]
+    named = [int(text.rpartition(":")[2]) for text in texts if text]
+    return [*named, site.uplink.mqtt.port, *(bus.port for bus in site.bus if bus.kind == "tcp")]
