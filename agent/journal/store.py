@@ -114,36 +114,37 @@ class Store:
         for leaf in leaves:
             link = _sha256(link + leaf).digest()
             links.append(link)
-        seqs, epochs = range(first.seq, last.seq + 1), [record.epoch for record in records]
-        rows = zip(seqs, epochs, bodies, leaves, links, strict=True)
+        kinds = [record.kind for record in records]
+        epochs = [record.epoch for record in records]
+        rows = zip(range(first.seq, last.seq + 1), epochs, bodies, leaves, links, strict=True)
         draft = _Draft(head, list(chain.from_iterable(rows)), [])
-        self._grow(draft, records, leaves, links)
-        for record, body in zip(records, bodies, strict=True):
-            if record.kind == LATCHED:
-                draft.latched, draft.latched_body = record.ref, body
+        self._grow(draft, epochs, kinds, leaves, links)
+        if LATCHED in kinds:
+            at = len(kinds) - 1 - kinds[::-1].index(LATCHED)
+            draft.latched, draft.latched_body = records[at].ref, bodies[at]
         return draft
 
-    def _grow(self, draft: _Draft, records: Sequence[Record], leaves: list[bytes], links: list[bytes]) -> None:
+    def _grow(
+        self, draft: _Draft, epochs: list[int], kinds: list[str], leaves: list[bytes], links: list[bytes]
+    ) -> None:
         """Move the draft's head over the group, marking it at every panic, every 100 records and an epoch's end."""
         head, start = draft.head, 0
-        for at, record in enumerate(records):
-            if record.epoch != head.epoch:
-                self._advance(head, start, at, leaves, links)
+        while start < len(leaves):
+            if epochs[start] != head.epoch:
                 self._mark(head, draft.marks)
-                head.begin_epoch(record.epoch)
-                start = at
-            if record.kind == PANIC or head.frontier.size + at + 1 - start - head.marked >= CHECKPOINT_RECORDS:
-                self._advance(head, start, at + 1, leaves, links)
-                self._mark(head, draft.marks)
-                start = at + 1
-        self._advance(head, start, len(records), leaves, links)
-
-    @staticmethod
-    def _advance(head: Head, start: int, end: int, leaves: list[bytes], links: list[bytes]) -> None:
-        if end > start:
+                head.begin_epoch(epochs[start])
+            room = CHECKPOINT_RECORDS + head.marked - head.frontier.size  # after a kill even less than none
+            end = min(len(leaves), start + max(1, room))
+            if epochs[end - 1] != head.epoch:
+                end = next(at for at in range(start, end) if epochs[at] != head.epoch)
+            if PANIC in kinds[start:end]:
+                end = kinds.index(PANIC, start, end) + 1
             head.frontier.extend(leaves[start:end])
             head.seq += end - start
             head.link = links[end - 1]
+            if kinds[end - 1] == PANIC or head.frontier.size - head.marked >= CHECKPOINT_RECORDS:
+                self._mark(head, draft.marks)
+            start = end
 
     def _write(self, values: list[object], latched: tuple[int, int] | None) -> None:
         statements = _inserts(values)

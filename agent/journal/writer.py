@@ -110,12 +110,11 @@ class JournalWriter:
         """Hand over the records of one step. Never blocks. Raises ValueError where their numbers do not follow."""
         if not records:
             return
-        expected = self._next
-        for record in records:
-            if expected is not None and (record.seq != expected[1] or record.epoch < expected[0]):
-                raise ValueError(f"record {record.ref} does not follow: expected number {expected[1]}")
-            expected = (record.epoch, record.seq + 1)
-        self._next = expected
+        first, last = records[0], records[-1]
+        known = self._next if self._next is not None else (first.epoch, first.seq)
+        if first.seq != known[1] or first.epoch < known[0] or last.seq != first.seq + len(records) - 1:
+            raise ValueError(f"records {first.ref} to {last.ref} do not follow: expected number {known[1]}")
+        self._next = (last.epoch, last.seq + 1)
         self._appended += len(records)
         now = time.monotonic()
         if self._oldest_at is None:
