@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.demo.processes import python
-from bench.presses import BrokerWatch, Samples, SocketWatch, first_ack, lower_again, press
+from bench.presses import BrokerWatch, Guard, Samples, SocketWatch, first_ack, press
 from bench.rig import Rig, until
 from bench.stats import ratio, summary
 
@@ -89,8 +89,8 @@ def _presses(rig: Rig, n: int, watch: SocketWatch, broker: BrokerWatch) -> Sampl
     samples = Samples()
     gate = rig.gate
     assert gate is not None
+    guard = Guard(gate, rig.socket)
     for _ in range(n):
-        time.sleep(1.1)
         arrived, durable = len(broker.arrived_ns), set(watch.durable_ns)
         edge_ns = press(gate)
         requested_ns, acked_ns = first_ack(gate, edge_ns)
@@ -98,7 +98,8 @@ def _presses(rig: Rig, n: int, watch: SocketWatch, broker: BrokerWatch) -> Sampl
         samples.add("modbus", acked_ns - edge_ns)
         samples.add("durable", watch.wait_other(durable) - edge_ns)
         samples.add("broker", broker.wait(arrived) - edge_ns)
-        lower_again(gate)
+        guard.tidy_up()
+    guard.close()
     return samples
 
 
@@ -130,7 +131,7 @@ def _floor(condition: Condition, what: str, n: int, environment: dict[str, str])
             elif broker is not None:
                 done_ns = broker.wait(number)
             values.append((done_ns - edge_ns) / 1e6)
-            time.sleep(0.1)
+            time.sleep(0.03)
         if broker is not None:
             broker.close()
         return values
