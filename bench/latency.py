@@ -36,7 +36,7 @@ CONDITIONS = (
     Condition("6000 records/s beside", background=BACKGROUND),
     Condition("15 ms sync", slow_disk=True),
     Condition("9600 baud with polls", site="bench-rtu"),
-    Condition("9600 baud, one dead unit", site="bench-rtu", dead_unit="board:loops"),
+    Condition("9600 baud with one dead unit", site="bench-rtu", dead_unit="board:loops"),
 )
 
 
