@@ -13,6 +13,7 @@ from agent.journal.merkle import Frontier
 from agent.journal.schema import Base, about
 
 LATCHED = "box.latched"
+_NO_POINTER_ROWS = 10_000  # D: looked through where no pointer was ever written, some 30 ms
 _SCAN_ROWS = 500  # rows read at once when looking backwards for a latch picture
 
 
@@ -158,14 +159,18 @@ class Latched(msgspec.Struct, frozen=True):
 
 
 def newest_latched(connection: sqlite3.Connection) -> Latched | None:
-    """The newest latch picture: by its pointer if the row it points at holds, else by looking backwards."""
+    """The newest latch picture: by its pointer if the row it points at holds, else by looking backwards.
+
+    The pointer is written with the record, so without one there is none: then only a little is looked through, to
+    keep the start fast. A pointer that points at something else is reason to look through everything.
+    """
     pointer = connection.execute("SELECT seq FROM pointer WHERE name = 'latched'").fetchone()
     if pointer is not None:
         row = connection.execute("SELECT body, leaf FROM record WHERE seq = ?", pointer).fetchone()
         found = latched_in(*row) if row is not None else None
         if found is not None:
             return found
-    return next(_backwards(connection), None)
+    return next(_backwards(connection, _NO_POINTER_ROWS if pointer is None else 1 << 62), None)
 
 
 def latched_in(body: object, leaf: object) -> Latched | None:
@@ -181,11 +186,14 @@ def latched_in(body: object, leaf: object) -> Latched | None:
     return None
 
 
-def _backwards(connection: sqlite3.Connection) -> Iterator[Latched]:
-    before = 1 << 62
-    while rows := connection.execute(
-        "SELECT seq, body, leaf FROM record WHERE seq < ? ORDER BY seq DESC LIMIT ?", (before, _SCAN_ROWS)
-    ).fetchall():
+def _backwards(connection: sqlite3.Connection, most: int) -> Iterator[Latched]:
+    before, left = 1 << 62, most
+    while left > 0 and (
+        rows := connection.execute(
+            "SELECT seq, body, leaf FROM record WHERE seq < ? ORDER BY seq DESC LIMIT ?", (before, _SCAN_ROWS)
+        ).fetchall()
+    ):
+        left -= len(rows)
         for seq, body, leaf in rows:
             before = seq
             found = latched_in(body, leaf)

@@ -67,7 +67,7 @@ def make_original(folder: Path, dice: random.Random) -> Original:
     if dice.random() < 0.3:
         retention.evict(store, 0, (9, 0), ROUTINE)
     if dice.random() < 0.3:
-        retention.prune(store, utc_text(FIRST_MS + dice.randint(1, total) * 60_000))
+        retention.prune(store, utc_text(FIRST_MS + dice.randint(1, total - 10) * 60_000))
     notes = store.connection.execute("SELECT note, max(size) FROM checkpoint GROUP BY epoch").fetchall()
     first, last = store.connection.execute("SELECT min(seq), max(seq) FROM record").fetchone()
     base = store.connection.execute("SELECT seq, link FROM pruned ORDER BY seq DESC").fetchone() or (0, bytes(32))
@@ -122,10 +122,6 @@ class Bench:
     def somewhere(self, least: int = 0) -> int:
         """The index of a row."""
         return self.dice.randrange(least, len(self.rows))
-
-    def with_body(self) -> int:
-        held = [at for at, row in enumerate(self.rows) if row[2] is not None]
-        return self.dice.choice(held)
 
     def renumber(self) -> None:
         """Give every row and body the number of its place."""
@@ -196,8 +192,10 @@ def _changed(body: bytes, **fields: object) -> bytes:
 
 
 def edit(bench: Bench) -> int:
-    at = bench.with_body()
-    row = bench.rows[at]
+    held = [row for row in bench.rows if row[2] is not None]
+    if not held:
+        return edit_hash(bench)
+    row = bench.dice.choice(held)
     changes: tuple[dict[str, object], ...] = (
         {"kind": "door.closed"},
         {"at": "2026-01-01T00:00:00.000Z"},

@@ -278,3 +278,12 @@ def test_groups_of_every_size(tmp_path: Path) -> None:
     fresh = Store(tmp_path / "journal.db", store._key, SITE_BOX)
     assert (fresh.head.ref, fresh.head.link, fresh.head.frontier.root()) == (head.ref, head.link, head.frontier.root())
     fresh.close()
+
+
+def test_a_lost_pointer_does_not_lose_a_recent_latch_picture(tmp_path: Path) -> None:
+    found = write(tmp_path, [records(1, 2), [record(3, "box.latched", panic=True)], records(4, 1_200)])
+    connection = sqlite3.connect(found.path)
+    connection.execute("DELETE FROM pointer")
+    connection.commit()
+    connection.close()
+    assert opened(tmp_path).latched_ref == (1, 3)
