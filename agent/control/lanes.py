@@ -25,7 +25,7 @@ class LaneWorker:
     """Serves one lane.
 
     `local_sensors` gives the sensors wired to the box itself, with the instant they were read; `local_warning` the
-    read-back of a pre-warning wired to the box, where there is one.
+    read-back of a pre-warning wired to the box, where there is one; `plc_warns`: lamp or buzzer hangs on the PLC.
     """
 
     def __init__(
@@ -35,12 +35,15 @@ class LaneWorker:
         monotonic: Callable[[], float],
         local_sensors: Callable[[], tuple[Mapping[str, Sensor], float] | None],
         local_warning: Callable[[], bool | None] | None = None,
+        *,
+        plc_warns: bool = False,
     ) -> None:
         self.lane = lane
         self._post = post
         self._monotonic = monotonic
         self._local_sensors = local_sensors
         self._local_warning = local_warning
+        self._plc_warns = plc_warns
         self._wanted: LaneOutputs | None = None
         self._shown: tuple[Light, bool] | None = None
         self._shown_at = float("-inf")
@@ -125,11 +128,16 @@ class LaneWorker:
                 for name, b in state.bollards.items()
             },
             sensors=sensors,
-            warning_on=self._local_warning() if self._local_warning else state.warning_on,
+            warning_on=self._warning(state.warning_on),
             heartbeat_ok=state.heartbeat_ok,
             estop=state.estop,
             fire_key=state.fire_key,
         )
+
+    def _warning(self, at_plc: bool | None) -> bool | None:
+        """Lamp and buzzer together: where one hangs on the PLC and the other on the box, both must be on."""
+        local = self._local_warning() if self._local_warning else None
+        return at_plc if local is None or (local and self._plc_warns) else local
 
     async def move(self, request: MotionRequest) -> None:
         """Take one token out, once, and report what became of it. Never raises."""

@@ -51,9 +51,17 @@ class OutputGroup:
             self._changed.set()
 
     async def serve(self, bank: SwitchBank) -> None:
-        """Keep the outputs as wanted until the device fails with `DriverError`. Everything is written anew first."""
+        """Keep the outputs as wanted until the device fails with `DriverError`. Everything is written anew first.
+
+        What was read back ends with the device: of one that is lost nobody knows what its outputs do.
+        """
         self._applied.clear()
-        self.read_back.clear()
+        try:
+            await self._serve(bank)
+        finally:
+            self.read_back.clear()
+
+    async def _serve(self, bank: SwitchBank) -> None:
         loop = asyncio.get_running_loop()
         due = loop.time() + READ_BACK_S
         while True:
@@ -141,12 +149,12 @@ class Picture:
         return None if got is None else got is not (name in self._invert)
 
     def warning(self, lane: str) -> bool | None:
-        """The lane's own pre-warning outputs, read back: True when all that are wired to the box are on."""
+        """The lane's own pre-warning outputs: True when all that are wired to the box are read back as on.
+
+        One that is not read back, or whose device is lost, is not on. None when none is wired to the box.
+        """
         parts = [name for name in (f"warning:{lane}:lamp", f"warning:{lane}:buzzer") if name in self._group_of]
-        states = [self.actual(name) for name in parts]
-        if not states or None in states:
-            return None
-        return all(states)
+        return all(self.actual(name) is True for name in parts) if parts else None
 
 
 def _lane_levels(lane: str, wanted: LaneOutputs) -> tuple[tuple[str, bool], ...]:

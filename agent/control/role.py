@@ -42,7 +42,7 @@ from agent.core.records import Record
 from agent.journal.files import JournalBusy
 from agent.site_rules import rules_of
 from hardware import places
-from hardware.site import Site
+from hardware.site import Lane, Site
 
 log = logging.getLogger("menwei.control")
 
@@ -91,7 +91,7 @@ class Control:
         self._groups = {device: OutputGroup(names, self._emit) for device, names in compose.output_groups(site).items()}
         self._picture = Picture(tuple(self._groups.values()), compose.inverted_outputs(site))
         self._intake = Intake(site, compose.panic_lines(site), compose.contact, self._emit, compose.sensor_contact)
-        self._lanes = {lane.id: self._lane_worker(lane.id) for lane in site.lane}
+        self._lanes = {lane.id: self._lane_worker(lane) for lane in site.lane}
         self._latencies = Latencies()
         self._runtime = Runtime(state, self._clock, self._spine, self._picture, self._lanes, self._latencies)
         self._view = View(site, self._runtime, self._clock, self._picture, self._spine, self._lanes)
@@ -102,14 +102,14 @@ class Control:
         self._intake.on_read = self._scan.read
         self._work: list[asyncio.Task[None]] = []
 
-    def _lane_worker(self, lane: str) -> LaneWorker:
-        wired = any(name.startswith(f"warning:{lane}:") for group in self._groups.values() for name in group.names)
+    def _lane_worker(self, lane: Lane) -> LaneWorker:
         return LaneWorker(
-            lane,
+            lane.id,
             self._emit,
             self._loop.time,
-            lambda: self._intake.local_sensors(lane),
-            (lambda: self._picture.warning(lane)) if wired else None,
+            lambda: self._intake.local_sensors(lane.id),
+            lambda: self._picture.warning(lane.id),
+            plc_warns="plc" in (lane.buzzer, lane.warning_lamp),
         )
 
     def _inputs(self) -> Sequence[str]:

@@ -18,7 +18,7 @@ from agent.control.lanes import LaneWorker
 from agent.control.latency import Latencies
 from agent.control.reconcile import Picture
 from agent.core import box
-from agent.core.events import Event, JournalChanged, LaneReading, MotionSent, Now, PanicLine, Tick
+from agent.core.events import Event, JournalChanged, LaneReading, MotionSent, Note, Now, PanicLine, Tick
 from agent.core.kinds import WEIGHT
 from agent.core.outputs import MotionRequest, Outputs
 from agent.core.records import Record, Weight
@@ -59,7 +59,8 @@ class Runtime:
         self._taken: dict[tuple[str, str], int] = {}
         self._waiting: list[MotionRequest] = []
         self._readings: dict[str, LaneReading] = {}
-        self._moves: set[asyncio.Task[None]] = set()
+        self._moves: dict[asyncio.Task[None], MotionRequest] = {}
+        self._bugs: set[str] = set()  # parts of which a bug was told
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = float("inf")
         self.durable_seq = state.next_seq - 1
@@ -79,20 +80,32 @@ class Runtime:
     def handle(self, event: Event) -> tuple[Record, ...]:
         """One turn: decide, act, record. Returns the records of this turn."""
         now = self._clock.now()
-        state, records = box.step(self.state, event, now)
-        outputs = box.desired(state, now)
-        self.state = state
+        self.state, records = box.step(self.state, event, now)
         if isinstance(event, PanicLine) and records:
-            self.latencies.decided(records, event.edge_at, now.mono_s)
-        if state.scanned:
-            self._act(outputs)
+            self._guarded("latency", lambda: self.latencies.decided(records, event.edge_at, now.mono_s))
+        self._guarded("outputs", lambda: self._lay_out(now))
         if records:
-            self._journal.append(records, any(WEIGHT[record.kind] is Weight.ALARM for record in records))
-            self.on_records(records)
-        self._arm(box.next_deadline(state), now)
+            emergency = any(WEIGHT[record.kind] is Weight.ALARM for record in records)
+            self._guarded("journal", lambda: self._journal.append(records, emergency))
+            self._guarded("socket", lambda: self.on_records(records))
+        self._arm(box.next_deadline(self.state), now)
         if records or self._is_news(event):
             self.on_state()
         return records
+
+    def _guarded(self, what: str, work: Callable[[], None]) -> None:
+        """What was decided is done as far as it goes: a bug in one part must not cost the others.
+
+        Above all, records that never reach the journal would make it refuse all that follow.
+        """
+        try:
+            work()
+        except Exception as error:
+            log.exception("a bug in %s", what)
+            if what not in self._bugs:  # telling of it comes through here as well
+                self._bugs.add(what)
+                data: dict[str, object] = {"in": what, "what": type(error).__name__}
+                self.post(Note("box.bug", "box", "box", data))
 
     def _is_news(self, event: Event) -> bool:
         """Whether watchers may want to look again. A lane that reads as it read before is none."""
@@ -109,17 +122,21 @@ class Runtime:
             return
         self.durable_seq = seq
         self.latencies.durable((epoch, seq), at_s)
-        if self.state.scanned:
-            self._act(box.desired(self.state, self._clock.now()))
+        self._guarded("outputs", lambda: self._lay_out(self._clock.now()))
 
     def journal_health(self, failing: bool, why: str) -> None:
         self.handle(JournalChanged(Journal.FAILING if failing else Journal.OK, why))
 
     # ── out ────────────────────────────────────────────────────────────────────────────────────────────────────
 
+    def _lay_out(self, now: Now) -> None:
+        """Nothing goes out before the first full scan (domain rule 29)."""
+        if self.state.scanned:
+            self._act(box.desired(self.state, now))
+
     def _act(self, outputs: Outputs) -> None:
         failing = self.state.health.journal is Journal.FAILING
-        self._waiting = [request for request in self._waiting if request in outputs.motions]  # withdrawn: never sent
+        self._call_back(outputs.motions)
         for request in outputs.motions:
             self._take(request)
         self._release(failing)
@@ -142,6 +159,16 @@ class Runtime:
             self._taken[key] = request.token
             self._waiting.append(request)
 
+    def _call_back(self, wanted: Sequence[MotionRequest]) -> None:
+        """Withdrawn tokens are not sent: neither one that waits for the disk, nor one that waits for the bus."""
+        self._waiting = [request for request in self._waiting if request in wanted]
+        if not self._moves:
+            return
+        reporting = asyncio.current_task(self._loop)  # this one's own word on its token brought us here
+        for task, request in self._moves.items():
+            if request not in wanted and task is not reporting:
+                task.cancel()
+
     def _release(self, journal_failing: bool) -> None:
         """Send the tokens whose record is durable. None goes on a failing journal unless it is an emergency."""
         waiting, self._waiting = self._waiting, []
@@ -156,8 +183,14 @@ class Runtime:
 
     def _send(self, request: MotionRequest) -> None:
         task = self._loop.create_task(self._move(request))
-        self._moves.add(task)
-        task.add_done_callback(self._moves.discard)
+        self._moves[task] = request
+        task.add_done_callback(self._moved)
+
+    def _moved(self, task: asyncio.Task[None]) -> None:
+        request = self._moves.pop(task)
+        if task.cancelled():
+            why = "withdrawn on its way out; if it was on the wire already, read-back tells"
+            self.post(MotionSent(request.lane, request.bollard, request.token, Sent.FAILED, None, why))
 
     async def _move(self, request: MotionRequest) -> None:
         """The core waits for a word on every token: one that ends in an error of ours gets one as well."""

@@ -204,11 +204,13 @@ class Server:
             except ValueError:
                 subscriber.send(_line({"op": "error", "why": f"a line is longer than {MAX_LINE} bytes"}))
                 return
-            if not line:
+            if not line or subscriber.gone:
                 return
             subscriber.send(_line(self._answer(line, subscriber)))
             with contextlib.suppress(ConnectionError):
                 await subscriber.drain()
+            # Neither of the two waits while there is something in the buffers: without this the gate would.
+            await asyncio.sleep(0)
 
     def _answer(self, line: bytes, subscriber: _Subscriber) -> dict[str, Any]:
         try:
@@ -305,6 +307,11 @@ class _Subscriber:
             transport.abort()
             return
         self._writer.write(line)
+
+    @property
+    def gone(self) -> bool:
+        """Hung up, or dropped: nobody reads an answer."""
+        return self._writer.transport.is_closing()
 
     async def drain(self) -> None:
         await self._writer.drain()
