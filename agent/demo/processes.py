@@ -62,7 +62,7 @@ class Child:
 
     def _copy(self, process: subprocess.Popen[str], log: IO[str]) -> None:
         assert process.stdout is not None
-        with log:
+        with log, process.stdout:
             for line in process.stdout:
                 if not self._ready.is_set():
                     self.first_line = line.strip()

@@ -18,9 +18,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
 def play(scenario: str, folder: Path, *more: str) -> tuple[int, dict[str, Any]]:
     command = [sys.executable, "-m", "agent", "demo", "--headless", "--scenario", scenario, "--json", *more]
-    done = subprocess.run(
-        [*command, "--dir", str(folder)], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([*command, "--dir", str(folder)], capture_output=True, text=True, check=False)
     print(done.stdout, done.stderr)
     told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return done.returncode, told
