@@ -29,7 +29,7 @@ class Mistake(Exception):
 
 def make_app(writer: Writer, db: Path, connected: Callable[[], bool]) -> Starlette:
     """The application: `/`, `/boxes`, `/alarms`, `/records`, `/stage`."""
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/", _page),
             Route("/boxes", _boxes),
@@ -38,19 +38,9 @@ def make_app(writer: Writer, db: Path, connected: Callable[[], bool]) -> Starlet
             Route("/stage", _stage, methods=["POST"]),
         ],
         exception_handlers={Mistake: _mistake},
-        lifespan=_lifespan(writer, db, connected),
     )
-
-
-def _lifespan(writer: Writer, db: Path, connected: Callable[[], bool]) -> Any:
-    from contextlib import asynccontextmanager
-
-    @asynccontextmanager
-    async def lifespan(app: Starlette) -> Any:
-        app.state.writer, app.state.db, app.state.connected = writer, db, connected
-        yield
-
-    return lifespan
+    app.state.writer, app.state.db, app.state.connected = writer, db, connected
+    return app
 
 
 async def _mistake(request: Request, error: Exception) -> Response:

@@ -21,7 +21,7 @@ class PathHealth:
         self._told: tuple[bool, str] | None = None
 
     def connected(self) -> None:
-        """The next `judge` says more: within a second the broker has told whether anybody listens."""
+        """The next `judge` says more: by then the broker has told whether anybody listens."""
         self._known, self._down_why = True, None
 
     def disconnected(self, why: str, now: float) -> None:

@@ -33,7 +33,7 @@ from hardware.places import control_socket, resolve, storage_dir
 from hardware.site import Mqtt, Site
 
 GUARD_S = 1.0
-JUDGE_EVERY_S = 1.0
+JUDGE_EVERY_S = 0.5
 CHECKPOINT_EVERY_S = 1.0
 
 log = logging.getLogger(__name__)

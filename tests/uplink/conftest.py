@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from uplink_rig import DistrictChild, FakeControl, Running, SmallJournal, make_site, running_uplink
+from uplink_rig import DistrictChild, DistrictHere, FakeControl, Running, SmallJournal, make_site, running_uplink
 
 from hardware.site import Site
 from sim.broker import BrokerProcess, start_broker
@@ -41,7 +41,14 @@ async def control(tmp_path: Path, journal: SmallJournal) -> AsyncIterator[FakeCo
 
 
 @pytest.fixture
-async def district(tmp_path: Path, broker: BrokerProcess) -> AsyncIterator[DistrictChild]:
+async def district(tmp_path: Path, broker: BrokerProcess) -> AsyncIterator[DistrictHere]:
+    here = await asyncio.to_thread(DistrictHere, tmp_path, broker.port)
+    yield here
+    await here.close()
+
+
+@pytest.fixture
+async def district_process(tmp_path: Path, broker: BrokerProcess) -> AsyncIterator[DistrictChild]:
     child = await asyncio.to_thread(DistrictChild, tmp_path, broker.port)
     yield child
     await child.close()

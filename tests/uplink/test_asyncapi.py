@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 import yaml
 from test_uplink_alarms import Ear
-from uplink_rig import BOX, PREFIX, SITE, DistrictChild, FakeControl, Running, now_ms, until
+from uplink_rig import BOX, PREFIX, SITE, DistrictHere, FakeControl, Running, now_ms, until
 
 from agent.picture import Picture
 from agent.uplink.topics import Topics
@@ -72,7 +72,7 @@ def test_the_schemas_can_say_no(topic: str, payload: bytes) -> None:
 
 
 async def test_everything_sent_is_described(
-    site: Site, broker: BrokerProcess, control: FakeControl, district: DistrictChild, running: Running
+    site: Site, broker: BrokerProcess, control: FakeControl, district: DistrictHere, running: Running
 ) -> None:
     ear = Ear(broker.port)
     control.journal.add(300, at_ms=now_ms() - 3_600_000)

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-from uplink_rig import BOX, PREFIX, SITE, Child, DistrictChild, make_record, until
+from uplink_rig import BOX, PREFIX, SITE, Child, DistrictChild, DistrictHere, make_record, until
 
 from agent.core.records import encode
 from sim.broker import BrokerProcess
@@ -211,7 +211,7 @@ def say(port: int, messages: list[tuple[str, bytes]]) -> None:
 
 
 async def test_garbage_on_every_topic_is_counted_and_never_stops_it(
-    broker: BrokerProcess, district: DistrictChild
+    broker: BrokerProcess, district: DistrictHere
 ) -> None:
     random = Random(7)
     garbage = [
@@ -234,15 +234,15 @@ async def test_garbage_on_every_topic_is_counted_and_never_stops_it(
     assert (await district.box())["garbage"] == len(messages)
 
 
-async def counted(district: DistrictChild, number: int) -> bool:
+async def counted(district: DistrictHere, number: int) -> bool:
     return bool((await district.get("/boxes"))["garbage"] == number)
 
 
-async def stands_at(district: DistrictChild, ref: Ref) -> bool:
+async def stands_at(district: DistrictHere, ref: Ref) -> bool:
     return await district.position() == ref
 
 
-async def test_boxes_are_kept_apart(broker: BrokerProcess, district: DistrictChild) -> None:
+async def test_boxes_are_kept_apart(broker: BrokerProcess, district: DistrictHere) -> None:
     other = encode(make_record(1)).replace(f"{SITE}/{BOX}".encode(), b"other/gate-9")
     payload = b'{"lane":"live","records":[' + other + b"]}"
     await asyncio.to_thread(
@@ -253,7 +253,7 @@ async def test_boxes_are_kept_apart(broker: BrokerProcess, district: DistrictChi
     assert found == {("other", "gate-9"): 1, (SITE, BOX): 3}
 
 
-async def test_it_comes_back_after_its_broker(broker: BrokerProcess, district: DistrictChild) -> None:
+async def test_it_comes_back_after_its_broker(broker: BrokerProcess, district: DistrictHere) -> None:
     await asyncio.to_thread(broker.kill)
     await asyncio.to_thread(broker.start)
 
@@ -276,17 +276,17 @@ async def test_an_alarm_may_be_answered_by_itself(tmp_path: Path, broker: Broker
     await district.close()
 
 
-async def test_the_page_and_its_mistakes(district: DistrictChild) -> None:
-    page = await district._http.get(district.url + "/")
+async def test_the_page_and_its_mistakes(district: DistrictHere) -> None:
+    page = await district.http.get(district.url + "/")
     assert page.status_code == 200
     assert "区平台接收端" in page.text
     assert "District receiver" in page.text
     for path in ("/records?box=x", "/records", "/records?box=a/b&since=x", "/records?box=a/b&limit=0"):
-        answer = await district._http.get(district.url + path)
+        answer = await district.http.get(district.url + path)
         assert (answer.status_code, "error" in answer.json()) == (400, True)
     good = {"box": f"{SITE}/{BOX}", "epoch": 1, "seq": 1, "stage": "coming"}
     for wrong in (good | {"stage": "home"}, good | {"seq": "x"}, good | {"box": "x"}, {}):
-        answer = await district._http.post(district.url + "/stage", content=json.dumps(wrong))
+        answer = await district.http.post(district.url + "/stage", content=json.dumps(wrong))
         assert answer.status_code == 400
     assert await district.post("/stage", good) == {"changed": False}
 

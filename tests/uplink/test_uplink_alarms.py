@@ -15,6 +15,7 @@ from uplink_rig import (
     PREFIX,
     SITE,
     DistrictChild,
+    DistrictHere,
     FakeControl,
     Running,
     UplinkChild,
@@ -63,7 +64,7 @@ async def connected(control: FakeControl) -> None:
 
 
 async def test_an_alarm_goes_through_its_stages(
-    site: Site, control: FakeControl, district: DistrictChild, running: Running
+    site: Site, control: FakeControl, district: DistrictHere, running: Running
 ) -> None:
     control.journal.add(10)
     async with running(site):
@@ -86,7 +87,7 @@ async def test_an_alarm_goes_through_its_stages(
 
 
 async def test_an_alarm_overtakes_a_backlog(
-    site: Site, control: FakeControl, district: DistrictChild, running: Running
+    site: Site, control: FakeControl, district: DistrictHere, running: Running
 ) -> None:
     control.journal.add(20_000, at_ms=now_ms() - 3_600_000)
     async with running(site) as uplink:
@@ -190,7 +191,7 @@ async def test_receipts_that_cannot_be_right_change_nothing(
 
 
 async def test_an_alarm_from_memory_is_sent_as_well(
-    site: Site, control: FakeControl, district: DistrictChild, running: Running
+    site: Site, control: FakeControl, district: DistrictHere, running: Running
 ) -> None:
     """The disk fails: control tells it with durable false, and no journal holds it."""
     async with running(site):
@@ -203,9 +204,10 @@ async def test_an_alarm_from_memory_is_sent_as_well(
 
 
 async def test_a_restarted_uplink_finds_the_open_alarms_again(
-    site: Site, control: FakeControl, district: DistrictChild, impatient: None
+    site: Site, control: FakeControl, district_process: DistrictChild, impatient: None
 ) -> None:
     """Killed before anything was received: one alarm is open in control's state, another only stands in the journal."""
+    district = district_process
     control.journal.add(50)
     district.kill()
     child = await asyncio.to_thread(UplinkChild, site)
@@ -222,7 +224,7 @@ async def test_a_restarted_uplink_finds_the_open_alarms_again(
 
 
 async def test_a_stage_missed_while_the_uplink_was_down_comes_on_reconnect(
-    site: Site, control: FakeControl, district: DistrictChild, running: Running
+    site: Site, control: FakeControl, district: DistrictHere, running: Running
 ) -> None:
     async with running(site):
         await connected(control)
@@ -252,7 +254,7 @@ async def test_commands_and_policies_are_refused_with_a_record(
 
 
 async def test_stages_wait_for_a_control_that_is_away(
-    site: Site, control: FakeControl, district: DistrictChild, running: Running
+    site: Site, control: FakeControl, district: DistrictHere, running: Running
 ) -> None:
     async with running(site):
         await connected(control)

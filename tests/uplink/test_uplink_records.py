@@ -7,7 +7,7 @@ import json
 import shutil
 from pathlib import Path
 
-from uplink_rig import DistrictChild, FakeControl, Running, now_ms, until
+from uplink_rig import DistrictChild, DistrictHere, FakeControl, Running, now_ms, until
 
 from agent.uplink.outbox import WINDOW
 from hardware.site import Site
@@ -21,7 +21,7 @@ def seqs(records: list[dict[str, int]]) -> list[int]:
 
 
 async def test_records_arrive_as_written_and_are_received(
-    site: Site, control: FakeControl, district: DistrictChild, running: Running
+    site: Site, control: FakeControl, district: DistrictHere, running: Running
 ) -> None:
     control.journal.add(1000)
     async with running(site):
@@ -37,7 +37,7 @@ async def test_records_arrive_as_written_and_are_received(
 
 
 async def test_old_records_are_labelled_late_and_new_ones_live(
-    site: Site, control: FakeControl, district: DistrictChild, running: Running
+    site: Site, control: FakeControl, district: DistrictHere, running: Running
 ) -> None:
     control.journal.add(30, at_ms=now_ms() - HOUR_MS)
     control.journal.add(20)
@@ -67,9 +67,10 @@ async def test_the_brokers_acknowledgement_lets_nothing_go(
 
 
 async def test_a_stall_sends_again_from_the_last_receipt(
-    site: Site, control: FakeControl, district: DistrictChild, running: Running, impatient: None
+    site: Site, control: FakeControl, district_process: DistrictChild, running: Running, impatient: None
 ) -> None:
     """The district dies with a window on its way, and comes back without it."""
+    district = district_process
     control.journal.add(500)
     async with running(site) as uplink:
         await until(lambda: control.synced == (1, 500))
@@ -82,7 +83,7 @@ async def test_a_stall_sends_again_from_the_last_receipt(
 
 
 async def test_a_lost_tail_goes_on_in_a_new_epoch(
-    site: Site, control: FakeControl, district: DistrictChild, running: Running
+    site: Site, control: FakeControl, district: DistrictHere, running: Running
 ) -> None:
     """The far side keeps what the card lost, and gets the same numbers anew in the next epoch."""
     control.journal.add(1000)
@@ -98,7 +99,7 @@ async def test_a_lost_tail_goes_on_in_a_new_epoch(
 
 
 async def test_a_new_epoch_while_running(
-    site: Site, control: FakeControl, district: DistrictChild, running: Running
+    site: Site, control: FakeControl, district: DistrictHere, running: Running
 ) -> None:
     control.journal.add(100)
     async with running(site):
@@ -109,7 +110,7 @@ async def test_a_new_epoch_while_running(
 
 
 async def test_what_the_journal_no_longer_has_is_shown_as_a_hole(
-    site: Site, control: FakeControl, district: DistrictChild, running: Running
+    site: Site, control: FakeControl, district: DistrictHere, running: Running
 ) -> None:
     """Evicted bodies and a pruned beginning that the far side never had: shown, and no stop for what follows."""
     control.journal.add(500)
@@ -122,7 +123,7 @@ async def test_what_the_journal_no_longer_has_is_shown_as_a_hole(
 
 
 async def test_a_lost_cursor_costs_a_resend_and_nothing_else(
-    site: Site, tmp_path: Path, control: FakeControl, district: DistrictChild, running: Running
+    site: Site, tmp_path: Path, control: FakeControl, district: DistrictHere, running: Running
 ) -> None:
     control.journal.add(400)
     async with running(site):
@@ -138,8 +139,9 @@ async def test_a_lost_cursor_costs_a_resend_and_nothing_else(
 
 
 async def test_a_far_side_restored_from_a_copy_is_filled_up_again(
-    site: Site, tmp_path: Path, control: FakeControl, district: DistrictChild, running: Running, impatient: None
+    site: Site, tmp_path: Path, control: FakeControl, district_process: DistrictChild, running: Running, impatient: None
 ) -> None:
+    district = district_process
     control.journal.add(200)
     async with running(site):
         await until(lambda: control.synced == (1, 200))
@@ -157,7 +159,7 @@ async def test_a_far_side_restored_from_a_copy_is_filled_up_again(
     await district.close()
 
 
-async def test_control_may_restart(site: Site, control: FakeControl, district: DistrictChild, running: Running) -> None:
+async def test_control_may_restart(site: Site, control: FakeControl, district: DistrictHere, running: Running) -> None:
     control.journal.add(10)
     async with running(site):
         await until(lambda: control.synced == (1, 10))

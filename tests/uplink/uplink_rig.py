@@ -23,6 +23,8 @@ from agent.core.records import Record, encode, leaf_hash, link_hash, utc_text
 from agent.core.words import ClockTrust
 from agent.uplink.role import Uplink
 from hardware.site import Board, Mqtt, Site, SiteIds, Storage, Uplinks
+from sim.district import District
+from sim.district_http import make_app
 
 SITE, BOX = "test-school", "gate-1"
 PREFIX = f"menwei/v1/{SITE}/{BOX}/"
@@ -278,33 +280,20 @@ class Child:
         self.end(signal.SIGKILL)
 
 
-class DistrictChild:
-    """`python -m sim.district` as a process, asked over its own HTTP."""
+class DistrictView:
+    """A district asked over its HTTP."""
 
-    def __init__(self, folder: Path, port: int, *arguments: str) -> None:
-        self._arguments = ("-m", "sim.district", "--broker", f"127.0.0.1:{port}", "--db", str(folder / "district.db"))
-        self._more = arguments
-        self._child = self._start()
-        self._http = httpx.AsyncClient()
-
-    def _start(self) -> Child:
-        child = Child(*self._arguments, "--http", "0", *self._more, ready_line=True)
-        self.url = child.ready["url"]
-        return child
-
-    def kill(self) -> None:
-        self._child.kill()
-
-    def restart(self) -> None:
-        self._child = self._start()
+    def __init__(self, http: httpx.AsyncClient, url: str) -> None:
+        self.http = http
+        self.url = url
 
     async def get(self, path: str, **query: Any) -> Any:
-        answer = await self._http.get(self.url + path, params=query)
+        answer = await self.http.get(self.url + path, params=query)
         answer.raise_for_status()
         return answer.json()
 
     async def post(self, path: str, body: dict[str, Any]) -> Any:
-        return (await self._http.post(self.url + path, json=body)).json()
+        return (await self.http.post(self.url + path, json=body)).json()
 
     async def box(self) -> dict[str, Any]:
         boxes = (await self.get("/boxes"))["boxes"]
@@ -328,13 +317,46 @@ class DistrictChild:
         found: list[dict[str, Any]] = (await self.get("/alarms"))["alarms"]
         return found
 
+
+class DistrictHere(DistrictView):
+    """The district in this process, its page asked without a server: quick to start, cannot be killed."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        db = folder / "district.db"
+        self._district = District(("127.0.0.1", port), db)
+        self._district.start()
+        self._district.wire.wait(5)
+        app = make_app(self._district.writer, db, lambda: self._district.wire.connected)
+        super().__init__(httpx.AsyncClient(transport=httpx.ASGITransport(app)), "http://district")
+
     async def close(self) -> None:
-        await self._http.aclose()
-        self._child.end()
+        await self.http.aclose()
+        await asyncio.to_thread(self._district.stop)
+
+
+class DistrictChild(DistrictView):
+    """`python -m sim.district` as a process."""
+
+    def __init__(self, folder: Path, port: int, *arguments: str) -> None:
+        self._arguments = ("-m", "sim.district", "--broker", f"127.0.0.1:{port}", "--db", str(folder / "district.db"))
+        self._more = arguments
+        super().__init__(httpx.AsyncClient(), "")
+        self.restart()
+
+    def restart(self) -> None:
+        self._child = Child(*self._arguments, "--http", "0", *self._more, ready_line=True)
+        self.url = self._child.ready["url"]
+
+    def kill(self) -> None:
+        self._child.kill()
+
+    async def close(self) -> None:
+        await self.http.aclose()
+        await asyncio.to_thread(self._child.end)
 
 
 class UplinkChild:
-    """The role `uplink` as a process of its own."""
+    """The role `uplink` as a process of its own, with the shorter waits of the fixture `impatient`."""
 
     def __init__(self, site: Site) -> None:
         self._text = msgspec.json.encode(site).decode()
@@ -344,6 +366,8 @@ class UplinkChild:
         code = (
             "import asyncio, sys, logging; logging.basicConfig(level=logging.ERROR)\n"
             "import msgspec; from hardware.site import Site; from agent.uplink.role import run\n"
+            "from agent.uplink import outbox, records\n"
+            "outbox.STALL_S, records.TURN_S = 1.0, 0.2\n"
             "asyncio.run(run(msgspec.json.decode(sys.argv[1], type=Site)))"
         )
         self._child = Child("-c", code, self._text, ready_line=False)
