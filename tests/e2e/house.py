@@ -215,9 +215,15 @@ class House:
         return [button.id for button in self.site.panic_button]
 
     def turn_key(self, key: str) -> None:
+        """On, and off again, as slowly as the box can see it."""
         self.gate.do("key", key=key, position="on")
-        time.sleep(0.1)
+        self.until(f"key {key} is on", lambda: self._key(key) is True, 3)
         self.gate.do("key", key=key, position="off")
+        self.until(f"key {key} is off", lambda: self._key(key) is False, 3)
+
+    def _key(self, key: str) -> bool | None:
+        on: bool | None = next(found["on"] for found in self.state()["keys"] if found["id"] == key)
+        return on
 
     def lower(self) -> None:
         """Let a person at the box lower every lane that is up, once nothing moves any more."""
