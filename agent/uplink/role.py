@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -16,11 +17,13 @@ import msgspec
 
 from agent.control.notify import notify, watchdog_interval_s
 from agent.core.words import Stage
+from agent.journal.reader import JournalReader
+from agent.journal.schema import FILE as JOURNAL
 from agent.link import ControlAway, ControlLink, Message
 from agent.uplink.alarms import AlarmLane
 from agent.uplink.backoff import BackOff
 from agent.uplink.batch import Ref
-from agent.uplink.cursor import FILE
+from agent.uplink.cursor import FILE as CURSOR
 from agent.uplink.downward import Downward
 from agent.uplink.health import PathHealth
 from agent.uplink.mqtt import BrokerLost, Connection, Settings, tls_context
@@ -62,10 +65,9 @@ class Uplink:
         self._mqtt = mqtt
         self._topics = Topics.of(site.site)
         self._link = ControlLink(control_socket(site))
-        self._source = Source.of(storage_dir(site))
+        self._source = Source(JournalReader(storage_dir(site) / JOURNAL))
         self._reporter = Reporter(self._link)
-        cursor_file = storage_dir(site) / "uplink" / FILE
-        self._records = RecordLane(self._topics.records, self._source, cursor_file, self._reporter)
+        self._records = RecordLane(self._topics.records, self._source, own_folder(site) / CURSOR, self._reporter)
         self._alarms = AlarmLane(self._topics.alarm, self._reporter)
         self._state = StateLane(self._topics.state)
         self._downward = Downward(self._topics, self._alarms.receipt, self._records.receipt, self._reporter)
@@ -131,7 +133,6 @@ class Uplink:
             await self._control_came.wait()
             self._control_came.clear()
             try:
-                await self._source.reopen()
                 await self._restore_open()
                 await self._restore_unreceived(self._records.head)
             except (JournalAway, ControlAway) as error:
@@ -272,6 +273,12 @@ async def _lane(name: str, lane: Callable[[Connection], Awaitable[None]], connec
         except Exception:
             log.exception("the lane of %s failed and starts again", name)
         await asyncio.sleep(GUARD_S)
+
+
+def own_folder(site: Site) -> Path:
+    """Where this role writes: the folder the service manager gives it, else one beside the journal."""
+    given = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    return Path(given) if given else storage_dir(site) / "uplink"
 
 
 def _password(path: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -15,6 +14,7 @@ from agent.core.records import Weight
 from agent.uplink.batch import Ref, Row
 
 READ_RECORDS = 2000
+SMALL_BODY = 128  # bytes: a smaller room is filled by fewer rows
 ONE_BODY = 1 << 20  # bytes: more than any record has
 SCAN_RECORDS = 50_000  # how far back a start looks for alarms nobody has received; older ones go up with the records
 KEEP_ALARMS = 256
@@ -27,7 +27,7 @@ class Reader(Protocol):
 
     def read(self, from_seq: int, limit: int, max_bytes: int) -> Sequence[Row]: ...
 
-    def last_checkpoint(self) -> bytes | None: ...
+    def checkpoint(self) -> tuple[int, int, bytes] | None: ...
 
     def close(self) -> None: ...
 
@@ -44,34 +44,26 @@ _decode_kind = msgspec.json.Decoder(_Kind).decode
 
 
 class Source:
-    """Asyncio face of the reader. A failed read closes it; the next one opens the file anew."""
+    """Asyncio face of the reader, which finds a replaced file by itself."""
 
-    def __init__(self, open_reader: Callable[[], Reader]) -> None:
-        self._open_reader = open_reader
+    def __init__(self, reader: Reader) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
-        self._reader: Reader | None = None
+        self._reader = reader
 
-    @classmethod
-    def of(cls, path: Path) -> Source:
-        def open_reader() -> Reader:
-            from agent.uplink.journal_file import JournalFile
-
-            return JournalFile(path)
-
-        return cls(open_reader)
-
-    async def read(self, from_seq: int, max_bytes: int, limit: int = READ_RECORDS) -> Sequence[Row]:
-        """Rows (seq, epoch, body) from `from_seq` on. Raises JournalAway."""
+    async def read(self, from_seq: int, max_bytes: int) -> Sequence[Row]:
+        """Rows (seq, epoch, body) from `from_seq` on, one at least where there is one. Raises JournalAway."""
+        limit = max(1, min(READ_RECORDS, max_bytes // SMALL_BODY))
         return await self._run(lambda reader: reader.read(from_seq, limit, max_bytes))
 
     async def body(self, ref: Ref) -> bytes | None:
         """The body of one record; None when it is not (or no longer) there."""
-        rows = await self.read(ref[1], ONE_BODY, limit=1)
+        rows = await self._run(lambda reader: reader.read(ref[1], 1, ONE_BODY))
         return rows[0][2] if rows and (rows[0][1], rows[0][0]) == ref else None
 
     async def checkpoint(self) -> bytes | None:
         """The newest signed checkpoint."""
-        return await self._run(lambda reader: reader.last_checkpoint())
+        found = await self._run(lambda reader: reader.checkpoint())
+        return None if found is None else found[2]
 
     async def alarms(self, after_seq: int, head: int) -> list[tuple[Ref, bytes]]:
         """The newest alarm records in (after_seq, head], oldest first, at most KEEP_ALARMS."""
@@ -85,33 +77,18 @@ class Source:
         """
         return await self._run(lambda reader: _after(reader, cursor, head))
 
-    async def reopen(self) -> None:
-        """Control has restarted: the file may be another one."""
-        await self._on_thread(self._close)
-
     async def close(self) -> None:
-        await self.reopen()
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._reader.close)
         self._thread.shutdown(wait=False)
 
     async def _run(self, use: Callable[[Reader], T]) -> T:
-        return await self._on_thread(lambda: self._use(use))
-
-    async def _on_thread(self, call: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._use, use)
 
     def _use(self, use: Callable[[Reader], T]) -> T:
         try:
-            if self._reader is None:
-                self._reader = self._open_reader()
             return use(self._reader)
-        except Exception as error:  # whatever a damaged or missing file throws: opened anew at the next call
-            self._close()
+        except Exception as error:  # whatever a damaged or missing file throws: the next call may find a better one
             raise JournalAway(f"the journal cannot be read: {error}") from error
-
-    def _close(self) -> None:
-        reader, self._reader = self._reader, None
-        if reader is not None:
-            reader.close()
 
 
 def _alarms(reader: Reader, start: int, head: int) -> list[tuple[Ref, bytes]]:
