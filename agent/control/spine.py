@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 MEASURE_S = 60.0
 WATCH_S = 0.5
 HUNG_S = 2.0  # D: a card that kept a record waiting for so long is failing; alarms have left from memory long before
+CLOSE_S = 3.0  # D: a slow card gets this long to take the last records; who stops us waits 5 s before killing
+REFUSED_CLOSE_S = 1.0  # D: one that refuses or hangs will not take them: a restart must not wait for it
 DAY_MS = 86_400_000
 MOST_DAYS = 3650  # more is a promise about the card, not about its space
 LEAST_DAY_BYTES = 256 * 1024  # D: a quiet day's growth, so that a young box does not promise centuries
@@ -72,7 +74,8 @@ class Spine:
         """Write down what waits, for a bounded time, and let go of the file."""
         for task in self._tasks:
             task.cancel()
-        await asyncio.to_thread(self._writer.close)
+        limit_s = REFUSED_CLOSE_S if self._refusal[0] or self._writer.waiting_s() > HUNG_S else CLOSE_S
+        await asyncio.to_thread(self._writer.close, limit_s)
 
     def alive(self) -> bool:
         """Whether the writer's thread lives. A refusing disk is no reason to restart: memory holds the alarms."""

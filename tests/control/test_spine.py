@@ -31,7 +31,7 @@ class Writer:
         self.appended: list[tuple[Sequence[Record], bool]] = []
         self.pruned: list[str] = []
         self.told_synced: list[tuple[int, int]] = []
-        self.closed = False
+        self.closed: list[float] = []
         self.waits_s = 0.0
         self.lives = True
 
@@ -52,8 +52,8 @@ class Writer:
     def alive(self) -> bool:
         return self.lives
 
-    def close(self) -> bool:
-        self.closed = True
+    def close(self, timeout_s: float) -> bool:
+        self.closed.append(timeout_s)
         return True
 
 
@@ -220,4 +220,18 @@ async def test_it_lives_as_long_as_its_writer(scene: Scene, lives: bool) -> None
 async def test_it_writes_down_what_waits_before_it_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = Scene(tmp_path, monkeypatch)
     await made.spine.close()
-    assert made.writer.closed
+    assert made.writer.closed == [spine.CLOSE_S]
+
+
+@pytest.mark.parametrize("how", ["refuses", "hangs"])
+async def test_a_card_that_takes_nothing_holds_up_no_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    made = Scene(tmp_path, monkeypatch)
+    if how == "refuses":
+        made.writer.on_health(True, "the card is full")
+        await until("it is told", lambda: made.loop.told)
+    else:
+        made.writer.waits_s = spine.HUNG_S + 1
+    await made.spine.close()
+    assert made.writer.closed == [spine.REFUSED_CLOSE_S]

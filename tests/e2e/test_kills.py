@@ -117,6 +117,9 @@ def test_twenty_kills_lose_nothing_and_move_nothing(killed_house: House, seed: i
     house, rng = killed_house, random.Random(seed)
     for number in range(KILLS):
         print(f"kill {number + 1} of {KILLS}")
+        if number % 7 == 6:  # else the bollards would stand up for good, with nothing left to move
+            house.mend()
+            house.lower()
         one_life(house, rng)
     assert "Traceback" not in house.log_of_control()
     everything_arrived(house)
