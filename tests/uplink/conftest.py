@@ -54,6 +54,12 @@ async def district_process(tmp_path: Path, broker: BrokerProcess) -> AsyncIterat
     await child.close()
 
 
+@pytest.fixture(autouse=True)
+def save_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Control hears of receipts sooner: nearly every test waits for that."""
+    monkeypatch.setattr("agent.uplink.records.SAVE_EVERY_S", 0.05)
+
+
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same behaviour with shorter waits, where a test would otherwise only wait."""

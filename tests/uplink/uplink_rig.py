@@ -367,7 +367,7 @@ class UplinkChild:
             "import asyncio, sys, logging; logging.basicConfig(level=logging.ERROR)\n"
             "import msgspec; from hardware.site import Site; from agent.uplink.role import run\n"
             "from agent.uplink import outbox, records\n"
-            "outbox.STALL_S, records.TURN_S = 1.0, 0.2\n"
+            "outbox.STALL_S, records.TURN_S, records.SAVE_EVERY_S = 1.0, 0.2, 0.05\n"
             "asyncio.run(run(msgspec.json.decode(sys.argv[1], type=Site)))"
         )
         self._child = Child("-c", code, self._text, ready_line=False)
