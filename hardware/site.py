@@ -224,6 +224,13 @@ class Credential(Model, frozen=True, kw_only=True):
     format: str = "uart-125k"
 
 
+class PolicyKeys(Model, frozen=True, kw_only=True):
+    """``[policy]``: whose signed policy bundles this box takes. Without a key it takes none."""
+
+    keys: tuple[str, ...] = ()  # files of Ed25519 public keys
+    names_key: str = ""  # the file of the name table's key; empty: the guard console shows pseudonyms
+
+
 class Mqtt(Model, frozen=True, kw_only=True):
     """``[uplink.mqtt]``: the district's broker."""
 
@@ -282,6 +289,7 @@ class Site(Model, frozen=True, kw_only=True):
     battery: Contact | None = None
     indicators: Indicators = Indicators()
     credential: tuple[Credential, ...] = ()
+    policy: PolicyKeys = PolicyKeys()
     uplink: Uplinks = Uplinks()
     web: Web = Web()
     decisions: Decisions = Decisions()

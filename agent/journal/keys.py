@@ -83,6 +83,11 @@ def load_or_create(folder: Path) -> BoxKey:
         return _replace_damaged(folder)
 
 
+def load_private(data: bytes) -> BoxKey:
+    """The key of a private key's PEM file. Raises BadKey."""
+    return BoxKey(_private_from_pem(data))
+
+
 def _private_from_pem(data: bytes) -> Ed25519PrivateKey:
     seed = _unpem(data, b"PRIVATE KEY", _PRIVATE_HEAD)
     if seed is None:
