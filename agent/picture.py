@@ -254,6 +254,12 @@ class JournalPart(Part, frozen=True, kw_only=True):
     size_bytes: int | None = None
     free_bytes: int | None = None
     headroom_days: int | None = None
+    used_percent: int | None = None  # of the card the journal lies on
+    signed_size: int | None = None  # records of the present epoch under the newest checkpoint signed since the start
+    signed: Instant | None = None
+    anchored_epoch: int | None = None  # what the far side last kept and agrees with the journal here
+    anchored_size: int | None = None
+    anchored: Instant | None = None  # when that was found
 
 
 class Press(Part, frozen=True, kw_only=True):
@@ -261,6 +267,17 @@ class Press(Part, frozen=True, kw_only=True):
 
     ref: Ref
     hops: dict[str, int] = {}
+
+
+class Hop(Part, frozen=True, kw_only=True):
+    """How long the last presses took to one hop, in microseconds from the edge; nearest-rank percentiles."""
+
+    hop: str
+    count: int
+    p50_us: int
+    p90_us: int
+    p99_us: int
+    max_us: int
 
 
 class Picture(Part, frozen=True, kw_only=True):
@@ -288,6 +305,7 @@ class Picture(Part, frozen=True, kw_only=True):
     paths: tuple[Path, ...] = ()
     journal: JournalPart = JournalPart()
     presses: tuple[Press, ...] = ()  # newest first, at most 16
+    hops: tuple[Hop, ...] = ()  # percentiles over the last presses that are written down, restarts included
 
 
 def decode(state: object) -> Picture:

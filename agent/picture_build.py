@@ -45,6 +45,7 @@ class Extras(msgspec.Struct, frozen=True, kw_only=True):
     journal: pic.JournalPart = pic.JournalPart()
     paths: Mapping[str, PathFigures] = {}
     presses: tuple[pic.Press, ...] = ()
+    hops: tuple[pic.Hop, ...] = ()
 
 
 def picture(state: core.BoxState, now: Now, outputs: Outputs, site: Site, extras: Extras) -> pic.Picture:
@@ -75,6 +76,7 @@ def picture(state: core.BoxState, now: Now, outputs: Outputs, site: Site, extras
         paths=_paths(state, extras),
         journal=_journal(state, extras),
         presses=extras.presses[:MAX_PRESSES],
+        hops=extras.hops,
     )
 
 

@@ -39,6 +39,7 @@ class OutputGroup:
         self._strikes: dict[str, int] = {}
         self._changed = asyncio.Event()
         self.read_back: dict[str, bool] = {}
+        self.on_written: Callable[[float], None] = lambda at: None  # something was written; the loop's time
 
     @property
     def names(self) -> frozenset[str]:
@@ -87,6 +88,8 @@ class OutputGroup:
             await bank.write(self._channels[name], on)
             self._applied[name] = on
             self.read_back.pop(name, None)
+        if different:
+            self.on_written(asyncio.get_running_loop().time())
         return bool(different)
 
     async def _check(self, bank: SwitchBank) -> None:

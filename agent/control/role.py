@@ -15,10 +15,11 @@ import signal
 from collections.abc import Sequence
 
 from agent.control import compose
+from agent.control.anchor import Anchor
 from agent.control.clock import BoxClock
 from agent.control.intake import Intake
 from agent.control.lanes import LaneWorker
-from agent.control.latency import Latencies, Press
+from agent.control.latency import Latencies, Press, recall
 from agent.control.notify import notify, watchdog_interval_s
 from agent.control.peers import USERS_VARIABLE, allowed_uids
 from agent.control.reconcile import OutputGroup, Picture
@@ -93,10 +94,14 @@ class Control:
         self._intake = Intake(site, compose.panic_lines(site), compose.contact, self._emit, compose.sensor_contact)
         self._lanes = {lane.id: self._lane_worker(lane) for lane in site.lane}
         self._latencies = Latencies()
+        for group in self._groups.values():
+            group.on_written = self._latencies.written
         self._runtime = Runtime(state, self._clock, self._spine, self._picture, self._lanes, self._latencies)
-        self._view = View(site, self._runtime, self._clock, self._picture, self._spine, self._lanes)
+        self._anchor = Anchor(opened, self._runtime, self._spine.disown)
+        self._view = View(site, self._runtime, self._clock, self._picture, self._spine, self._lanes, self._anchor)
         allowed = allowed_uids(os.environ.get(USERS_VARIABLE, ""))
         self._server = Server(self._runtime, self._view.picture, self._spine.synced, allowed)
+        self._server.on_anchor, self._server.on_ahead = self._anchor.compare, self._anchor.ahead
         self._devices = compose.Devices(site, self._intake, self._groups, self._lanes, self._report)
         self._scan = Scan(self._inputs(), self._scanned)
         self._intake.on_read = self._scan.read
@@ -127,6 +132,7 @@ class Control:
         self._devices.start()
         self._loop.call_later(LIMIT_S, self._scan.time_is_up)
         self._work = [
+            self._loop.create_task(self._recall(), name="recall"),
             self._loop.create_task(self._watch_clock(), name="clock"),
             self._loop.create_task(self._take_turns(), name="turns"),
         ]
@@ -147,6 +153,7 @@ class Control:
             task.cancel()
         await self._devices.close()
         await self._server.close()
+        await self._anchor.close()
         await self._spine.close()
 
     # ── in ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -183,8 +190,14 @@ class Control:
         if press is not None:
             data: dict[str, object] = {"press": list(ref), **press.hops}
             self._emit(Note("panic.latency", press.button, "box", data))
+            self._latencies.finish(dict(press.hops))
 
     # ── always ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _recall(self) -> None:
+        """The hops of presses before this start, for the percentiles. A journal without any is no fault."""
+        for hops in await asyncio.to_thread(recall, self._spine.opened.path):
+            self._latencies.finish(hops)
 
     async def _watch_clock(self) -> None:
         while True:

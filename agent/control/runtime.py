@@ -23,7 +23,7 @@ from agent.core.kinds import WEIGHT
 from agent.core.outputs import MotionRequest, Outputs
 from agent.core.records import Record, Weight
 from agent.core.state import BoxState
-from agent.core.words import Hold, Journal, Position, Sent
+from agent.core.words import Hold, Journal, Position, Rank, Sent
 
 log = logging.getLogger("menwei.control")
 
@@ -84,6 +84,8 @@ class Runtime:
         if isinstance(event, PanicLine) and records:
             self._guarded("latency", lambda: self.latencies.decided(records, event.edge_at, now.mono_s))
         self._guarded("outputs", lambda: self._lay_out(now))
+        if isinstance(event, LaneReading) and records:
+            self._guarded("latency", lambda: self._note_reached(records, event.read_at))
         if records:
             emergency = any(WEIGHT[record.kind] is Weight.ALARM for record in records)
             self._guarded("journal", lambda: self._journal.append(records, emergency))
@@ -106,6 +108,11 @@ class Runtime:
                 self._bugs.add(what)
                 data: dict[str, object] = {"in": what, "what": type(error).__name__}
                 self.post(Note("box.bug", "box", "box", data))
+
+    def _note_reached(self, records: Sequence[Record], read_at: float) -> None:
+        ups = (r for r in records if r.kind == "lane.position")
+        if any(r.data["position"] == Position.UP and r.data["by"] == Rank.PANIC for r in ups):
+            self.latencies.reached(read_at)
 
     def _is_news(self, event: Event) -> bool:
         """Whether watchers may want to look again. A lane that reads as it read before is none."""

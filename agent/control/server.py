@@ -58,6 +58,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     data: dict[str, Any] = {}
     from_seq: int = 0
     state: bool = False
+    note: str = ""
 
 
 class Refusal(Exception):
@@ -84,6 +85,8 @@ class Server:
         self._state_timer: asyncio.TimerHandle | None = None
         self._undurable: list[Record] = []
         self._from_memory: Seq = (0, 0)  # the alarms up to here were told without waiting for the disk
+        self.on_anchor: Callable[[bytes], None] = lambda note: None  # the far side's last checkpoint
+        self.on_ahead: Callable[[int, int], None] = lambda epoch, seq: None  # what it has and we do not
         runtime.on_records = self._on_records
         runtime.on_state = self._on_state
         runtime.latencies.changed = self._on_latency
@@ -240,6 +243,12 @@ class Server:
                 return self._is_synced(ask)
             case "note":
                 return self._note(ask)
+            case "anchor":
+                self.on_anchor(ask.note.encode())
+                return {"op": "done", "id": ask.id, "ok": True}
+            case "ahead":
+                self.on_ahead(ask.epoch, ask.seq)
+                return {"op": "done", "id": ask.id, "ok": True}
             case _:
                 return {"op": "error", "why": f"unknown op {ask.op!r}"}
 

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from agent import picture as pic
+from agent.control import space
+from agent.control.space import Space
 from agent.core.events import NewEpoch, Note
 from agent.core.kinds import WEIGHT
 from agent.core.records import Record, utc_text
 from agent.core.words import ClockTrust
-from agent.journal.files import free_bytes
 from agent.journal.opening import Opened, open_journal
 from agent.journal.writer import Durable, JournalWriter
 from hardware import places
@@ -28,8 +29,6 @@ HUNG_S = 2.0  # D: a card that kept a record waiting for so long is failing; ala
 CLOSE_S = 3.0  # D: a slow card gets this long to take the last records; who stops us waits 5 s before killing
 REFUSED_CLOSE_S = 1.0  # D: one that refuses or hangs will not take them: a restart must not wait for it
 DAY_MS = 86_400_000
-MOST_DAYS = 3650  # more is a promise about the card, not about its space
-LEAST_DAY_BYTES = 256 * 1024  # D: a quiet day's growth, so that a young box does not promise centuries
 
 
 class Spine:
@@ -44,9 +43,7 @@ class Spine:
         self._server: Server | None = None
         self._synced: tuple[int, int] = (0, 0)
         self.synced_at: float | None = None
-        self._began_at = time.monotonic()
-        self._began_bytes = self._size()
-        self._measured: tuple[int | None, int | None] = (None, None)
+        self._space = Space()
         self._refusal: tuple[bool, str] = (False, "")  # the writer's own word on the card
         self._hung = False
         self._warned = ""
@@ -92,6 +89,10 @@ class Spine:
             self._synced = (epoch, seq)
             self.synced_at = time.monotonic()
             self._writer.synced(epoch, seq)
+
+    def disown(self, epoch: int) -> None:
+        """Nothing is signed over this epoch any more."""
+        self._writer.disown(epoch)
 
     # ── the writer's side, in its thread ───────────────────────────────────────────────────────────────────────
 
@@ -150,48 +151,32 @@ class Spine:
     def figures(self) -> pic.JournalPart:
         assert self._runtime is not None
         state = self._runtime.state
-        size, free = self._measured
+        card, signed = self._space.newest, self._writer.signed
+        known = signed is not None and signed[0] == state.epoch
         return pic.JournalPart(
             health=state.health.journal,
             why=state.health.journal_why,
             head=state.next_seq - 1,
             durable=self._runtime.durable_seq,
             synced=self._synced[1] if self._synced[0] == state.epoch else None,
-            size_bytes=size,
-            free_bytes=free,
-            headroom_days=self._headroom_days(size, free),
+            size_bytes=card.size if card else None,
+            free_bytes=card.free if card else None,
+            used_percent=card.used_percent if card else None,
+            headroom_days=self._space.headroom_days(),
+            signed_size=signed[1] if signed and known else None,
+            signed=round(signed[2] * 1000) if signed and known else None,
         )
-
-    def _headroom_days(self, size: int | None, free: int | None) -> int | None:
-        """Days until the disk is full at the growth seen since this start, counted on at least an hour of it."""
-        if size is None or free is None:
-            return None
-        hours = max(1.0, (time.monotonic() - self._began_at) / 3600)
-        day = max(LEAST_DAY_BYTES, (size - self._began_bytes) / hours * 24)
-        return min(MOST_DAYS, round(free / day))
 
     async def _measure(self) -> None:
         """Look at the disk now and then; prune what is older than the site keeps, by a trusted clock only."""
         while True:
-            self._measured = await asyncio.to_thread(self._look)
+            measure = await asyncio.to_thread(space.look, self.opened.path)
             assert self._runtime is not None
+            mark = self._space.add(measure)
+            if mark is not None:
+                data: dict[str, object] = {"passed_percent": mark, "used_percent": measure.used_percent}
+                self._runtime.handle(Note("journal.space", "journal", "box", data))
             if self._runtime.state.clock.trust is ClockTrust.TRUSTED:
                 oldest_ms = round(time.time() * 1000) - self._site.storage.journal_days * DAY_MS
                 self._writer.prune(utc_text(oldest_ms))
             await asyncio.sleep(MEASURE_S)
-
-    def _look(self) -> tuple[int | None, int | None]:
-        """Off the loop: a card that hangs must not hold the gate."""
-        return self._size(), self._free()
-
-    def _size(self) -> int:
-        try:
-            return self.opened.path.stat().st_size
-        except OSError:
-            return 0
-
-    def _free(self) -> int | None:
-        try:
-            return free_bytes(self._folder)
-        except OSError:
-            return None

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from msgspec import structs
+
 from agent import picture as pic
+from agent.control.anchor import Anchor
 from agent.control.clock import BoxClock
 from agent.control.lanes import LaneWorker
 from agent.control.reconcile import Picture
@@ -28,6 +31,7 @@ class View:
         outputs: Picture,
         spine: Spine,
         lanes: Mapping[str, LaneWorker],
+        anchor: Anchor,
     ) -> None:
         self._site = site
         self._runtime = runtime
@@ -35,6 +39,7 @@ class View:
         self._outputs = outputs
         self._spine = spine
         self._lanes = lanes
+        self._anchor = anchor
 
     def picture(self) -> pic.Picture:
         now = self._clock.now()
@@ -49,7 +54,15 @@ class View:
             turn_ms=self._runtime.turn_ms,
             read_back={name: self._outputs.actual(name) for name in names},
             lights={lane: worker.light for lane, worker in self._lanes.items()},
-            journal=self._spine.figures(),
+            journal=self._journal(),
             paths={"mqtt": PathFigures(backlog=self._spine.backlog(), last_receipt_at=self._spine.synced_at)},
             presses=tuple(pic.Press(ref=press.ref, hops=press.hops) for press in presses),
+            hops=self._runtime.latencies.percentiles(),
         )
+
+    def _journal(self) -> pic.JournalPart:
+        anchor, figures = self._anchor, self._spine.figures()
+        if anchor.at_s is None:
+            return figures
+        at = round(anchor.at_s * 1000)
+        return structs.replace(figures, anchored_epoch=anchor.epoch, anchored_size=anchor.size, anchored=at)

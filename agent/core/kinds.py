@@ -69,7 +69,9 @@ MEANING: dict[str, tuple[Weight, str]] = {
     "path.up": (_FACT, "an uplink path is up"),
     "path.none": (_ALARM, "no uplink path is left: an alarm cannot be heard now"),
     "journal.failing": (_ALARM, "the journal cannot write; emergencies go on from memory"),
-    "journal.problem": (_ALARM, "what was found wrong when the journal was opened"),
+    "journal.problem": (_ALARM, "what was wrong with the journal: at its opening, by the far side, with its card"),
+    "journal.anchored": (_FACT, "the far side's last checkpoint agrees with the journal here: once a boot"),
+    "journal.space": (_ACTION, "the journal's card passed 80 or 90 % full, or is well below again"),
     "journal.ok": (_ACTION, "the journal writes again"),
     # the clock
     "clock.trust": (_ACTION, "trust in the wall clock changed"),

@@ -43,6 +43,12 @@ def free_bytes(folder: Path) -> int:
     return room.f_bavail * room.f_frsize
 
 
+def total_bytes(folder: Path) -> int:
+    """Bytes of the whole card, less what only root may use."""
+    room = os.statvfs(folder)
+    return (room.f_blocks - room.f_bfree + room.f_bavail) * room.f_frsize
+
+
 class JournalBusy(Exception):
     """Another process holds this journal: there is one writer, ever."""
 

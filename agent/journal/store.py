@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from itertools import chain
 from pathlib import Path
@@ -66,6 +67,8 @@ class Store:
         except BaseException:
             self.close()
             raise
+        self._disowned = 0
+        self.signed: tuple[int, int, float] | None = None  # newest checkpoint of this opening: epoch, size, monotonic s
         self._marks: list[Mark] = []
         self._notes: list[tuple[Mark, str]] = []
         self.latched_body = b""
@@ -188,9 +191,16 @@ class Store:
 
     # ── checkpoints ────────────────────────────────────────────────────────────────────────────────────────────
 
-    @staticmethod
-    def _mark(head: Head, marks: list[Mark]) -> None:
+    def disown(self, epoch: int) -> None:
+        """Sign nothing more over this epoch and those before it, not even what is marked already."""
+        self._disowned = max(self._disowned, epoch)
+        self._marks = [mark for mark in self._marks if mark.epoch > self._disowned]
+        self._notes = [(mark, note) for mark, note in self._notes if mark.epoch > self._disowned]
+
+    def _mark(self, head: Head, marks: list[Mark]) -> None:
         frontier = head.frontier
+        if head.epoch <= self._disowned:
+            return
         if frontier.size > head.marked:
             head.marked = frontier.size
             marks.append(Mark(head.epoch, frontier.size, frontier.root(), head.seq, head.link, frontier.to_bytes()))
@@ -206,6 +216,7 @@ class Store:
                 Checkpoint(site_box=self._site_box, epoch=mark.epoch, size=mark.size, root=mark.root), self._key
             )
             self._notes.append((mark, note.decode()))
+            self.signed = (mark.epoch, mark.size, time.monotonic())
         count = len(self._marks)
         self._marks.clear()
         return count

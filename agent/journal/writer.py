@@ -49,9 +49,10 @@ class Durable(msgspec.Struct, frozen=True):
 
 
 class _Order(msgspec.Struct, frozen=True):
-    """Something else than records for the thread: `prune_before` as UTC text, or the end."""
+    """Something else than records for the thread: `prune_before` as UTC text, an epoch to disown, or the end."""
 
     prune_before: str = ""
+    disown: int = 0
     stop: bool = False
 
 
@@ -89,12 +90,14 @@ class JournalWriter:
         self._store: Store | None = None
         self._head: Head | None = None  # as last known durable; outlives the store
         self._noted_epoch = 0
+        self._disowned = 0  # nothing is signed over up to this epoch any more; outlives the store
         self._failing = False
         self._unsure = False  # a write failed: what the file holds must be made certain before going on
         self._warning = ""
         self._retry_s = RETRY_FIRST_S
         self._retry_at = 0.0
         self._stop_at: float | None = None
+        self.signed: tuple[int, int, float] | None = None  # newest checkpoint: epoch, size, monotonic seconds
         self._next: tuple[int, int] | None = None
         self._appended = self._durable = 0
         self._oldest_at: float | None = None
@@ -154,6 +157,13 @@ class JournalWriter:
         """Drop records older than this UTC text (as `records.utc_text` gives it). Only with a trusted clock."""
         self._inbox.put(_Order(prune_before=before))
 
+    def disown(self, epoch: int) -> None:
+        """Sign nothing more over this epoch and those before: what the far side has of it is not what is here.
+
+        To be called before the first record of the next epoch is appended.
+        """
+        self._inbox.put(_Order(disown=epoch))
+
     def close(self, timeout_s: float = 10.0) -> bool:
         """Write what is left, sign, and end. True when everything appended is on disk."""
         self._inbox.put(_Order(stop=True))
@@ -192,12 +202,19 @@ class JournalWriter:
                     self._pending.add(item)
                 elif item.stop:
                     stop = True
+                elif item.disown:
+                    self._disown(item.disown)
                 else:
                     self._house.prune_before = item.prune_before
                 item = self._inbox.get_nowait()
         except Empty:
             self._oldest_at = self._pending.oldest_at
             return stop
+
+    def _disown(self, epoch: int) -> None:
+        self._disowned = max(self._disowned, epoch)
+        if self._store is not None:
+            self._store.disown(self._disowned)
 
     def _timeout(self) -> float:
         """Seconds until there is something to do without anything new."""
@@ -216,6 +233,7 @@ class JournalWriter:
             self._commit(store)
         elif self._house.tidy(store, now):
             self._warn()
+        self.signed = store.signed or self.signed
         if store.log_pages > LOG_PAGES_MOST and not self._pending.urgent_first:
             store.move_log()
 
@@ -255,6 +273,7 @@ class JournalWriter:
             first = self._pending.first
             opening.create_first(folder, self._site_box, first.epoch if first is not None else 1)
         store = Store(self._path, self._key, self._site_box, self._connect)
+        store.disown(self._disowned)
         try:
             if self._unsure:
                 store.settle()

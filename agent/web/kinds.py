@@ -75,6 +75,8 @@ TITLES: Mapping[str, str] = {
     "path.none": mark("No uplink left"),
     "journal.failing": mark("Journal cannot write"),
     "journal.ok": mark("Journal writes again"),
+    "journal.anchored": mark("Journal agrees with what the far side kept"),
+    "journal.space": mark("Journal's card: how full"),
     "journal.problem": mark("Something was wrong with the journal"),
     "clock.trust": mark("Trust in the clock changed"),
     "clock.stepped": mark("Clock was set"),

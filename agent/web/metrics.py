@@ -53,6 +53,7 @@ def render(feed: Feed) -> str:
         _panic(page, feed.picture)
         _gate(page, feed.picture)
         _uplink(page, feed.picture)
+        _presses(page, feed.picture)
     return page.text()
 
 
@@ -113,3 +114,18 @@ def _uplink(page: Page, p: Picture) -> None:
     page.one("journal_synced", "Newest record the far side has confirmed.", j.synced)
     page.one("journal_bytes", "Size of the journal file.", j.size_bytes)
     page.one("journal_headroom_days", "Days of records there is room for.", j.headroom_days)
+    page.one("journal_card_used_percent", "How full the journal's card is.", j.used_percent)
+    page.one("journal_signed_size", "Records under the newest checkpoint.", j.signed_size)
+    page.one("journal_anchored_size", "Records under the far side's checkpoint that agrees.", j.anchored_size)
+
+
+def _presses(page: Page, p: Picture) -> None:
+    marks = ("0.5", "p50_us"), ("0.9", "p90_us"), ("0.99", "p99_us"), ("1", "max_us")
+    times = (
+        ({"hop": figures.hop.removesuffix("_us"), "quantile": quantile}, getattr(figures, field) / 1e6)
+        for figures in p.hops
+        for quantile, field in marks
+    )
+    page.family("press_seconds", "From the edge of a panic button to each hop, over the last presses.", times)
+    counts = (({"hop": figures.hop.removesuffix("_us")}, figures.count) for figures in p.hops)
+    page.family("press_samples", "Presses behind these times.", counts)

@@ -32,7 +32,7 @@ _SHOWS: Mapping[str, tuple[str, ...]] = {
     "lanes": ("lanes",),
     "doors": ("doors",),
     "uplink": ("epoch", "paths", "journal"),
-    "presses": ("presses",),
+    "presses": ("presses", "hops"),
     "devices": ("devices", "outputs"),
     "inputs": ("readers", "keys", "lamps"),
     "box": ("supplies", "clock", "scanned", "boot", "epoch", "turn_ms"),

@@ -178,6 +178,7 @@ HOP: Mapping[str, str] = {
     "decision_us": mark("decided"),
     "outputs_us": mark("outputs set"),
     "modbus_us": mark("bollard controller confirmed"),
+    "position_us": mark("bollards up"),
     "durable_us": mark("on disk"),
     "sent_us": mark("sent"),
     "received_us": mark("received"),

@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 from control_scenes import demo_site, until
 
-from agent.control import spine
+from agent.control import space, spine
 from agent.control.spine import Spine
 from agent.core.events import Event, NewEpoch, Note
 from agent.core.records import Record
@@ -33,6 +33,7 @@ class Writer:
         self.told_synced: list[tuple[int, int]] = []
         self.closed: list[float] = []
         self.waits_s = 0.0
+        self.signed: tuple[int, int, float] | None = None
         self.lives = True
 
     def start(self) -> None: ...
@@ -180,7 +181,7 @@ async def test_a_measuring_that_hangs_holds_no_loop(tmp_path: Path, monkeypatch:
         time.sleep(0.2)
         return 1
 
-    monkeypatch.setattr(spine, "free_bytes", hangs)
+    monkeypatch.setattr(space, "free_bytes", hangs)
     made = Scene(tmp_path, monkeypatch)
     loop = asyncio.get_running_loop()
     await until("it is being measured", lambda: bool(looking))

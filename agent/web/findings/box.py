@@ -12,6 +12,8 @@ from agent.web.findings.finding import Finding, Weight
 from agent.web.words import Words
 from hardware.site import Site
 
+CARD_FULL_PERCENT = 80  # D: the same marks at which control writes it down
+CARD_VERY_FULL_PERCENT = 90
 HEADROOM_LOW_DAYS = 14  # D
 HEADROOM_GONE_DAYS = 3  # D
 
@@ -182,6 +184,12 @@ def journal(picture: Picture, site: Site, w: Words) -> Iterator[Finding]:
                 "Emergencies still work, from memory. Check the card or disk now: what happens may not be kept."
             ),
             detail=journal.why,
+        )
+    if journal.used_percent is not None and journal.used_percent >= CARD_FULL_PERCENT:
+        yield Finding(
+            weight=Weight.FAULT if journal.used_percent >= CARD_VERY_FULL_PERCENT else Weight.WARNING,
+            text=w.t("The card is %(percent)s %% full", percent=journal.used_percent),
+            advice=w.t("Old pictures and routine records are given up first. Fit a larger card or disk."),
         )
     days = journal.headroom_days
     if days is not None and days < HEADROOM_LOW_DAYS:
