@@ -36,7 +36,8 @@ def measure() -> dict[str, Any]:
     return told
 
 
-def _record(seq: int) -> Record:
+def bench_record(seq: int) -> Record:
+    """A routine passage, about as long as a real one."""
     data: dict[str, Any] = {"card": "uart-125k:0100A1B2C3", "door": "wicket", "group": "staff", "why": ""}
     return Record(
         "box", "2026-09-01T07:30:00.125Z", "b00t", None, ClockTrust.TRUSTED, data, 1, "access.granted", seq * 1000, seq,
@@ -52,7 +53,7 @@ def _raw(group: int) -> float:
         connection.execute(
             "CREATE TABLE record(seq INTEGER PRIMARY KEY, epoch INTEGER, body BLOB, leaf BLOB, link BLOB)"
         )
-        body, digest = encode(_record(1)), bytes(32)
+        body, digest = encode(bench_record(1)), bytes(32)
         seq, started = 0, time.perf_counter()
         while time.perf_counter() - started < SECONDS:
             connection.execute("BEGIN")
@@ -82,7 +83,7 @@ def _journal(group: int) -> float:
         writer.start()
         seq, started = 0, time.perf_counter()
         while time.perf_counter() - started < SECONDS:
-            records = [_record(seq + at) for at in range(1, group + 1)]
+            records = [bench_record(seq + at) for at in range(1, group + 1)]
             waited_for = seq + group
             durable.clear()
             writer.append(records, False)

@@ -11,7 +11,7 @@ from typing import Any
 from agent.demo.gate import Entry, Gate, fetch
 from agent.journal.opening import open_journal
 from agent.journal.writer import Durable, JournalWriter
-from bench.journal_rate import _record
+from bench.journal_rate import bench_record
 from bench.rig import Rig, pin_entries, until
 from bench.stats import summary
 
@@ -125,6 +125,6 @@ def _fill(rig: Rig, records: int) -> None:
     writer = JournalWriter(opened.path, opened.key, site_box, on_durable, lambda failing, why: None, ballast_mb=0)
     writer.start()
     for first in range(1, records + 1, 1000):
-        writer.append([_record(seq) for seq in range(first, min(first + 1000, records + 1))], False)
+        writer.append([bench_record(seq) for seq in range(first, min(first + 1000, records + 1))], False)
     done.wait(120)
     writer.close()
