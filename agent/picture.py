@@ -118,6 +118,8 @@ class Bollard(Part, frozen=True, kw_only=True):
     reversals: int = 0
     cycles: int | None = None
     rise_ms: int | None = None  # last complete rise
+    rises: tuple[int, ...] = ()  # ms of the last complete routine rises, newest last, restarts included
+    turned_round: int = 0  # reversals among the same records
     nominal_rise_ms: int = 0
 
 
@@ -208,6 +210,9 @@ class Device(Part, frozen=True, kw_only=True):
     where: str = ""  # what to check: "127.0.0.1:502", "/dev/ttyAMA1", the bus's name for what hangs on a bus
     unit: int | None = None  # Modbus unit
     takes: tuple[str, ...] = ()
+    errors: int | None = None  # wrong and missing answers since the start; None: not counted for this device
+    losses: int = 0  # times it was given up since the start
+    heard: Instant | None = None  # last good word of a device that is lost, and a reader's last card
 
 
 class Output(Part, frozen=True, kw_only=True):
@@ -269,6 +274,13 @@ class Press(Part, frozen=True, kw_only=True):
     hops: dict[str, int] = {}
 
 
+class Machine(Part, frozen=True, kw_only=True):
+    """The computer itself; None where it cannot tell."""
+
+    temperature_c: int | None = None
+    under_voltage: bool | None = None  # since the last start of the computer
+
+
 class Hop(Part, frozen=True, kw_only=True):
     """How long the last presses took to one hop, in microseconds from the edge; nearest-rank percentiles."""
 
@@ -305,6 +317,7 @@ class Picture(Part, frozen=True, kw_only=True):
     paths: tuple[Path, ...] = ()
     journal: JournalPart = JournalPart()
     presses: tuple[Press, ...] = ()  # newest first, at most 16
+    machine: Machine = Machine()
     hops: tuple[Hop, ...] = ()  # percentiles over the last presses that are written down, restarts included
 
 

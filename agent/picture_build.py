@@ -18,7 +18,7 @@ from agent.core.events import Now
 from agent.core.outputs import LaneOutputs, Level, Outputs
 from agent.core.rules import BoxRules
 from agent.core.words import ClockTrust, Light, Line, Mode, Position, Sensor
-from agent.picture_devices import Reach, devices
+from agent.picture_devices import DeviceFigures, Reach, devices
 from hardware.site import Contact, Door, Key, Lane, PanicButton, Site
 
 FRESH_S = 1.0  # D: a reading older than this is not shown; motion decisions use the core's own, shorter limit
@@ -30,6 +30,13 @@ SupplyWord: TypeAlias = Literal["tamper", "mains", "battery"]
 class PathFigures(msgspec.Struct, frozen=True, kw_only=True):
     backlog: int | None = None
     last_receipt_at: float | None = None  # monotonic s
+
+
+class BollardFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """What the records tell of a bollard: complete routine rises in ms, newest last, and reversals."""
+
+    rises: tuple[int, ...] = ()
+    reversals: int = 0
 
 
 class Extras(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +53,9 @@ class Extras(msgspec.Struct, frozen=True, kw_only=True):
     paths: Mapping[str, PathFigures] = {}
     presses: tuple[pic.Press, ...] = ()
     hops: tuple[pic.Hop, ...] = ()
+    devices: Mapping[str, DeviceFigures] = {}
+    bollards: Mapping[str, BollardFigures] = {}
+    machine: pic.Machine = pic.Machine()
 
 
 def picture(state: core.BoxState, now: Now, outputs: Outputs, site: Site, extras: Extras) -> pic.Picture:
@@ -71,12 +81,13 @@ def picture(state: core.BoxState, now: Now, outputs: Outputs, site: Site, extras
         keys=tuple(_key(key, state, reach) for key in site.key),
         supplies=_supplies(state, site, reach),
         lamps=_lamps(outputs, site, extras),
-        devices=devices(site, reach),
+        devices=devices(site, reach, extras.devices),
         outputs=tuple(pic.Output(id=name, why=why) for name, why in sorted(state.health.outputs.items())),
         paths=_paths(state, extras),
         journal=_journal(state, extras),
         presses=extras.presses[:MAX_PRESSES],
         hops=extras.hops,
+        machine=extras.machine,
     )
 
 
@@ -169,7 +180,7 @@ def _lane(lane: Lane, box: core.BoxState, now: Now, outputs: Outputs, extras: Ex
         light=None if lost else extras.lights.get(lane.id),
         warning_commanded=None if wanted is None else wanted.warning,
         warning=None if lost else state.warning_on,
-        bollards=_bollards(lane, state, wanted, lost),
+        bollards=_bollards(lane, state, wanted, extras.bollards, lost),
         sensors=_sensors(lane, state, lost),
         request=_request(state.request),
         wanted=state.wanted,
@@ -198,11 +209,18 @@ def _sensors(lane: Lane, state: core.LaneState, lost: bool) -> tuple[pic.LaneSen
     return tuple(pic.LaneSensor(id=name, value=Sensor.UNREAD if lost else value) for name, value in values.items())
 
 
-def _bollards(lane: Lane, state: core.LaneState, wanted: LaneOutputs | None, lost: bool) -> tuple[pic.Bollard, ...]:
+def _bollards(
+    lane: Lane,
+    state: core.LaneState,
+    wanted: LaneOutputs | None,
+    figures: Mapping[str, BollardFigures],
+    lost: bool,
+) -> tuple[pic.Bollard, ...]:
     made = []
     for bollard in lane.bollard:
         part = state.bollards.get(bollard.id, core.BollardState())
         shown = _bollard(part, lost)
+        told = figures.get(bollard.id, BollardFigures())
         made.append(
             msgspec.structs.replace(
                 shown,
@@ -211,6 +229,9 @@ def _bollards(lane: Lane, state: core.LaneState, wanted: LaneOutputs | None, los
                 commissioned=bollard.commissioned,
                 hold=part.hold if wanted is None else wanted.hold.get(bollard.id, part.hold),
                 nominal_rise_ms=round(lane.rise_s * 1000),
+                rise_ms=shown.rise_ms if shown.rise_ms is not None or not told.rises else told.rises[-1],
+                rises=told.rises,
+                turned_round=told.reversals,
             )
         )
     return tuple(made)

@@ -4,9 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+import msgspec
+
 from agent.core.state import DeviceState
 from agent.picture import Device
 from hardware.site import Site
+
+
+class DeviceFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """What a device's link went through since the start."""
+
+    errors: int | None = None
+    losses: int = 0
+    heard_at: float | None = None  # monotonic s
+
+
+NO_FIGURES = DeviceFigures()
 
 
 def terminal_device(terminal: str) -> str:
@@ -42,13 +55,15 @@ def _parents(site: Site) -> dict[str, str]:
     return found | {f"lane:{lane.id}": f"bus:{lane.bus}" for lane in site.lane}
 
 
-def devices(site: Site, reach: Reach) -> tuple[Device, ...]:
+def devices(site: Site, reach: Reach, figures: Mapping[str, DeviceFigures]) -> tuple[Device, ...]:
     """Every device of the site, in wiring order, then any other that the health slice knows."""
     listed = list(_site_devices(site))
     known = {device.id for device in listed}
     listed += [Device(id=name) for name in sorted(reach.health) if name not in known]
     takes = _takes(site)
-    return tuple(_measured(device, reach, takes.get(device.id, ())) for device in listed)
+    return tuple(
+        _measured(device, reach, takes.get(device.id, ()), figures.get(device.id, NO_FIGURES)) for device in listed
+    )
 
 
 def _site_devices(site: Site) -> Iterator[Device]:
@@ -65,15 +80,22 @@ def _site_devices(site: Site) -> Iterator[Device]:
         yield Device(id=f"reader:{reader.id}", kind="reader", where=reader.device)
 
 
-def _measured(device: Device, reach: Reach, takes: tuple[str, ...]) -> Device:
+def _measured(device: Device, reach: Reach, takes: tuple[str, ...], figures: DeviceFigures) -> Device:
+    """A device that answers does so many times a second: only of one that is silent, and of a reader, is the last
+    word worth an instant, which would else change with every picture."""
     state = reach.health.get(device.id)
+    up = reach.up(device.id)
+    tells = up is not True or device.kind == "reader"
     return Device(
         id=device.id,
         kind=device.kind,
         where=device.where,
         unit=device.unit,
         takes=takes,
-        up=reach.up(device.id),
+        up=up,
+        errors=figures.errors,
+        losses=figures.losses,
+        heard=round(figures.heard_at * 1000) if tells and figures.heard_at is not None else None,
         since=None if state is None or state.since_at <= 0.0 else round(state.since_at * 1000),
         since_wall_ms=None if state is None or not state.since_ms else state.since_ms,
         why="" if state is None else state.why,

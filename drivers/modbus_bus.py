@@ -113,6 +113,10 @@ class ModbusBus:
         """What happened with `unit` since the start."""
         return self._unit(unit).counts
 
+    def answered_at(self, unit: int) -> float | None:
+        """When `unit` last gave a good answer (monotonic s); None: never since the start."""
+        return self._unit(unit).answered_at
+
     async def start(self) -> None:
         """Try once to connect, bounded, then keep the link up until `close`. Never raises for a dead link."""
         await self._connect()
@@ -320,7 +324,7 @@ class ModbusBus:
         if code in GATEWAY_SILENT_CODES:
             unit.failed(self._clock(), noisy=False)
         else:
-            unit.answered(max(thinking_s, 0.0))
+            unit.answered(self._clock(), max(thinking_s, 0.0))
         if not answer.isError():
             return answer
         unit.counts.refused += 1

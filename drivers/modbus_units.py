@@ -44,6 +44,7 @@ class Unit:
     heard: bool = False
     noisy: bool = False  # something came instead of its answer: a disturbed line, not a missing unit
     worst_s: float = 0.0  # slowest thinking time lately
+    answered_at: float | None = None  # last good answer
     silent_since: float | None = None
     last_try: float = float("-inf")
     probe_at: float = float("-inf")
@@ -73,8 +74,9 @@ class Unit:
         self.last_try = now
         self.counts.sent += 1
 
-    def answered(self, thinking_s: float) -> None:
+    def answered(self, now: float, thinking_s: float) -> None:
         self.heard = True
+        self.answered_at = now
         self.failures = 0
         self.silent_since = None
         self.worst_s = max(thinking_s, self.worst_s * FORGET)

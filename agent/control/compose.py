@@ -15,12 +15,15 @@ from typing import Any
 from agent.control.intake import Intake
 from agent.control.lanes import LaneWorker
 from agent.control.reconcile import OutputGroup
+from agent.control.tally import Tally, UnitCounts
+from agent.picture_devices import DeviceFigures
 from drivers.bollard import LanePlc
 from drivers.debounce import Contact
 from drivers.gpio import GpioBank
 from drivers.keeper import Keeper
 from drivers.modbus_bus import ModbusBus
 from drivers.panic import LoopBoard, PanicLines
+from drivers.ports import BadCard
 from drivers.reader import UartReader
 from drivers.relay import RelayBoard
 from hardware.site import Site
@@ -102,7 +105,8 @@ class Devices:
         self._intake = intake
         self._groups = groups
         self._lanes = lanes
-        self._report = report
+        self._tell = report
+        self.tally = Tally(site)
         self._loop = asyncio.get_running_loop()
         self._tasks: list[asyncio.Task[None]] = []
         self.buses = {bus.name: self._bus(bus.name) for bus in site.bus}
@@ -161,6 +165,19 @@ class Devices:
     ) -> None:
         keeper: Keeper[Any] = Keeper(device, open_device, use, self._report, close_device=close)
         self._spawn(keeper.run(), f"keeper:{device}")
+
+    def _report(self, device: str, up: bool, why: str) -> None:
+        if not up:
+            self.tally.lost(device)
+        self._tell(device, up, why)
+
+    def figures(self) -> Mapping[str, DeviceFigures]:
+        """What each device's link went through since the start."""
+        return self.tally.figures({device: self._unit(*place) for device, place in self.tally.units.items()})
+
+    def _unit(self, bus: str, unit: int) -> UnitCounts:
+        counts = self.buses[bus].counts(unit)
+        return UnitCounts(counts.timeouts + counts.bad_frames + counts.refused, self.buses[bus].answered_at(unit))
 
     # ── pins ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -228,7 +245,12 @@ class Devices:
 
     async def _use_reader(self, reader_id: str, reader: UartReader) -> None:
         while True:
-            self._intake.card(reader_id, await reader.next_frame())
+            frame = await reader.next_frame()
+            if isinstance(frame, BadCard):
+                self.tally.garbled(f"reader:{reader_id}")
+            else:
+                self.tally.heard(f"reader:{reader_id}", time.monotonic())
+            self._intake.card(reader_id, frame)
 
 
 class _GpioSwitches:

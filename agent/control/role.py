@@ -14,7 +14,7 @@ import secrets
 import signal
 from collections.abc import Sequence
 
-from agent.control import compose
+from agent.control import compose, machine, trend
 from agent.control.anchor import Anchor
 from agent.control.clock import BoxClock
 from agent.control.intake import Intake
@@ -48,6 +48,7 @@ from hardware.site import Lane, Site
 log = logging.getLogger("menwei.control")
 
 CLOCK_WATCH_S = 5.0
+MACHINE_WATCH_S = 30.0
 TURN_EVERY_S = 1.0
 MISUSE = 2
 LATENCY_RECORD_S = 15.0  # D: a press's hops are written down this long after it, receipts included
@@ -103,6 +104,7 @@ class Control:
         self._server = Server(self._runtime, self._view.picture, self._spine.synced, allowed)
         self._server.on_anchor, self._server.on_ahead = self._anchor.compare, self._anchor.ahead
         self._devices = compose.Devices(site, self._intake, self._groups, self._lanes, self._report)
+        self._view.devices = self._devices.figures
         self._scan = Scan(self._inputs(), self._scanned)
         self._intake.on_read = self._scan.read
         self._work: list[asyncio.Task[None]] = []
@@ -133,6 +135,7 @@ class Control:
         self._loop.call_later(LIMIT_S, self._scan.time_is_up)
         self._work = [
             self._loop.create_task(self._recall(), name="recall"),
+            self._loop.create_task(self._watch_machine(), name="machine"),
             self._loop.create_task(self._watch_clock(), name="clock"),
             self._loop.create_task(self._take_turns(), name="turns"),
         ]
@@ -166,6 +169,7 @@ class Control:
     def _after(self, event: Event, records: Sequence[Record]) -> None:
         if isinstance(event, LaneReading):
             self._scan.read(f"lane:{event.lane}")
+        self._view.trend.note(records)
         for record in records:
             if record.kind == "panic.pressed":
                 self._loop.call_later(LATENCY_RECORD_S, self._write_latency, record.ref)
@@ -195,9 +199,16 @@ class Control:
     # ── always ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _recall(self) -> None:
-        """The hops of presses before this start, for the percentiles. A journal without any is no fault."""
+        """Presses and rises before this start, for the figures. A journal without any is no fault."""
         for hops in await asyncio.to_thread(recall, self._spine.opened.path):
             self._latencies.finish(hops)
+        for kind, data in await asyncio.to_thread(trend.recall, self._spine.opened.path):
+            self._view.trend.take(kind, data)
+
+    async def _watch_machine(self) -> None:
+        while True:
+            self._view.machine = await asyncio.to_thread(machine.look)
+            await asyncio.sleep(MACHINE_WATCH_S)
 
     async def _watch_clock(self) -> None:
         while True:

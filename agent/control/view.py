@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from msgspec import structs
 
@@ -13,8 +13,10 @@ from agent.control.lanes import LaneWorker
 from agent.control.reconcile import Picture
 from agent.control.runtime import Runtime
 from agent.control.spine import Spine
+from agent.control.trend import Trend
 from agent.core import box
 from agent.picture_build import Extras, PathFigures, picture
+from agent.picture_devices import DeviceFigures
 from hardware.site import Site
 
 SHOWN_PRESSES = 16
@@ -40,6 +42,9 @@ class View:
         self._spine = spine
         self._lanes = lanes
         self._anchor = anchor
+        self.devices: Callable[[], Mapping[str, DeviceFigures]] = dict
+        self.machine = pic.Machine()
+        self.trend = Trend()
 
     def picture(self) -> pic.Picture:
         now = self._clock.now()
@@ -58,6 +63,9 @@ class View:
             paths={"mqtt": PathFigures(backlog=self._spine.backlog(), last_receipt_at=self._spine.synced_at)},
             presses=tuple(pic.Press(ref=press.ref, hops=press.hops) for press in presses),
             hops=self._runtime.latencies.percentiles(),
+            devices=self.devices(),
+            machine=self.machine,
+            bollards=self.trend.figures(),
         )
 
     def _journal(self) -> pic.JournalPart:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from urllib.parse import urlencode
 
 import msgspec
 from starlette.applications import Starlette
@@ -15,12 +16,13 @@ from starlette.routing import Route
 from agent.journal.reader import Row
 from agent.locale import DEFAULT, LANGUAGES
 from agent.picture import Ref
-from agent.web import assets, kinds, metrics
+from agent.web import assets, kinds, metrics, search
 from agent.web.feed import Feed
 from agent.web.guard import App, Guard
 from agent.web.ledger import PAGE, Ledger
 from agent.web.render import PARTS, Renderer
 from agent.web.stream import Streams, state
+from agent.web.words import Words
 from hardware.site import Site
 
 NO_STORE = {"cache-control": "no-store"}
@@ -54,6 +56,7 @@ class Pages:
             Route("/", self.status),
             Route("/devices", self.devices),
             Route("/events", self.events),
+            Route("/events.csv", self.events_csv),
             Route("/api/v1/state", self.state),
             Route("/api/v1/stream", self.stream),
             Route("/healthz", self.health),
@@ -70,21 +73,45 @@ class Pages:
         return await self._page("devices", request)
 
     async def events(self, request: Request) -> Response:
-        """Records, newest first: `group` keeps one group, `before` pages on, `cause` follows one record."""
-        group = request.query_params.get("group", "")
+        """Records, newest first: `group`, `q`, `from`, `to` choose, `before` pages on, `cause` follows one record."""
         cause = _ref(request.query_params.get("cause", ""))
-        before = request.query_params.get("before", "")
-        if group and group not in kinds.GROUPS:
+        words = self.renderer.words[_language(request)]
+        query, wrong = _query(request, words)
+        if query.group and query.group not in kinds.GROUPS:
             return PlainTextResponse("no such group of records\n", 404, headers=NO_STORE)
         if cause is not None:
-            found, older = await self.ledger.around(cause), ""
+            found, on = await self.ledger.around(cause), 0
         else:
-            found = await self.ledger.page(kinds.kinds_of(group) or None, int(before) if before.isdecimal() else None)
-            older = _older(found, group)
+            found, on = await self._found(query, words, request.query_params.get("before", ""), PAGE)
+        more = {
+            "lines": tuple(kinds.line(row, words) for row in found),
+            "query": query,
+            "wrong": wrong,
+            "cause": "" if cause is None else f"{cause[0]}-{cause[1]}",
+            "older": _link("/events", query, on) if on else "",
+            "export": _link("/events.csv", query, 0),
+        }
+        return await self._page("events", request, **more)
+
+    async def events_csv(self, request: Request) -> Response:
+        """The same records, as many as an office program opens at once."""
         words = self.renderer.words[_language(request)]
-        lines = tuple(kinds.line(row, words) for row in found)
-        shown = "" if cause is None else f"{cause[0]}-{cause[1]}"
-        return await self._page("events", request, lines=lines, group=group, cause=shown, older=older)
+        query, wrong = _query(request, words)
+        if wrong or (query.group and query.group not in kinds.GROUPS):
+            return PlainTextResponse("no such day or group of records\n", 404, headers=NO_STORE)
+        found, _ = await self._found(query, words, "", search.CSV_ROWS)
+        body = search.to_csv((kinds.line(row, words) for row in found), words)
+        headers = NO_STORE | {"content-disposition": 'attachment; filename="records.csv"'}
+        return Response(body, media_type="text/csv", headers=headers)
+
+    async def _found(self, query: search.Query, w: Words, before: str, limit: int) -> tuple[tuple[Row, ...], int]:
+        """Rows, and the seq to go on before (0: there are no more)."""
+        wanted = kinds.kinds_of(query.group) or None
+        start = int(before) if before.isdecimal() else None
+        if query.narrow or limit > PAGE:
+            return await self.ledger.matching(wanted, start, lambda row: search.is_wanted(row, query, w), limit)
+        found = await self.ledger.page(wanted, start)
+        return found, found[-1].seq if len(found) == PAGE else 0
 
     async def _page(self, name: str, request: Request, **more: object) -> Response:
         language = _language(request)
@@ -167,11 +194,17 @@ def _ref(text: str) -> Ref | None:
     return None if match is None else (int(match[1]), int(match[2]))
 
 
-def _older(found: tuple[Row, ...], group: str) -> str:
-    if len(found) < PAGE:
-        return ""
-    kept = f"group={group}&" if group else ""
-    return f"/events?{kept}before={found[-1].seq}"
+def _query(request: Request, w: Words) -> tuple[search.Query, str]:
+    """What is looked for, and the day that is none, "" = all are days."""
+    try:
+        return search.read(request.query_params, w), ""
+    except search.BadDay as error:
+        return search.Query(), str(error)
+
+
+def _link(path: str, query: search.Query, before: int) -> str:
+    fields = query.fields() | ({"before": str(before)} if before else {})
+    return f"{path}?{urlencode(fields)}" if fields else path
 
 
 async def _nothing(request: Request, error: Exception) -> Response:

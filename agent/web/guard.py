@@ -21,7 +21,8 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 PLAIN_PATH = re.compile(rb"/[A-Za-z0-9/_.-]{0,120}")
-PLAIN_QUERY = re.compile(rb"[A-Za-z0-9=&_.-]{0,200}")
+# Words that are looked for come percent-encoded: letters beyond ASCII (their bytes are 0x80 and above), no markup.
+PLAIN_QUERY = re.compile(rb"(?=.{0,400}$)(?:[A-Za-z0-9=&_.+-]|%[89A-Fa-f][0-9A-Fa-f]|%20|%2F|%3A)*")
 MAX_HEADERS = 60
 MAX_HEADER_BYTES = 16 * 1024
 HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::(?P<port>[0-9]{1,5}))?")
@@ -29,7 +30,7 @@ HEADERS: tuple[tuple[bytes, bytes], ...] = (
     (
         b"content-security-policy",
         b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-        b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        b"base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     ),
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),

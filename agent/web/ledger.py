@@ -21,6 +21,7 @@ log = logging.getLogger("menwei.web")
 NEWEST = 12
 PAGE = 100
 SCAN = 5_000  # D: how far back a record's causes and effects are looked for
+SEARCH, STRIDE = 50_000, 1_000  # D: how far one search looks back, and how much it reads at once
 
 
 P = ParamSpec("P")
@@ -70,6 +71,37 @@ class Ledger:
         """A page of records of these kinds (all for None), newest first, older than seq `before`."""
         async with self._turn:
             return await self._off_loop(self._read, PAGE, kinds, before)
+
+    async def matching(
+        self,
+        kinds: Collection[str] | None,
+        before: int | None,
+        wanted: Callable[[Row], bool],
+        limit: int = PAGE,
+    ) -> tuple[tuple[Row, ...], int]:
+        """Up to `limit` records that are `wanted`, newest first, and the seq to go on before; 0 = there are no more.
+
+        It looks back over SEARCH records at most.
+        """
+        async with self._turn:
+            work = partial(self._matching, kinds, before, wanted, limit)
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def _matching(
+        self, kinds: Collection[str] | None, before: int | None, wanted: Callable[[Row], bool], limit: int
+    ) -> tuple[tuple[Row, ...], int]:
+        found: list[Row] = []
+        for _ in range(SEARCH // STRIDE):
+            rows = self._read(STRIDE, kinds, before)
+            for row in rows:
+                if wanted(row):
+                    found.append(row)
+                    if len(found) == limit:
+                        return tuple(found), row.seq
+            if len(rows) < STRIDE:
+                return tuple(found), 0
+            before = rows[-1].seq
+        return tuple(found), before or 0
 
     async def around(self, ref: Ref) -> tuple[Row, ...]:
         """A record, what led to it, and what followed from it, newest first."""

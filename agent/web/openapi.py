@@ -45,6 +45,7 @@ def _pages() -> Json:
             [
                 language,
                 _query("group", "only this group", {"enum": list(GROUPS)}),
+                *_search(),
                 _query("before", "only records older than this seq", {"type": "integer", "minimum": 0}),
                 _query("cause", "epoch-seq: this record, what led to it and what followed", {"type": "string"}),
             ],
@@ -52,9 +53,25 @@ def _pages() -> Json:
     }
 
 
+def _search() -> list[Json]:
+    day = {"type": "string", "format": "date"}
+    return [
+        _query("q", "only records whose line holds these words, as it is shown", {"type": "string", "maxLength": 30}),
+        _query("from", "from this day on, in the site's time zone", day),
+        _query("to", "up to this day, itself included", day),
+    ]
+
+
 def _programs(state: Json, health: Json) -> Json:
     json_health = {"schema": health}
+    language = _query("lang", "language of the table", {"enum": list(LANGUAGES)})
+    group = _query("group", "only this group", {"enum": list(GROUPS)})
     return {
+        "/events.csv": _get(
+            "The newest 5000 such records in words, as a table",
+            {"200": _content("text/csv"), "404": _content("text/plain")},
+            [language, group, *_search()],
+        ),
         "/api/v1/state": _get("The picture of the gate", {"200": _content("application/json", {"schema": state})}),
         "/api/v1/stream": _get(
             "Server-sent events: without `page` an event `state` at once and after each change (data as of "
@@ -87,6 +104,7 @@ def _content(media_type: str, body: Json | None = None) -> Json:
 
 _DESCRIPTIONS = {
     "text/html": "a page",
+    "text/csv": "a table, UTF-8 with a mark",
     "application/json": "JSON",
     "text/event-stream": "events until the listener hangs up",
     "text/plain": "text",

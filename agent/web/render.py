@@ -35,7 +35,7 @@ _SHOWS: Mapping[str, tuple[str, ...]] = {
     "presses": ("presses", "hops"),
     "devices": ("devices", "outputs"),
     "inputs": ("readers", "keys", "lamps"),
-    "box": ("supplies", "clock", "scanned", "boot", "epoch", "turn_ms"),
+    "box": ("supplies", "clock", "scanned", "boot", "epoch", "turn_ms", "machine"),
 }
 """part → the fields of the picture it shows; it is rendered again only when one of them changed. Others always are."""
 

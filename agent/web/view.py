@@ -26,6 +26,15 @@ class Step(msgspec.Struct, frozen=True):
     state: str
 
 
+class TrendLine(msgspec.Struct, frozen=True):
+    """A bollard's last rises as a line in a box of 84 by 24, slower is higher; `told` for those who cannot see it."""
+
+    points: str
+    nominal_y: str
+    warn_y: str
+    told: str
+
+
 class View:
     """Made once for each version of the feed and language. Templates read it; it changes nothing."""
 
@@ -72,6 +81,18 @@ class View:
 
     def clock_ms(self, at_ms: int) -> str:
         return self.w.clock(at_ms, self.now_ms)
+
+    def trend(self, bollard: Bollard) -> TrendLine:
+        """From 0.7 to 1.5 times the nominal time; what is beyond lies on the edge."""
+        nominal = max(1, bollard.nominal_rise_ms)
+
+        def y(ms: float) -> str:
+            return f"{23 - 22 * min(1.0, max(0.0, (ms / nominal - 0.7) / 0.8)):.1f}"
+
+        rises = bollard.rises
+        step = 82 / max(1, len(rises) - 1)
+        points = " ".join(f"{1 + at * step:.1f},{y(ms)}" for at, ms in enumerate(rises))
+        return TrendLine(points, y(nominal), y(1.2 * nominal), ", ".join(self.w.seconds(ms) for ms in rises))
 
     # ── parts of the picture in words ──────────────────────────────────────────────────────────────────────────
 

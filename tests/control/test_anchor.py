@@ -18,6 +18,7 @@ from agent.control import compose, role
 from agent.core.events import Note
 from agent.journal import schema
 from agent.journal.verify import verify
+from agent.picture_devices import DeviceFigures
 from hardware import places
 from hardware.site import Site
 
@@ -28,6 +29,9 @@ class NoDevices:
 
     def start(self) -> None:
         pass
+
+    def figures(self) -> dict[str, DeviceFigures]:
+        return {}
 
     def alive(self) -> bool:
         return True

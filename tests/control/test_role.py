@@ -22,6 +22,7 @@ from agent.control.lanes import LaneWorker
 from agent.control.reconcile import OutputGroup
 from agent.core.events import LaneReading, PanicLine
 from agent.core.words import Line, Mode
+from agent.picture_devices import DeviceFigures
 from hardware import places
 from hardware.site import Site
 from hardware.terminals import gpio_inputs
@@ -69,6 +70,9 @@ class Hands:
         self.read_loops()
         for lane in self.lanes:
             self.read_lane(lane)
+
+    def figures(self) -> dict[str, DeviceFigures]:
+        return {}
 
     def alive(self) -> bool:
         return self.is_alive

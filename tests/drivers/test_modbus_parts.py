@@ -102,7 +102,7 @@ def test_frame_times_at_9600_baud() -> None:
 def unit(*, heard: bool = True) -> Unit:
     made = Unit(timeout_s=0.2, paced=True)
     if heard:
-        made.answered(0.005)
+        made.answered(1.0, 0.005)
     return made
 
 
@@ -114,7 +114,7 @@ def test_a_unit_never_heard_is_silent_after_one_failure_and_a_known_one_after_th
     for _ in range(3):
         known.failed(0.0, noisy=False)
         judged.append(known.silent)
-    known.answered(0.01)
+    known.answered(1.0, 0.01)
     assert [*judged, known.silent] == [False, False, True, False]
     assert known.silent_since is None
 
@@ -159,7 +159,7 @@ def test_patience_stays_within_the_site_s_time_out(worst: float, heard: bool, is
 
 def test_one_slow_answer_is_forgotten() -> None:
     known = unit()
-    known.answered(0.15)
+    known.answered(1.0, 0.15)
     for _ in range(200):
-        known.answered(0.002)
+        known.answered(1.0, 0.002)
     assert known.worst_s < 0.01

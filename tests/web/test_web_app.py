@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from pathlib import Path
 
@@ -13,6 +15,8 @@ import web_scenes as scenes
 from web_rig import Rig
 
 from agent.web import openapi
+from agent.web.kinds import Line
+from agent.web.search import to_csv
 from agent.web.stream import State
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "openapi.json"
@@ -227,3 +231,41 @@ async def test_only_parts_that_changed_are_sent_again(rig: Rig) -> None:
     second = json.loads((await anext(stream)).split(b"data: ", 1)[1])
     assert len(first["parts"]) == 9 and set(second["parts"]) == {"presses"}
     await stream.aclose()
+
+
+# ── looking for records ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_records_are_found_by_the_words_shown(rig: Rig) -> None:
+    async with rig.client() as client:
+        everything = (await client.get("/events?lang=zh_CN")).text
+        found = (await client.get("/events", params={"q": "升起", "lang": "zh_CN"})).text
+        none = (await client.get("/events", params={"q": "no such thing", "lang": "en"})).text
+    assert 0 < found.count('<td class="what">') < everything.count('<td class="what">')
+    assert 'value="升起"' in found
+    assert "No records." in none
+
+
+async def test_records_are_found_by_day_and_a_wrong_day_is_said(rig: Rig) -> None:
+    async with rig.client() as client:
+        before = (await client.get("/events?to=2020-01-01&lang=en")).text
+        wrong = (await client.get("/events?from=2026-13-01&lang=en")).text
+        refused = await client.get("/events.csv?from=yesterday")
+    assert "No records." in before
+    assert "“2026-13-01” is no day" in wrong
+    assert refused.status_code == 404
+
+
+async def test_the_table_has_the_lines_of_the_page_and_no_formula(rig: Rig) -> None:
+    async with rig.client() as client:
+        page = (await client.get("/events?lang=en")).text
+        answer = await client.get("/events.csv?lang=en")
+    assert answer.content.startswith(b"\xef\xbb\xbf")
+    rows = list(csv.reader(io.StringIO(answer.content.decode("utf-8-sig"))))
+    assert rows[0] == ["No.", "Time", "What happened", "Detail", "Where", "Because of"]
+    assert len(rows) - 1 >= page.count('<td class="what">') > 0
+    assert to_csv([line_of("=1+1")], rig.pages.renderer.words["en"]).decode("utf-8-sig").splitlines()[1].count("'=1+1")
+
+
+def line_of(title: str) -> Line:
+    return Line(ref=(1, 1), at_ms=0, kind="note", title=title, subject="", detail="", weight="fact", cause=None)

@@ -31,6 +31,7 @@ _PARTS = (
     ("uplink", box.paths),
     ("journal", box.journal),
     ("devices", box.clock),
+    ("devices", box.machine),
 )
 
 

@@ -14,6 +14,7 @@ from hardware.site import Site
 
 CARD_FULL_PERCENT = 80  # D: the same marks at which control writes it down
 CARD_VERY_FULL_PERCENT = 90
+HOT_C = 75  # D: a Raspberry Pi slows itself down from 80 °C on (maker, V)
 HEADROOM_LOW_DAYS = 14  # D
 HEADROOM_GONE_DAYS = 3  # D
 
@@ -197,4 +198,21 @@ def journal(picture: Picture, site: Site, w: Words) -> Iterator[Finding]:
             weight=Weight.FAULT if days < HEADROOM_GONE_DAYS else Weight.WARNING,
             text=w.n("Room for records: %(n)s day left", "Room for records: %(n)s days left", days),
             advice=w.t("Bring the uplink back or fit a larger card or disk."),
+        )
+
+
+def machine(picture: Picture, site: Site, w: Words) -> Iterator[Finding]:
+    """The computer itself: too hot, or fed too little."""
+    degrees = picture.machine.temperature_c
+    if degrees is not None and degrees >= HOT_C:
+        yield Finding(
+            weight=Weight.WARNING,
+            text=w.t("The box's computer is at %(degrees)s °C", degrees=degrees),
+            advice=w.t("Shade or ventilate the cabinet. From 80 °C on the computer slows itself down."),
+        )
+    if picture.machine.under_voltage:
+        yield Finding(
+            weight=Weight.FAULT,
+            text=w.t("The computer's supply voltage was too low since it started"),
+            advice=w.t("Check the 5 V supply and its cable. A weak supply damages the card and resets the box."),
         )
