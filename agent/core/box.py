@@ -14,6 +14,8 @@ from msgspec.structs import replace
 from agent.core import (
     access,
     assemble,
+    campus_day,
+    campus_passage,
     clock,
     commands,
     door,
@@ -48,6 +50,7 @@ from agent.core.events import (
     OutputFault,
     PanicLine,
     PathHealth,
+    PolicyChanged,
     Rex,
     ScanComplete,
     Started,
@@ -132,6 +135,8 @@ def _pass_time(state: BoxState, now: Now, log: Log) -> BoxState:
     state = door.on_tick(state, now, log)
     state = health.on_tick(state, now, log)
     state = clock.on_tick(state, now, log)
+    state = campus_passage.on_tick(state, now, log)
+    state = campus_day.on_tick(state, now, log)
     return lane.on_tick(state, now, log)
 
 
@@ -205,6 +210,8 @@ def _route_box(state: BoxState, event: Event, now: Now, log: Log) -> BoxState:
         case JournalChanged():
             return health.on_journal(state, event, log)
         case ClockChanged():
-            return clock.on_change(state, event, now, log)
+            return campus_day.refresh(clock.on_change(state, event, now, log), now, log)
+        case PolicyChanged():
+            return campus_day.on_policy(state, event, now, log)
         case _:
             raise TypeError(f"no subject takes {type(event).__name__}")

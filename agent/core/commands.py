@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
-from agent.core import access, door, drill, fire, lane, panic
+from agent.core import access, campus_commands, door, drill, fire, lane, panic
 from agent.core.events import Command, Now, Seq
 from agent.core.latched import KEPT_IDS
 from agent.core.log import Log
@@ -20,13 +20,12 @@ from agent.core.records import Record, Value
 from agent.core.state import BoxState
 from agent.core.words import Rank
 
-UPSTREAM_VERBS = frozenset(
-    {"lower", "release", "acknowledge", "lockdown"}
-)  # domain rules, section 1: no raise, no reset
+# domain rules, section 1: no raise, no reset
+UPSTREAM_VERBS = frozenset({"lower", "release", "acknowledge", "lockdown"}) | campus_commands.UPSTREAM_VERBS
 TIMETABLE_VERBS = frozenset({"lower", "raise"})  # its raise is only shown to the guard: the lane sees to that
 LANE_VERBS = frozenset({"lower", "raise", "stop", "lane_clear_fault"})
 ON_SITE_VERBS = frozenset({"panic_reset", "fire_reset", "all_clear", "drill_start"})
-KEPT_ARGS = ("button", "door", "lane", "minutes", "reason")
+KEPT_ARGS = tuple(dict.fromkeys(("button", "door", "lane", "minutes", "reason", *campus_commands.KEPT_ARGS)))
 MAX_TEXT = 120  # D: of a text that a person typed, so much goes into a record
 
 
@@ -41,6 +40,8 @@ def on_command(state: BoxState, event: Command, now: Now, log: Log) -> BoxState:
     if event.verb in LANE_VERBS:
         return _lane(state, event, now, log)
     cause = log.add("command.done", "command", _data(event, ""), actor=event.actor)
+    if event.verb in campus_commands.VERBS:
+        return campus_commands.do(state, event, cause, now, log)
     return _VERBS[event.verb](state, event, cause, now, log)
 
 
@@ -69,9 +70,9 @@ def _refusal(state: BoxState, event: Command, now: Now) -> str:
         return "no_id"
     if event.id in state.commands:
         return "duplicate"
-    if event.verb not in _VERBS and event.verb not in LANE_VERBS:
+    if event.verb not in KNOWN_VERBS:
         return "unknown_verb"
-    return _not_by_rank(event) or _not_on_site(state, event, now) or _not_now(state, event)
+    return _not_by_rank(event) or _not_on_site(state, event, now) or _not_now(state, event, now)
 
 
 def _not_by_rank(event: Command) -> str:
@@ -91,8 +92,10 @@ def _not_on_site(state: BoxState, event: Command, now: Now) -> str:
     return "not_on_site" if needs and not access.on_site(state, now) else ""
 
 
-def _not_now(state: BoxState, event: Command) -> str:
+def _not_now(state: BoxState, event: Command, now: Now) -> str:
     match event.verb:
+        case verb if verb in campus_commands.VERBS:
+            return campus_commands.refusal(state, event, now)
         case "release":
             return _no_release(state, event)
         case "all_clear":
@@ -185,3 +188,4 @@ _VERBS: dict[str, Callable[[BoxState, Command, Seq, Now, Log], BoxState]] = {
     "drill_start": _drill_start,
     "drill_end": _drill_end,
 }
+KNOWN_VERBS = frozenset(_VERBS) | LANE_VERBS | campus_commands.VERBS

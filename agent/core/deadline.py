@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from agent.core import clock, door, drill, health, lane, panic
+from agent.core import campus_day, campus_passage, clock, door, drill, health, lane, panic
 from agent.core.state import BoxState
 
 NEVER = float("inf")
@@ -15,6 +15,7 @@ class _Answer(msgspec.Struct):
     people_at: float  # panic and drill
     doors_at: float
     box_at: float  # health and clock
+    campus_at: float
     lane_at: dict[str, float]
     at: float
 
@@ -35,16 +36,20 @@ def next_deadline(state: BoxState) -> float:
 def _answer(state: BoxState, last: _Answer | None) -> _Answer:
     if last is None:
         people_at, doors_at, box_at, lane_at = _people_at(state), door.deadline(state), _box_at(state), _lane_at(state)
+        campus_at = _campus_at(state)
     else:
         was = last.state
         people_same = was.panic is state.panic and was.drill is state.drill
         doors_same = was.doors is state.doors and was.fire is state.fire
         box_same = was.health is state.health and was.clock is state.clock
+        campus_same = was.campus is state.campus and was.policy is state.policy
+        campus_at = last.campus_at if campus_same else _campus_at(state)
         people_at = last.people_at if people_same else _people_at(state)
         doors_at = last.doors_at if doors_same else door.deadline(state)
         box_at = last.box_at if box_same else _box_at(state)
         lane_at = last.lane_at if was.lanes is state.lanes else _lane_at(state, last)
-    return _Answer(state, people_at, doors_at, box_at, lane_at, min(people_at, doors_at, box_at, *lane_at.values()))
+    at = min(people_at, doors_at, box_at, campus_at, *lane_at.values())
+    return _Answer(state, people_at, doors_at, box_at, campus_at, lane_at, at)
 
 
 def _people_at(state: BoxState) -> float:
@@ -53,6 +58,10 @@ def _people_at(state: BoxState) -> float:
 
 def _box_at(state: BoxState) -> float:
     return min(health.deadline(state), clock.deadline(state))
+
+
+def _campus_at(state: BoxState) -> float:
+    return min(campus_day.deadline(state), campus_passage.deadline(state))
 
 
 def _lane_at(state: BoxState, last: _Answer | None = None) -> dict[str, float]:

@@ -10,6 +10,8 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from agent.core.crowd import Mark
+from agent.core.policy import Policy
 from agent.core.words import ClockTrust, Contact, Journal, Line, Mode, Rank, Sensor, Sent, Stage
 
 Seq: TypeAlias = tuple[int, int]  # (epoch, seq) of a record
@@ -37,6 +39,7 @@ class Started(Event, frozen=True):
     latched: dict[str, object] | None
     latched_ref: Seq | None
     reason: str = ""  # "power", "restart", "watchdog", "update"
+    inside: tuple[tuple[str, Mark], ...] = ()  # who was inside, from the journal's last snapshot and what came after
 
 
 class Tick(Event, frozen=True):
@@ -195,6 +198,15 @@ class Command(Event, frozen=True):
     actor: str
     verb: str
     args: dict[str, str]
+
+
+class PolicyChanged(Event, frozen=True):
+    """A policy that was verified, checked and kept on disk is in force from now on. `digest` names its bundle."""
+
+    policy: Policy
+    digest: str
+    actor: str
+    source: str = ""  # "start", "mqtt", "usb", "command"
 
 
 class AlarmStage(Event, frozen=True):

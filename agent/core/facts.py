@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from agent.core.events import FireInput, KeyInput, LaneReading, PanicLine, Started, Tick
+from agent.core.facts_campus import CampusFacts
 from agent.core.facts_lane import BollardFacts, LaneFacts, is_fire_key
 from agent.core.facts_people import PeopleFacts
 from agent.core.outputs import MotionRequest
@@ -27,6 +28,7 @@ class Facts:
     """
 
     __slots__ = (
+        "campus",
         "changed",
         "fire_input",
         "fire_is_on",
@@ -52,6 +54,7 @@ class Facts:
         self.fire_keys: dict[str, bool | None] = {}
         self.fire_is_on = False  # fire input, fire key of the box or one at a lane's PLC, as last told
         self.people = PeopleFacts()
+        self.campus = CampusFacts()
         self.fresh: Sequence[tuple[LaneFacts, MotionRequest]] = ()  # tokens not in the picture before
         self.repeated: Sequence[tuple[LaneFacts, MotionRequest]] = ()  # not in it, but with the last one's number
         self.changed: Sequence[LaneFacts] = ()  # lanes whose state differs from the step before
@@ -65,6 +68,7 @@ class Facts:
         if not self.lanes:
             self.lanes = {rules.id: LaneFacts(rules) for rules in step.new.rules.lanes}
         self.people.see(step)
+        self.campus.see(step)
         if isinstance(event, LaneReading):
             self._see_reading(event, step.now.mono_s)
         elif not isinstance(event, Tick):
@@ -124,5 +128,6 @@ class Facts:
     def keep(self, step: Step) -> None:
         """Note what the core asked of the world."""
         self.people.keep(step)
+        self.campus.keep(step)
         for lane in self.lanes.values():
             lane.keep(step)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent.core import invariants_box, invariants_motion, invariants_people
+from agent.core import invariants_box, invariants_campus, invariants_motion, invariants_people
 from agent.core.invariant import REGISTRY, Step, Violation, Watch, check
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Watch",
     "check",
     "invariants_box",
+    "invariants_campus",
     "invariants_motion",
     "invariants_people",
 ]

@@ -19,6 +19,7 @@ from agent.core.events import (
     ScanComplete,
     Started,
 )
+from agent.core.facts_campus import is_banned, kind_of
 from agent.core.facts_people import ORDER
 from agent.core.invariant import Step, invariant
 from agent.core.outputs import Level
@@ -68,10 +69,7 @@ def _guard_is_there(step: Step) -> bool:
     rules = step.new.rules
     presence = {reader.id for reader in rules.readers if reader.direction == "presence"}
     return any(
-        step.now.mono_s - at <= rules.presence_s
-        and reader in presence
-        and card in rules.credentials
-        and rules.credentials[card].group == "guard"
+        step.now.mono_s - at <= rules.presence_s and reader in presence and kind_of(step, card) == "guard"
         for at, reader, card in step.facts.people.cards
     )
 
@@ -121,7 +119,7 @@ def responder_enters(step: Step) -> str | None:
     credential = step.new.rules.credentials.get(step.event.card)
     if reader is None or credential is None or not reader.door or credential.group != "responder":
         return None
-    if credential.banned or reader.door not in credential.doors or not _valid(step, credential):
+    if is_banned(step, credential.card) or reader.door not in credential.doors or not _valid(step, credential):
         return None
     return f"a responder stands before {reader.door}" if step.outputs.locks[reader.door].on else None
 
@@ -130,10 +128,9 @@ def responder_enters(step: Step) -> str | None:
 def lockdown_shuts_entry(step: Step) -> str | None:
     assert isinstance(step.event, CardRead)
     reader, before = _reader(step, step.event), step.facts.people.before
-    credential = step.new.rules.credentials.get(step.event.card)
     if reader is None or before is None or reader.direction != "in" or not step.old.panic.lockdown:
         return None
-    if credential is not None and credential.group == "responder":
+    if kind_of(step, step.event.card) == "responder":
         return None
     opened = reader.door and before.locks[reader.door].on and not step.outputs.locks[reader.door].on
     return f"{reader.door} opened for entry in a lockdown" if opened else None

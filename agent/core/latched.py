@@ -11,7 +11,8 @@ from typing import TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from agent.core import lane
+from agent.core import campus_latched, crowd, lane
+from agent.core.campus_latched import CampusPicture
 from agent.core.events import Seq, Started
 from agent.core.log import Log
 from agent.core.records import Value
@@ -57,6 +58,7 @@ KEPT_IDS = 32  # D: as many last command ids are remembered; older ones have exp
 def picture(state: BoxState) -> dict[str, Value]:
     """What must survive, as the data of a record: lists, dicts, texts, whole numbers and truth only."""
     return {
+        "campus": campus_latched.picture(state.campus),
         "commands": list(state.commands),
         "drill": {"button": state.drill.button, "ref": _ref(state.drill.ref)} if state.drill.button else None,
         "fire": {"latched": state.fire.latched, "ref": _ref(state.fire.ref)},
@@ -102,6 +104,8 @@ def _may_differ(old: BoxState, new: BoxState) -> bool:
         return True
     if old.commands is not new.commands:
         return True
+    if old.campus is not new.campus and campus_latched.may_differ(old.campus, new.campus):
+        return True
     return old.lanes is not new.lanes and any(map(_keeps, old.lanes.values(), new.lanes.values()))
 
 
@@ -117,9 +121,13 @@ def restore(state: BoxState, event: Started, log: Log) -> BoxState:
 
     A part that cannot be read is told as an alarm. Panic and fire then count as latched: a person on site decides.
     """
+    inside = crowd.of(event.inside)
+    state = replace(state, campus=replace(state.campus, crowd=inside, kept=inside, kept_at=log.now.mono_s))
     if event.latched is None:
         return state
     parts = event.latched
+    campus = _read(parts, "campus", CampusPicture, CampusPicture(), log)
+    state = campus_latched.restore(state, campus or CampusPicture())
     panic = _read(parts, "panic", PanicPicture, UNREADABLE_PANIC, log)
     state = _restore_panic(state, panic or PanicPicture(), event.latched_ref, log)
     fire = _read(parts, "fire", FirePicture, UNREADABLE_FIRE, log)

@@ -96,3 +96,4 @@ class BoxRules(Rules, frozen=True, kw_only=True):
     drill_hold_s: float = 3.0
     clock_alarm_s: float = 86_400.0  # alarm when unsynced for more than 24 h
     mains_alarm_s: float = 60.0
+    utc_offset_min: int = 480  # Asia/Shanghai, no daylight saving; from the site's time zone

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import msgspec
 
+from agent.core.calendar import Shift, Span
+from agent.core.crowd import EMPTY, Crowd
 from agent.core.events import BollardReading, Seq
 from agent.core.outputs import MotionRequest
+from agent.core.policy import LeaveSlip, Policy
 from agent.core.rules import BoxRules
 from agent.core.words import ClockTrust, Contact, Hold, Journal, Line, Mode, Motion, Position, Rank, Sensor, Stage
 
@@ -168,6 +171,49 @@ class AccessState(Slice, frozen=True, kw_only=True):
     guard: str = ""
 
 
+class Shown(Slice, frozen=True):
+    """A card shown at a door: the other half of a pair may come within a minute. `why`: what it was refused for, or
+    what an evacuation way opened in spite of; "" = let through."""
+
+    at_s: float
+    holder: str
+    kind: str
+    why: str
+    slip: str
+    ref: Seq
+    direction: str
+
+
+class CampusState(Slice, frozen=True, kw_only=True):
+    """The closed campus: the policy in force, today as it runs, what people changed about it, who is inside.
+
+    `day` is the ordinal of the local date that `spans` belong to, 0 while no day is known.
+    """
+
+    digest: str = ""
+    since_ms: int = 0  # wall clock when the policy came into force here
+    day: int = 0
+    plan: str = ""
+    because: str = ""
+    spans: tuple[Span, ...] = ()
+    windows: tuple[str, ...] = ()  # those that run now, by name
+    next_at: float = float("inf")  # the next window boundary, monotonic
+    swapped: str = ""  # the plan a person chose for today
+    shifts: tuple[Shift, ...] = ()
+    changed_day: int = 0  # the day those two are for
+    changed_by: str = ""
+    changed_why: str = ""
+    slips: dict[str, LeaveSlip] = {}  # written at the gate
+    cancelled: frozenset[str] = frozenset()
+    used: dict[str, int] = {}  # slip → wall-clock ms of its use
+    bans: dict[str, str] = {}  # card or holder → reason
+    opened: dict[str, int] = {}  # door → the day of its first staff card
+    recent: dict[str, tuple[Shown, ...]] = {}
+    crowd: Crowd = EMPTY
+    kept: Crowd = EMPTY  # the crowd that the last snapshot wrote
+    kept_at: float = 0.0
+
+
 class FireState(Slice, frozen=True, kw_only=True):
     """`latched` releases egress and inhibits every raise until reset by hand at the box with the input quiet."""
 
@@ -223,4 +269,6 @@ class BoxState(Slice, frozen=True, kw_only=True):
     health: HealthState = HealthState()
     clock: ClockState = ClockState()
     keys: dict[str, bool | None] = {}
+    policy: Policy | None = None
+    campus: CampusState = CampusState()
     commands: tuple[str, ...] = ()  # ids already decided, newest last, bounded

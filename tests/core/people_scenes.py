@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from agent.core import box
+from agent.core.crowd import Mark
 from agent.core.events import (
     BollardReading,
     CardRead,
@@ -209,8 +210,13 @@ class Gate:
         self.scan()
         return self
 
-    def boot(self, latched: dict[str, object] | None = None, ref: Seq | None = None) -> None:
-        self.send(Started("boot-1", latched, ref, "power"))
+    def boot(
+        self,
+        latched: dict[str, object] | None = None,
+        ref: Seq | None = None,
+        inside: tuple[tuple[str, Mark], ...] = (),
+    ) -> None:
+        self.send(Started("boot-1", latched, ref, "power", inside))
 
     def scan(self, pressed: tuple[str, ...] = ()) -> None:
         for button in self.rules.buttons:
@@ -228,13 +234,13 @@ class Gate:
             self.send(reading(self.mono_s))
         self.send(ScanComplete())
 
-    def restart(self) -> Gate:
+    def restart(self, inside: tuple[tuple[str, Mark], ...] = ()) -> Gate:
         """A new process from what this one wrote: nothing but records survives."""
         kept = [record for record in self.records if record.kind == "box.latched"]
         again = Gate(self.rules, strict=self.strict)
         again.state = box.start(self.rules, epoch=self.state.epoch, next_seq=self.state.next_seq)
         again.mono_s, again.wall_ms = 7.0, self.wall_ms + 5000
-        again.boot(dict(kept[-1].data) if kept else None, kept[-1].ref if kept else None)
+        again.boot(dict(kept[-1].data) if kept else None, kept[-1].ref if kept else None, inside)
         return again
 
     # ── people ─────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,0 +1,101 @@
+"""What of the closed campus survives a restart in the latch picture: bans, slips, and today as a person changed it.
+
+Who is inside does not ride along: it has snapshots of its own, for a picture of a thousand names at every card is no
+picture.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec.structs import replace
+
+from agent.core.calendar import Shift
+from agent.core.policy import LeaveSlip
+from agent.core.records import Value
+from agent.core.state import BoxState, CampusState
+
+
+class SlipPicture(msgspec.Struct, frozen=True):
+    id: str
+    pupil: str
+    issuer: str
+    from_ms: int
+    to_ms: int
+    guardian: bool = False
+
+
+class CampusPicture(msgspec.Struct, frozen=True):
+    bans: dict[str, str] = {}
+    cancelled: tuple[str, ...] = ()
+    changed_by: str = ""
+    changed_day: int = 0
+    changed_why: str = ""
+    shifts: tuple[tuple[int, int], ...] = ()
+    slips: tuple[SlipPicture, ...] = ()
+    swapped: str = ""
+    used: dict[str, int] = {}
+
+
+def picture(campus: CampusState) -> dict[str, Value]:
+    """As the data of a record: lists, dicts, texts, whole numbers and truth only."""
+    return {
+        "bans": {**campus.bans},
+        "cancelled": [*sorted(campus.cancelled)],
+        "changed_by": campus.changed_by,
+        "changed_day": campus.changed_day,
+        "changed_why": campus.changed_why,
+        "shifts": [[shift.at, shift.by] for shift in campus.shifts],
+        "slips": [_slip(slip) for slip in campus.slips.values()],
+        "swapped": campus.swapped,
+        "used": {**campus.used},
+    }
+
+
+def _slip(slip: LeaveSlip) -> dict[str, Value]:
+    return {
+        "from_ms": slip.from_ms,
+        "guardian": slip.guardian,
+        "id": slip.id,
+        "issuer": slip.issuer,
+        "pupil": slip.pupil,
+        "to_ms": slip.to_ms,
+    }
+
+
+def may_differ(old: CampusState, new: CampusState) -> bool:
+    """Cheap: a passage touches none of these."""
+    return not (
+        old.bans is new.bans
+        and old.cancelled is new.cancelled
+        and old.slips is new.slips
+        and old.used is new.used
+        and old.shifts is new.shifts
+        and (old.swapped, old.changed_day) == (new.swapped, new.changed_day)
+    )
+
+
+def restore(state: BoxState, part: CampusPicture) -> BoxState:
+    slips = {
+        slip.id: LeaveSlip(
+            id=slip.id,
+            pupil=slip.pupil,
+            issuer=slip.issuer,
+            from_ms=slip.from_ms,
+            to_ms=slip.to_ms,
+            guardian=slip.guardian,
+        )
+        for slip in part.slips
+    }
+    campus = replace(
+        state.campus,
+        bans=part.bans,
+        cancelled=frozenset(part.cancelled),
+        changed_by=part.changed_by,
+        changed_day=part.changed_day,
+        changed_why=part.changed_why,
+        shifts=tuple(Shift(at, by) for at, by in part.shifts),
+        slips=slips,
+        swapped=part.swapped,
+        used=part.used,
+    )
+    return replace(state, campus=campus)

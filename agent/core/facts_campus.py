@@ -1,0 +1,224 @@
+"""What a by-stander has seen of the closed campus: cards, slips that let somebody out, and what a guard said of today.
+
+It works out by itself, from the policy alone, who may leave when, and shares nothing with the code it judges.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+from agent.core.events import CardRead, Command, Now, PolicyChanged, Started
+from agent.core.policy import Credential, LeaveSlip, Passage, Policy
+from agent.core.rules import CredentialRules
+
+if TYPE_CHECKING:
+    from agent.core.invariant import Step
+
+MEMORY_S = 3600.0  # longer than any pair a policy may name
+DAY_ONE = date(1970, 1, 1)
+
+
+class CampusFacts:
+    """One run's note-book on the timetable and the people."""
+
+    __slots__ = ("bans", "cancelled", "in_at", "overrides", "policy", "shown", "slips", "used")
+
+    def __init__(self) -> None:
+        self.policy: Policy | None = None
+        self.shown: deque[tuple[float, str, str]] = deque()  # (at, door, holder)
+        self.slips: dict[str, LeaveSlip] = {}  # written at the gate
+        self.cancelled: set[str] = set()
+        self.used: set[str] = set()
+        self.bans: set[str] = set()
+        self.overrides: tuple[int, str, list[tuple[int, int]]] = (0, "", [])  # day, plan, shifts
+        self.in_at: dict[str, tuple[bool, float, int]] = {}  # holder → inside, when, which day
+
+    def see(self, step: Step) -> None:
+        event = step.event
+        if isinstance(event, PolicyChanged):
+            self.policy = event.policy
+        elif isinstance(event, CardRead):
+            self._see_card(step, event)
+
+    def keep(self, step: Step) -> None:
+        event = step.event
+        if isinstance(event, Started):
+            self._restart(event)
+        for record in step.records:
+            holder = str(record.data.get("holder", ""))
+            if record.kind == "slip.used":
+                self.used.add(str(record.data["slip"]))
+            elif record.kind == "access.granted" and record.subject.startswith("door:"):
+                self.in_at[holder] = (record.data["direction"] == "in", step.now.mono_s, today(step, step.now))
+            elif record.kind == "access.let_out":
+                self.in_at[holder] = (False, step.now.mono_s, today(step, step.now))
+        if isinstance(event, Command) and any(record.kind == "command.done" for record in step.records):
+            self._see_command(step, event)
+
+    def _restart(self, event: Started) -> None:
+        """What the journal tells a new boot is told to the by-stander as well."""
+        kept = (event.latched or {}).get("campus")
+        if isinstance(kept, dict):
+            self.used |= set(kept.get("used", ()))
+            self.cancelled |= set(kept.get("cancelled", ()))
+            self.bans = set(kept.get("bans", ()))
+            self.overrides = (kept["changed_day"], kept["swapped"], [(at, by) for at, by in kept["shifts"]])
+            for slip in kept["slips"]:
+                self.slips[slip["id"]] = LeaveSlip(**slip)
+
+    def _see_card(self, step: Step, event: CardRead) -> None:
+        at = step.now.mono_s
+        while self.shown and at - self.shown[0][0] > MEMORY_S:
+            self.shown.popleft()
+        reader = next((r for r in step.new.rules.readers if r.id == event.reader), None)
+        holder = holder_of(step, event.card)
+        if reader is not None and reader.door and holder:
+            self.shown.append((at, reader.door, holder))
+
+    def _see_command(self, step: Step, event: Command) -> None:
+        args, day = event.args, today(step, step.now)
+        was_day, plan, shifts = self.overrides
+        shifts = shifts if was_day == day else []
+        target = args.get("card") or args.get("holder", "")
+        match event.verb:
+            case "shift_day":
+                minute = minute_of(step, step.now)
+                self.overrides = (day, plan if was_day == day else "", [*shifts, (minute, int(args["minutes"]))])
+            case "swap_day":
+                self.overrides = (day, args["plan"], [])
+            case "restore_day":
+                self.overrides = (0, "", [])
+            case "slip_add":
+                self.slips[args["slip"]] = LeaveSlip(
+                    id=args["slip"], pupil=args["pupil"], issuer=args["issuer"], from_ms=int(args["from_ms"]),
+                    to_ms=int(args["to_ms"]), guardian=args.get("guardian") == "1",
+                )  # fmt: skip
+            case "slip_cancel":
+                self.cancelled.add(args["slip"])
+            case "card_ban":
+                self.bans.add(target)
+            case "card_unban":
+                self.bans.discard(target)
+
+
+# ── what the policy says, worked out anew ──────────────────────────────────────────────────────────────────────────
+
+
+def today(step: Step, now: Now) -> int:
+    """The ordinal of the local date."""
+    minutes = now.wall_ms // 60_000 + step.new.rules.utc_offset_min
+    return (DAY_ONE + timedelta(days=minutes // 1440)).toordinal()
+
+
+def minute_of(step: Step, now: Now) -> int:
+    return (now.wall_ms // 60_000 + step.new.rules.utc_offset_min) % 1440
+
+
+def credential_of(step: Step, card: str) -> Credential | CredentialRules | None:
+    policy = step.facts.campus.policy
+    if policy is not None and card in policy.credentials:
+        return policy.credentials[card]
+    return step.new.rules.credentials.get(card)
+
+
+def holder_of(step: Step, card: str) -> str:
+    known = credential_of(step, card)
+    return known.holder if known is not None else ""
+
+
+def kind_of(step: Step, card: str) -> str:
+    """What the holder of a card is, "" where nobody knows it."""
+    known = credential_of(step, card)
+    policy = step.facts.campus.policy
+    if isinstance(known, Credential):
+        return policy.groups[known.group].kind if policy is not None and known.group in policy.groups else ""
+    return known.group if known is not None else ""
+
+
+def limits_of(step: Step, card: str) -> tuple[int, int]:
+    """First and last millisecond of a card's validity, 0 = no limit."""
+    known = credential_of(step, card)
+    if isinstance(known, Credential):
+        return known.from_ms, known.to_ms
+    return (known.valid_from_ms, known.valid_to_ms) if known is not None else (0, 0)
+
+
+def is_banned(step: Step, card: str) -> bool:
+    known = credential_of(step, card)
+    if known is None:
+        return False
+    written = known.state != "" if isinstance(known, Credential) else known.banned
+    return written or bool({card, known.holder} & step.facts.campus.bans)
+
+
+def ways_out(step: Step, policy: Policy) -> list[Passage]:
+    """The passages out of the windows that run now."""
+    facts, minute = step.facts.campus, minute_of(step, step.now)
+    day = today(step, step.now)
+    change_day, swapped, shifts = facts.overrides
+    plan = swapped if change_day == day and swapped else _plan_of(policy, date.fromordinal(day))
+    found: list[Passage] = []
+    for window in policy.plans[plan].windows:
+        start, end = window.start, window.end
+        for at, by in shifts if change_day == day else []:
+            start = max(at, start + by) if start >= at else start
+            end = max(at, end + by) if end > at else end
+        if start <= minute < min(end, 1440):
+            found += [passage for passage in window.passages if passage.direction in ("out", "both")]
+    return found
+
+
+def _plan_of(policy: Policy, when: date) -> str:
+    calendar = policy.calendar
+    if when in calendar.special:
+        return calendar.special[when].plan
+    in_term = any(term.first <= when <= term.last for term in calendar.terms)
+    if calendar.first <= when <= calendar.last and calendar.vacation and not in_term:
+        return calendar.vacation
+    return calendar.weekdays[when.weekday()]
+
+
+def may_leave(step: Step, card: str, door: str) -> bool:
+    """Whether a pupil may leave by this door now: by a window, a slip, or with a guardian in the pick-up time."""
+    policy = step.facts.campus.policy
+    known = policy.credentials.get(card) if policy is not None else None
+    if policy is None or known is None:
+        return True
+    group = policy.groups[known.group]
+    names = {known.group, group.kind}
+    by_window = group.timetable is False or any(
+        (not way.groups or names & set(way.groups))
+        and (not way.grades or known.grade in way.grades)
+        and (not way.doors or door in way.doors)
+        for way in ways_out(step, policy)
+    )
+    return by_window or _with_guardian(step, policy, known.holder, door) or _with_slip(step, policy, known.holder, door)
+
+
+def _guardian_here(step: Step, policy: Policy, pupil: str, door: str) -> bool:
+    guardians = {p.guardian for p in policy.pickups.values() if pupil in p.pupils}
+    at = step.now.mono_s
+    return any(
+        d == door and who in guardians and at - t <= policy.rules.pair_s for t, d, who in step.facts.campus.shown
+    )
+
+
+def _with_guardian(step: Step, policy: Policy, pupil: str, door: str) -> bool:
+    minute = minute_of(step, step.now)
+    in_time = any(window.start <= minute < window.end for window in policy.pickup_windows)
+    return in_time and _guardian_here(step, policy, pupil, door)
+
+
+def _with_slip(step: Step, policy: Policy, pupil: str, door: str) -> bool:
+    facts, wall = step.facts.campus, step.now.wall_ms
+    slips = [*policy.slips.values(), *facts.slips.values()]
+    return any(
+        slip.pupil == pupil
+        and slip.id not in facts.used
+        and slip.id not in facts.cancelled
+        and slip.from_ms <= wall < slip.to_ms
+        and (not slip.guardian or _guardian_here(step, policy, pupil, door))
+        for slip in slips
+    )

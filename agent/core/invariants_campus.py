@@ -1,0 +1,176 @@
+"""The closed campus, judged from what a by-stander saw: nobody slips out, nobody is kept in who may not be, nothing
+of a duress shows, and no timetable moves a bollard up."""
+
+from __future__ import annotations
+
+from agent.core.events import CardRead, Command, PolicyChanged, Rex
+from agent.core.facts_campus import credential_of, is_banned, kind_of, limits_of, may_leave, today
+from agent.core.invariant import Step, invariant
+from agent.core.policy import Credential
+from agent.core.rules import ReaderRules
+from agent.core.words import ClockTrust, Motion, Rank
+
+
+def _reader(step: Step) -> ReaderRules | None:
+    assert isinstance(step.event, CardRead)
+    name = step.event.reader
+    return next((reader for reader in step.new.rules.readers if reader.id == name), None)
+
+
+def _is_evacuation(step: Step, door: str) -> bool:
+    return any(rules.id == door and rules.evacuation_way for rules in step.new.rules.doors)
+
+
+def _granted(step: Step) -> bool:
+    """Whether this card itself was let through: the guardian's showing lets others through as well."""
+    assert isinstance(step.event, CardRead)
+    return any(record.kind == "access.granted" and record.cause is None for record in step.records)
+
+
+@invariant(14, "pupils_stay_in_class_hours", on=(CardRead,))
+def pupils_stay_in_class_hours(step: Step) -> str | None:
+    """Through a controlled way that is no evacuation way."""
+    assert isinstance(step.event, CardRead)
+    reader = _reader(step)
+    if reader is None or reader.direction != "out" or not reader.door or _is_evacuation(step, reader.door):
+        return None
+    if kind_of(step, step.event.card) != "pupil" or not _granted(step) or step.now.trust is ClockTrust.UNTRUSTED:
+        return None
+    if may_leave(step, step.event.card, reader.door):
+        return None
+    return f"a pupil left by {reader.door} without a window, a slip, a guardian or an override"
+
+
+@invariant(15, "leaving_against_the_timetable_is_told", on=(CardRead,))
+def leaving_against_the_timetable_is_told(step: Step) -> str | None:
+    """An evacuation way opens for a pupil who should stay: that is an alarm, unless a guardian may still come."""
+    assert isinstance(step.event, CardRead)
+    reader = _reader(step)
+    if reader is None or reader.direction != "out" or not _is_evacuation(step, reader.door):
+        return None
+    told = any(record.kind == "access.unauthorised_exit" for record in step.records)
+    waits = any(record.data.get("policy") == "guardian_missing" for record in step.records)
+    pupil = kind_of(step, step.event.card) == "pupil" and isinstance(credential_of(step, step.event.card), Credential)
+    judged = pupil and step.now.trust is not ClockTrust.UNTRUSTED and not _other_reason(step)
+    if not judged or waits or told:
+        return None
+    return (
+        None if may_leave(step, step.event.card, reader.door) else f"a pupil left by {reader.door} and nobody was told"
+    )
+
+
+def _other_reason(step: Step) -> bool:
+    """The card was wrong for another reason than the timetable: that is told by its own record."""
+    reasons = ("class_hours", "outside_hours", "slip_early", "slip_used", "slip_expired", "guardian_missing")
+    policy = [record.data["policy"] for record in step.records if "policy" in record.data]
+    return bool(policy) and policy[0] not in reasons
+
+
+@invariant(15, "only_pupils_are_kept_in", on=(CardRead,))
+def only_pupils_are_kept_in(step: Step) -> str | None:
+    """A valid card of anybody but a pupil opens the way out, timetable or not."""
+    assert isinstance(step.event, CardRead)
+    reader = _reader(step)
+    known = credential_of(step, step.event.card)
+    if reader is None or reader.direction != "out" or not reader.door or known is None:
+        return None
+    if kind_of(step, step.event.card) in ("pupil", "") or _granted(step):
+        return None
+    reasons = {str(record.data.get("why")) for record in step.records if record.kind == "access.denied"}
+    bad = reasons - {"wrong_door", "expired", "not_yet_valid", "locked_out"}
+    return f"{known.holder} was kept in: {sorted(bad)}" if bad else None
+
+
+@invariant(15, "dead_cards_open_no_entry", on=(CardRead,))
+def dead_cards_open_no_entry(step: Step) -> str | None:
+    """An expired, banned or not yet valid card, or one nobody knows, opens no way in and asks no lane down."""
+    assert isinstance(step.event, CardRead)
+    reader = _reader(step)
+    if reader is None or reader.direction not in ("in", "out") or (reader.direction == "out" and reader.door):
+        return None
+    if not _granted(step):
+        return None
+    card, wall = step.event.card, step.now.wall_ms
+    if credential_of(step, card) is None or is_banned(step, card):
+        return f"{reader.id} let a card in that is unknown or banned"
+    first, last = limits_of(step, card)
+    dated = step.now.trust is not ClockTrust.UNTRUSTED and (wall < first or (last and wall >= last))
+    return f"{reader.id} let a card in outside its validity" if dated else None
+
+
+@invariant(24, "a_slip_lets_out_once", on=(CardRead,))
+def a_slip_lets_out_once(step: Step) -> str | None:
+    slips = [str(record.data["slip"]) for record in step.records if record.kind == "slip.used"]
+    again = [slip for slip in slips if slip in step.facts.campus.used or slips.count(slip) > 1]
+    return f"slips used twice: {again}" if again else None
+
+
+@invariant(15, "passback_never_traps", on=(CardRead, Rex))
+def passback_never_traps(step: Step) -> str | None:
+    """Anti-passback refuses an entry at most, never an exit, and never the first entry of a day."""
+    for record in step.records:
+        why = record.data.get("why", record.data.get("policy"))
+        if why != "passback":
+            continue
+        if record.data.get("direction") != "in":
+            return "anti-passback acted on a way out"
+        known = step.facts.campus.in_at.get(str(record.data.get("holder")))
+        if known is None or not known[0] or known[2] != today(step, step.now):
+            return "anti-passback refused somebody who had not come in today"
+    return None
+
+
+@invariant(30, "duress_shows_nothing", on=(CardRead,))
+def duress_shows_nothing(step: Step) -> str | None:
+    """A duress card opens as any other does, is told upstream, and lights no lamp and sounds nothing."""
+    assert isinstance(step.event, CardRead)
+    known = credential_of(step, step.event.card)
+    if not isinstance(known, Credential) or not known.duress:
+        return None
+    granted = any(record.kind in ("access.granted", "access.presence") for record in step.records)
+    told = any(record.kind == "access.duress" for record in step.records)
+    if granted and not told:
+        return "a card shown under duress was told to nobody"
+    before = step.facts.people.before
+    if before is not None and (before.lamps, before.siren) != (step.outputs.lamps, step.outputs.siren):
+        return "a card shown under duress lit a lamp"
+    return None
+
+
+@invariant(13, "no_timetable_starts_a_raise", reads=("campus", "policy", "lanes"))
+def no_timetable_starts_a_raise(step: Step) -> str | None:
+    """A step in which only time, a card, a policy or a change of the day acted issues no raise."""
+    if not isinstance(step.event, PolicyChanged | CardRead) and not _changes_the_day(step):
+        return None
+    raises = [pair[1] for pair in step.facts.fresh if pair[1].motion in (Motion.RAISE, Motion.EFO)]
+    return f"{raises[0].bollard} was asked up by the timetable" if raises else None
+
+
+def _changes_the_day(step: Step) -> bool:
+    event = step.event
+    return isinstance(event, Command) and event.verb in ("shift_day", "swap_day", "restore_day")
+
+
+@invariant(27, "no_window_runs_by_a_bad_clock", reads=("campus", "clock", "policy"), on=(PolicyChanged,))
+def no_window_runs_by_a_bad_clock(step: Step) -> str | None:
+    if step.now.trust is not ClockTrust.UNTRUSTED:
+        return None
+    if any(record.kind in ("day.window", "day.plan") for record in step.records):
+        return "a window began with an untrusted clock"
+    wants = [record for record in step.records if record.kind == "lane.wanted"]
+    return "a lane was asked for by an untrusted clock" if wants and not _asked_by_hand(step) else None
+
+
+def _asked_by_hand(step: Step) -> bool:
+    return isinstance(step.event, Command) and step.event.rank is not Rank.TIMETABLE
+
+
+@invariant(14, "let_out_opens", on=(Command,))
+def let_out_opens(step: Step) -> str | None:
+    """The guard's word lets a person out, whatever the timetable says."""
+    event = step.event
+    assert isinstance(event, Command)
+    if event.verb != "let_out" or not any(record.kind == "command.done" for record in step.records):
+        return None
+    lock = step.outputs.locks[event.args["door"]]
+    return None if not lock.on else f"the guard let somebody out and {event.args['door']} stayed at {lock}"

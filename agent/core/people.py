@@ -1,0 +1,108 @@
+"""Whose card it is: the policy's people first, then the cards of the site file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from agent.core.policy import Credential, LeaveSlip, Policy, bound, doors_of, lanes_of
+from agent.core.rules import CredentialRules
+
+if TYPE_CHECKING:
+    from agent.core.state import BoxState
+
+
+class Person(msgspec.Struct, frozen=True, kw_only=True):
+    """What the gate needs to know of a card's holder. `kind` is what the rules ask for, `group` what the school calls
+    it. `bound`: the windows of the day hold for them. `source` is where the card was written down."""
+
+    card: str
+    holder: str
+    kind: str
+    group: str
+    doors: frozenset[str]
+    lanes: frozenset[str]
+    grade: str = ""
+    from_ms: int = 0
+    to_ms: int = 0
+    banned: bool = False
+    duress: bool = False
+    bound: bool = False
+    source: str = ""
+
+
+def find(state: BoxState, card: str) -> Person | None:
+    """The holder of a card, or None where nobody knows it. A card that was banned here is banned whoever wrote it."""
+    policy = state.policy
+    known = policy.credentials.get(card) if policy is not None else None
+    if policy is not None and known is not None and known.group in policy.groups:
+        return _of_policy(policy, known, state.campus.bans)
+    own = state.rules.credentials.get(card)
+    return None if own is None else _of_site(own, state.campus.bans)
+
+
+def _of_policy(policy: Policy, known: Credential, bans: dict[str, str]) -> Person:
+    group = policy.groups[known.group]
+    return Person(
+        card=known.card,
+        holder=known.holder,
+        kind=group.kind,
+        group=group.id,
+        doors=frozenset(doors_of(policy, known)),
+        lanes=frozenset(lanes_of(policy, known)),
+        grade=known.grade,
+        from_ms=known.from_ms,
+        to_ms=known.to_ms,
+        banned=known.state != "" or known.card in bans or known.holder in bans,
+        duress=known.duress,
+        bound=bound(group),
+        source=f"{policy.credentials_file}:{known.line}",
+    )
+
+
+def _of_site(own: CredentialRules, bans: dict[str, str]) -> Person:
+    return Person(
+        card=own.card,
+        holder=own.holder,
+        kind=own.group,
+        group=own.group,
+        doors=own.doors,
+        lanes=own.lanes,
+        from_ms=own.valid_from_ms,
+        to_ms=own.valid_to_ms,
+        banned=own.banned or own.card in bans or own.holder in bans,
+        source="gatebox.toml",
+    )
+
+
+class Index(msgspec.Struct, frozen=True):
+    """What a policy tells, by whom it is about."""
+
+    slips: dict[str, tuple[LeaveSlip, ...]]  # by pupil
+    guardians: dict[str, frozenset[str]]  # pupil → guardians who may take them
+
+
+_last: tuple[Policy, Index] | None = None
+
+
+def index(policy: Policy) -> Index:
+    """Worked out once for a policy, and kept while it is in force."""
+    global _last
+    if _last is None or _last[0] is not policy:
+        _last = (policy, _index(policy))
+    return _last[1]
+
+
+def _index(policy: Policy) -> Index:
+    slips: dict[str, list[LeaveSlip]] = {}
+    for slip in policy.slips.values():
+        slips.setdefault(slip.pupil, []).append(slip)
+    guardians: dict[str, set[str]] = {}
+    for pickup in policy.pickups.values():
+        for pupil in pickup.pupils:
+            guardians.setdefault(pupil, set()).add(pickup.guardian)
+    return Index(
+        {pupil: tuple(found) for pupil, found in slips.items()},
+        {pupil: frozenset(found) for pupil, found in guardians.items()},
+    )
