@@ -53,6 +53,16 @@ TITLES: Mapping[str, str] = {
     "access.denied": mark("Card refused"),
     "access.presence": mark("Guard on site"),
     "access.wrong_tries": mark("Too many wrong cards"),
+    "access.let_out": mark("Let out by the guard"),
+    "access.unauthorised_exit": mark("PUPIL LEFT AGAINST THE TIMETABLE"),
+    "access.passback": mark("Came in twice"),
+    "slip.used": mark("Leave slip used"),
+    "day.plan": mark("Plan of the day"),
+    "day.window": mark("Time window changed"),
+    "calendar.missing": mark("School calendar does not reach far enough"),
+    "policy.changed": mark("New school policy in force"),
+    "policy.refused": mark("School policy refused"),
+    "muster.snapshot": mark("List of those inside noted"),
     "reader.bad_frame": mark("Card could not be read"),
     "door.rex": mark("Exit button pressed"),
     "door.released": mark("Door unlocked by command"),
@@ -108,6 +118,9 @@ TITLES: Mapping[str, str] = {
     "lane.back": mark("Lane is read again"),
 }
 
+# What no page tells, for whoever forces a cardholder may stand before one: it goes upstream and into reports only.
+HIDDEN = frozenset({"access.duress"})
+
 GROUPS: Mapping[str, str] = {
     "alarm": mark("Alarms"),
     "lane": mark("Bollards"),
@@ -123,6 +136,7 @@ _GROUP_OF = {
     "fire": "alarm",
     "lane": "lane",
     "access": "door",
+    "slip": "door",
     "reader": "door",
     "door": "door",
     "device": "device",
@@ -142,7 +156,7 @@ def kinds_of(name: str) -> tuple[str, ...]:
     return tuple(kind for kind in TITLES if not name or group(kind) == name)
 
 
-NEWS = tuple(kind for kind in TITLES if kind not in ("box.latched", "panic.latency"))
+NEWS = tuple(kind for kind in TITLES if kind not in ("box.latched", "panic.latency", "muster.snapshot"))
 """What the short list on the status page shows: everything but the box's notes to itself."""
 
 

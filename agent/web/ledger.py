@@ -15,6 +15,7 @@ from typing import ParamSpec, Protocol
 
 from agent.journal.reader import Row
 from agent.picture import Ref
+from agent.web.kinds import HIDDEN
 
 log = logging.getLogger("menwei.web")
 
@@ -112,7 +113,7 @@ class Ledger:
         try:
             if self._reader is None:
                 self._reader = self._open()
-            found = tuple(self._reader.records(kinds, newest, before))
+            found = tuple(row for row in self._reader.records(kinds, newest, before) if kind_of(row) not in HIDDEN)
         except Exception as error:  # a broken file, a missing folder, a schema of another version: the page must live
             log.warning("the journal cannot be read: %s", error)
             self._drop()
@@ -140,6 +141,11 @@ class Ledger:
         reader, self._reader = self._reader, None
         if reader is not None:
             reader.close()
+
+
+def kind_of(row: Row) -> str:
+    """ "" where the body was evicted."""
+    return str((row.data or {}).get("kind", ""))
 
 
 def cause_of(row: Row) -> Ref | None:
