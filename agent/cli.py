@@ -16,7 +16,7 @@ from typing import Any
 from agent.site_file import DEFAULT_SITE, load_site
 
 OK, WRONG, MISUSE = 0, 1, 2
-OWN_LINE = ("journal", "sim")
+OWN_LINE = ("journal", "policy", "sim")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -62,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_wiring(verbs)
     _add_status(verbs)
     _add_journal(verbs)
+    _add_policy(verbs)
     _add_sim(verbs)
     return parser
 
@@ -188,6 +189,17 @@ def _journal(arguments: argparse.Namespace) -> int:
     parser = argparse.ArgumentParser(prog="menwei")
     command.add_parser(parser.add_subparsers(required=True))
     return command.run(parser.parse_args(["journal", *arguments.rest]))
+
+
+def _add_policy(verbs: Verbs[argparse.ArgumentParser]) -> None:
+    verb = verbs.add_parser("policy", help="make, compare and apply the school's calendar and people", add_help=False)
+    verb.set_defaults(run=_policy)
+
+
+def _policy(arguments: argparse.Namespace) -> int:
+    from agent.policy import command
+
+    return command.run(arguments.rest)
 
 
 # ── demo and simulator ─────────────────────────────────────────────────────────────────────────────────────────────

@@ -22,6 +22,8 @@ from agent.control.lanes import LaneWorker
 from agent.control.latency import Latencies, Press, recall
 from agent.control.notify import notify, watchdog_interval_s
 from agent.control.peers import USERS_VARIABLE, allowed_uids
+from agent.control.policies import Policies
+from agent.control.recall import recall_inside
 from agent.control.reconcile import OutputGroup, Picture
 from agent.control.runtime import Runtime
 from agent.control.scan import LIMIT_S, Scan
@@ -33,6 +35,7 @@ from agent.core.events import (
     DeviceBack,
     DeviceLost,
     Event,
+    InsideRecalled,
     LaneReading,
     NewEpoch,
     Note,
@@ -103,6 +106,8 @@ class Control:
         allowed = allowed_uids(os.environ.get(USERS_VARIABLE, ""))
         self._server = Server(self._runtime, self._view.picture, self._spine.synced, allowed)
         self._server.on_anchor, self._server.on_ahead = self._anchor.compare, self._anchor.ahead
+        self._policies = Policies(site, state.rules, self._runtime)
+        self._server.on_policy = self._policies.take
         self._devices = compose.Devices(site, self._intake, self._groups, self._lanes, self._report)
         self._view.devices = self._devices.figures
         self._scan = Scan(self._inputs(), self._scanned)
@@ -199,7 +204,9 @@ class Control:
     # ── always ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _recall(self) -> None:
-        """Presses and rises before this start, for the figures. A journal without any is no fault."""
+        """What the journal and the disk tell that a start need not wait for: who is inside, the policy, old figures."""
+        self._emit(InsideRecalled(await asyncio.to_thread(recall_inside, self._spine.opened.path)))
+        await self._policies.load()
         for hops in await asyncio.to_thread(recall, self._spine.opened.path):
             self._latencies.finish(hops)
         for kind, data in await asyncio.to_thread(trend.recall, self._spine.opened.path):

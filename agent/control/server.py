@@ -11,7 +11,7 @@ import contextlib
 import os
 import socket
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import msgspec
 
 from agent.control.latency import Press
 from agent.control.runtime import Runtime
+from agent.control.uploads import Refusal, Uploads
 from agent.core.commands import refusal
 from agent.core.events import AlarmStage, Command, Event, Note, PathHealth, Seq
 from agent.core.kinds import WEIGHT
@@ -59,10 +60,9 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     from_seq: int = 0
     state: bool = False
     note: str = ""
-
-
-class Refusal(Exception):
-    """A request that cannot be taken; the message goes back to the peer."""
+    piece: str = ""
+    number: int = 0
+    last: bool = False
 
 
 class Server:
@@ -87,6 +87,8 @@ class Server:
         self._from_memory: Seq = (0, 0)  # the alarms up to here were told without waiting for the disk
         self.on_anchor: Callable[[bytes], None] = lambda note: None  # the far side's last checkpoint
         self.on_ahead: Callable[[int, int], None] = lambda epoch, seq: None  # what it has and we do not
+        self.on_policy: Callable[[bytes, str, str], Awaitable[dict[str, Any]]] | None = None
+        self._uploads = Uploads()
         runtime.on_records = self._on_records
         runtime.on_state = self._on_state
         runtime.latencies.changed = self._on_latency
@@ -209,13 +211,14 @@ class Server:
                 return
             if not line or subscriber.gone:
                 return
-            subscriber.send(_line(self._answer(line, subscriber)))
+            answer = self._answer(line, subscriber)
+            subscriber.send(_line(answer if isinstance(answer, dict) else await answer))
             with contextlib.suppress(ConnectionError):
                 await subscriber.drain()
             # Neither of the two waits while there is something in the buffers: without this the gate would.
             await asyncio.sleep(0)
 
-    def _answer(self, line: bytes, subscriber: _Subscriber) -> dict[str, Any]:
+    def _answer(self, line: bytes, subscriber: _Subscriber) -> dict[str, Any] | Awaitable[dict[str, Any]]:
         try:
             ask = msgspec.json.decode(line, type=Ask)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -225,7 +228,7 @@ class Server:
         except Refusal as error:
             return {"op": "done", "id": ask.id, "ok": False, "why": str(error)}
 
-    def _dispatch(self, ask: Ask, subscriber: _Subscriber) -> dict[str, Any]:
+    def _dispatch(self, ask: Ask, subscriber: _Subscriber) -> dict[str, Any] | Awaitable[dict[str, Any]]:
         match ask.op:
             case "state":
                 return {"op": "state", "state": self._picture()}
@@ -243,6 +246,8 @@ class Server:
                 return self._is_synced(ask)
             case "note":
                 return self._note(ask)
+            case "policy":
+                return self._policy(ask)
             case "anchor":
                 self.on_anchor(ask.note.encode())
                 return {"op": "done", "id": ask.id, "ok": True}
@@ -288,6 +293,15 @@ class Server:
         if ask.kind in WEIGHT and ask.kind not in _NOTABLE:
             raise Refusal(f"records of kind {ask.kind!r} are written by the gate itself")
         return self._done(ask, Note(ask.kind, ask.subject, ask.actor, ask.data))
+
+    def _policy(self, ask: Ask) -> dict[str, Any] | Awaitable[dict[str, Any]]:
+        """A bundle in pieces; the last one is answered when it was judged, and in force if it was good."""
+        whole = self._uploads.take(ask.id, ask.number, ask.piece, ask.last)
+        if whole is None:
+            return {"op": "done", "id": ask.id, "ok": True}
+        if self.on_policy is None:
+            raise Refusal("policies are not taken now")
+        return self.on_policy(whole, ask.actor, ask.subject)
 
     def _is_synced(self, ask: Ask) -> dict[str, Any]:
         state = self._runtime.state

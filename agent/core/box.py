@@ -40,6 +40,7 @@ from agent.core.events import (
     DoorContact,
     Event,
     FireInput,
+    InsideRecalled,
     JournalChanged,
     KeyInput,
     LaneReading,
@@ -211,6 +212,8 @@ def _route_box(state: BoxState, event: Event, now: Now, log: Log) -> BoxState:
             return health.on_journal(state, event, log)
         case ClockChanged():
             return campus_day.refresh(clock.on_change(state, event, now, log), now, log)
+        case InsideRecalled():
+            return campus_day.on_recalled(state, event, now)
         case PolicyChanged():
             return campus_day.on_policy(state, event, now, log)
         case _:

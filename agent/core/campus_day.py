@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from agent.core import calendar, crowd, lane
 from agent.core.calendar import Because, Day, Span
 from agent.core.campus_passage import put
-from agent.core.events import Command, Now, PolicyChanged
+from agent.core.events import Command, InsideRecalled, Now, PolicyChanged
 from agent.core.log import Log
 from agent.core.records import Value
 from agent.core.state import BoxState
@@ -44,6 +44,13 @@ def on_policy(state: BoxState, event: PolicyChanged, now: Now, log: Log) -> BoxS
     used = {slip: at for slip, at in state.campus.used.items() if slip in policy.slips or at > oldest_ms}
     state = put(state, digest=event.digest, since_ms=now.wall_ms, day=0, recent={}, used=used)
     return refresh(state, now, log)
+
+
+def on_recalled(state: BoxState, event: InsideRecalled, now: Now) -> BoxState:
+    """Who was inside before this start; what the journal has need not be written again."""
+    kept = crowd.of(event.inside)
+    known = [(name, mark) for bucket in state.campus.crowd.buckets for name, mark in bucket.items()]
+    return put(state, crowd=crowd.of([*event.inside, *known]) if known else kept, kept=kept, kept_at=now.mono_s)
 
 
 def refresh(state: BoxState, now: Now, log: Log) -> BoxState:

@@ -39,7 +39,6 @@ class Started(Event, frozen=True):
     latched: dict[str, object] | None
     latched_ref: Seq | None
     reason: str = ""  # "power", "restart", "watchdog", "update"
-    inside: tuple[tuple[str, Mark], ...] = ()  # who was inside, from the journal's last snapshot and what came after
 
 
 class Tick(Event, frozen=True):
@@ -198,6 +197,13 @@ class Command(Event, frozen=True):
     actor: str
     verb: str
     args: dict[str, str]
+
+
+class InsideRecalled(Event, frozen=True):
+    """Who was inside before this start, from the journal's last snapshot and what came after. A start waits for no
+    list: whoever has passed meanwhile is known better already."""
+
+    inside: tuple[tuple[str, Mark], ...]
 
 
 class PolicyChanged(Event, frozen=True):

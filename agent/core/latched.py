@@ -11,7 +11,7 @@ from typing import TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from agent.core import campus_latched, crowd, lane
+from agent.core import campus_latched, lane
 from agent.core.campus_latched import CampusPicture
 from agent.core.events import Seq, Started
 from agent.core.log import Log
@@ -121,8 +121,6 @@ def restore(state: BoxState, event: Started, log: Log) -> BoxState:
 
     A part that cannot be read is told as an alarm. Panic and fire then count as latched: a person on site decides.
     """
-    inside = crowd.of(event.inside)
-    state = replace(state, campus=replace(state.campus, crowd=inside, kept=inside, kept_at=log.now.mono_s))
     if event.latched is None:
         return state
     parts = event.latched

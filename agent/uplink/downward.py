@@ -1,6 +1,6 @@
-"""What comes down from the far side: receipts go to their lanes, commands and policy are refused, politely.
+"""What comes down from the far side: receipts go to their lanes, policies to control, commands are refused, politely.
 
-Signed commands and policies are not enabled in this release; a refusal is one record, so that both ends can see it.
+Signed commands are not enabled in this release; a refusal is one record, so that both ends can see it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,11 @@ class Downward:
         alarm_receipt: Callable[[bytes], None],
         receipt: Callable[[bytes], None],
         reporter: Reporter,
+        policy: Callable[[bytes], None],
+        checkpoint: Callable[[bytes], None],
     ) -> None:
+        self._policy = policy
+        self._checkpoint = checkpoint
         self._topics = topics
         self._alarm_receipt = alarm_receipt
         self._receipt = receipt
@@ -42,7 +46,11 @@ class Downward:
             self._receipt(payload)
         elif topic == self._topics.alarm_receipt:
             self._alarm_receipt(payload)
-        elif topic in (self._topics.command, self._topics.policy):
+        elif topic == self._topics.policy:
+            self._policy(payload)
+        elif topic == self._topics.checkpoint:
+            self._checkpoint(payload)
+        elif topic == self._topics.command:
             self._refuse(topic.rpartition("/")[2], payload)
 
     def _refuse(self, what: str, payload: bytes) -> None:

@@ -63,6 +63,7 @@ class RecordLane:
         if head[0] != self._head[0]:
             self._next = 0
         self._head = head
+        self._compare(self.outbox.cursor)
         self._wake.set()
 
     def receipt(self, payload: bytes) -> None:
@@ -72,10 +73,16 @@ class RecordLane:
         except (msgspec.DecodeError, UnicodeDecodeError):
             self.nonsense += 1
             return
+        self._compare((word.epoch, word.seq))
         if self.outbox.receipt((word.epoch, word.seq), _now()):
             self.trouble = ""
             self._unsaved.set()
         self._wake.set()
+
+    def _compare(self, theirs: Ref) -> None:
+        """The far side has more of this epoch than we seem to have: control knows whether it was ever written."""
+        if self._head[0] == theirs[0] and theirs[1] > self._head[1]:
+            self._reporter.ahead(theirs)
 
     async def run(self, connection: Connection) -> None:
         """Serve one connection; raises BrokerLost when it is gone."""

@@ -25,6 +25,7 @@ class Reporter:
         self._stages: dict[tuple[Ref, Stage], str] = {}
         self._path: tuple[bool, str] | None = None
         self._path_told: tuple[bool, str] | None = None
+        self._ahead: Ref | None = None
         self._synced: Ref | None = None
         self._synced_told: Ref | None = None
         self._notes: deque[Message] = deque()
@@ -41,6 +42,11 @@ class Reporter:
 
     def synced(self, ref: Ref) -> None:
         self._synced = ref
+        self._wake.set()
+
+    def ahead(self, ref: Ref) -> None:
+        """The far side says that it has this record, which we cannot find."""
+        self._ahead = ref
         self._wake.set()
 
     def note(self, kind: str, subject: str, actor: str, data: dict[str, str | int]) -> None:
@@ -82,6 +88,10 @@ class Reporter:
             synced = self._synced
             await self._ask({"op": "synced", "epoch": synced[0], "seq": synced[1]})
             self._synced_told = synced
+        if self._ahead is not None:
+            ahead = self._ahead
+            await self._ask({"op": "ahead", "epoch": ahead[0], "seq": ahead[1]})
+            self._ahead = None
         while self._notes:
             await self._ask(self._notes[0])
             self._notes.popleft()

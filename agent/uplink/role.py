@@ -20,6 +20,7 @@ from agent.core.words import Stage
 from agent.journal.reader import JournalReader
 from agent.journal.schema import FILE as JOURNAL
 from agent.link import ControlAway, ControlLink, Message
+from agent.uplink import couriers
 from agent.uplink.alarms import AlarmLane
 from agent.uplink.backoff import BackOff
 from agent.uplink.batch import Ref
@@ -70,7 +71,15 @@ class Uplink:
         self._records = RecordLane(self._topics.records, self._source, own_folder(site) / CURSOR, self._reporter)
         self._alarms = AlarmLane(self._topics.alarm, self._reporter)
         self._state = StateLane(self._topics.state)
-        self._downward = Downward(self._topics, self._alarms.receipt, self._records.receipt, self._reporter)
+        self._policies, self._anchors = couriers.policies(self._link), couriers.checkpoints(self._link)
+        self._downward = Downward(
+            self._topics,
+            self._alarms.receipt,
+            self._records.receipt,
+            self._reporter,
+            self._policies.take,
+            self._anchor,
+        )
         self._health = PathHealth(self._alarms, self._records, self._reporter)
         self._back_off = BackOff()
         self._served = False  # the present try got as far as a working connection
@@ -78,6 +87,7 @@ class Uplink:
         self._control_came = asyncio.Event()
         self._searched: Ref = (0, 0)  # the journal was searched for alarms up to here
         self._news = asyncio.Event()  # something durable is new: perhaps a checkpoint
+        self._published = b""  # the checkpoint last sent: a broker may echo it
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -88,6 +98,8 @@ class Uplink:
                 ("alarms of before", self._restore),
                 ("broker", self._keep_connected),
                 ("reports", self._reporter.run),
+                ("policies", self._policies.run),
+                ("anchors", self._anchors.run),
                 ("cursor", self._records.keep_cursor),
                 ("health", self._judge),
             ):
@@ -182,7 +194,8 @@ class Uplink:
         connection = await Connection.open(self._settings(), self._downward.take)
         self._connection = connection
         try:
-            await connection.subscribe(self._topics.down)
+            # Its own retained checkpoint is what the far side last kept of this box: it comes before we publish anew.
+            await connection.subscribe([*self._topics.down, self._topics.checkpoint])
             self._health.connected()
             self._served = True
             log.info("connected to %s:%d", self._mqtt.host, self._mqtt.port)
@@ -226,6 +239,10 @@ class Uplink:
             password=_password(place(mqtt.password_file)),
         )
 
+    def _anchor(self, payload: bytes) -> None:
+        if payload != self._published:
+            self._anchors.take(payload)
+
     async def _checkpoints(self, connection: Connection) -> None:
         """The newest signed checkpoint, retained."""
         told: bytes | None = None
@@ -239,8 +256,8 @@ class Uplink:
                 log.warning("%s", error)
                 newest = None
             if newest is not None and newest != told:
+                self._published = told = newest
                 connection.publish(self._topics.checkpoint, newest, retain=True)
-                told = newest
             await asyncio.sleep(CHECKPOINT_EVERY_S)
 
     async def _judge(self) -> None:

@@ -13,6 +13,7 @@ from agent.core.events import (
     DoorContact,
     Event,
     FireInput,
+    InsideRecalled,
     KeyInput,
     LaneReading,
     Now,
@@ -210,13 +211,8 @@ class Gate:
         self.scan()
         return self
 
-    def boot(
-        self,
-        latched: dict[str, object] | None = None,
-        ref: Seq | None = None,
-        inside: tuple[tuple[str, Mark], ...] = (),
-    ) -> None:
-        self.send(Started("boot-1", latched, ref, "power", inside))
+    def boot(self, latched: dict[str, object] | None = None, ref: Seq | None = None) -> None:
+        self.send(Started("boot-1", latched, ref, "power"))
 
     def scan(self, pressed: tuple[str, ...] = ()) -> None:
         for button in self.rules.buttons:
@@ -240,7 +236,8 @@ class Gate:
         again = Gate(self.rules, strict=self.strict)
         again.state = box.start(self.rules, epoch=self.state.epoch, next_seq=self.state.next_seq)
         again.mono_s, again.wall_ms = 7.0, self.wall_ms + 5000
-        again.boot(dict(kept[-1].data) if kept else None, kept[-1].ref if kept else None, inside)
+        again.boot(dict(kept[-1].data) if kept else None, kept[-1].ref if kept else None)
+        again.send(InsideRecalled(inside))
         return again
 
     # ── people ─────────────────────────────────────────────────────────────────────────────────────────────────

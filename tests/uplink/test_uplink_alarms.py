@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import time
 from pathlib import Path
@@ -40,9 +41,9 @@ class Ear:
         self._client.loop_start()
         self._client.subscribe(PREFIX + "#", qos=1)
 
-    def say(self, topic: str, payload: bytes | dict[str, object]) -> None:
+    def say(self, topic: str, payload: bytes | dict[str, object], *, retain: bool = False) -> None:
         data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-        self._client.publish(PREFIX + topic, data, qos=1)
+        self._client.publish(PREFIX + topic, data, qos=1, retain=retain)
 
     def of(self, topic: str) -> list[bytes]:
         return [payload for _, where, payload in self.heard if where == PREFIX + topic]
@@ -241,16 +242,52 @@ async def test_a_stage_missed_while_the_uplink_was_down_comes_on_reconnect(
         await until(lambda: "arrived" in control.stages(press.ref))
 
 
-async def test_commands_and_policies_are_refused_with_a_record(
+async def test_commands_are_refused_with_a_record(site: Site, control: FakeControl, ear: Ear, running: Running) -> None:
+    async with running(site):
+        await connected(control)
+        ear.say("command", {"id": "c-1", "verb": "lower", "args": {"lane": "main"}})
+        notes = await until(lambda: [m for m in control.asked if m["op"] == "note"])
+    assert [(m["kind"], m["subject"], m["data"]["id"]) for m in notes] == [("command.refused", "command", "c-1")]
+
+
+async def test_a_policy_is_carried_to_control_in_pieces_once(
+    site: Site, control: FakeControl, ear: Ear, running: Running
+) -> None:
+    bundle = bytes(range(256)) * 300
+    async with running(site):
+        await connected(control)
+        ear.say("policy", bundle)
+        ear.say("policy", bundle)
+        await until(lambda: any(m["op"] == "policy" and m["last"] for m in control.asked))
+        ear.say("policy", b"another")
+        await until(lambda: sum(m["op"] == "policy" and m["last"] for m in control.asked) == 2)
+    pieces = [m for m in control.asked if m["op"] == "policy"]
+    first = [m for m in pieces if m["id"] == pieces[0]["id"]]
+    assert b"".join(base64.b64decode(m["piece"]) for m in first) == bundle
+    assert [m["number"] for m in first] == list(range(len(first))) and len(first) > 1
+    assert {m["subject"] for m in pieces} == {"mqtt"}
+
+
+async def test_what_the_far_side_kept_of_the_journal_is_brought_to_control(
+    site: Site, control: FakeControl, ear: Ear, running: Running
+) -> None:
+    kept = b"menwei/a/b/1\n5\nAAAA\n\nsigned\n"
+    ear.say("checkpoint", kept, retain=True)
+    async with running(site):
+        await connected(control)
+        notes = await until(lambda: [m["note"] for m in control.asked if m["op"] == "anchor"])
+    assert notes == [kept.decode()]
+
+
+async def test_a_receipt_for_what_was_never_written_is_told_to_control(
     site: Site, control: FakeControl, ear: Ear, running: Running
 ) -> None:
     async with running(site):
         await connected(control)
-        ear.say("command", {"id": "c-1", "verb": "lower", "args": {"lane": "main"}})
-        ear.say("policy", b"\x00\x01 not json")
-        notes = await until(lambda: [m for m in control.asked if m["op"] == "note"][1:] and control.asked)
-    found = [(m["kind"], m["subject"], m["data"]["id"]) for m in notes if m["op"] == "note"]
-    assert found == [("command.refused", "command", "c-1"), ("command.refused", "policy", "")]
+        control.add(["door.opened"])
+        ear.say("receipt", {"epoch": 1, "seq": 77})
+        told = await until(lambda: [(m["epoch"], m["seq"]) for m in control.asked if m["op"] == "ahead"])
+    assert told == [(1, 77)]
 
 
 async def test_stages_wait_for_a_control_that_is_away(

@@ -1,0 +1,87 @@
+"""The school's policy on this box: loaded at start, swapped when a good bundle comes, refused in words when a bad
+one does.
+
+Checking and keeping happen off the loop; a policy is in force only once its bundle is durable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+from typing import Any
+
+from agent.control.runtime import Runtime
+from agent.core.events import Note, PolicyChanged
+from agent.core.policy import Contradiction
+from agent.core.rules import BoxRules
+from agent.journal.keys import BadKey, load_public
+from agent.policy.store import FOLDER, PolicyRefused, PolicyStore, Stored
+from hardware import places
+from hardware.site import Site
+
+log = logging.getLogger("menwei.control")
+TOLD = 5  # D: so many contradictions go into the record; whoever sent the bundle gets them all
+
+
+class Policies:
+    """One box's. `load` once at start, `take` for every bundle that comes."""
+
+    def __init__(self, site: Site, rules: BoxRules, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._store = PolicyStore(places.storage_dir(site) / FOLDER, public_keys(site), rules)
+        self._turn = asyncio.Lock()
+
+    async def load(self) -> None:
+        """Put in force what was in force before the start; a bundle that cannot be read is told."""
+        try:
+            stored = await asyncio.to_thread(self._store.current)
+        except PolicyRefused as refused:
+            self._refused(refused.found, "box", "start")
+            return
+        if stored is None:
+            return
+        if stored.fallback:
+            self._refused(
+                (Contradiction("current.bundle", stored.fallback, "apply the newest bundle"),), "box", "start"
+            )
+        self._in_force(stored, "box", "start")
+
+    async def take(self, data: bytes, actor: str, source: str) -> dict[str, Any]:
+        """Judge a bundle; the answer for whoever brought it."""
+        async with self._turn:
+            try:
+                stored = await asyncio.to_thread(self._store.take, data)
+            except PolicyRefused as refused:
+                self._refused(refused.found, actor, source)
+                found = [{"source": f.source, "what": f.what, "cure": f.cure} for f in refused.found]
+                return {"op": "done", "ok": False, "why": str(refused), "found": found}
+            if stored.digest != self._runtime.state.campus.digest:
+                self._in_force(stored, actor, source)
+            return {"op": "done", "ok": True, "version": stored.policy.version}
+
+    def _in_force(self, stored: Stored, actor: str, source: str) -> None:
+        log.info("policy version %d in force, %d cards", stored.policy.version, len(stored.policy.credentials))
+        self._runtime.handle(PolicyChanged(stored.policy, stored.digest, actor, source))
+
+    def _refused(self, found: tuple[Contradiction, ...], actor: str, source: str) -> None:
+        for one in found:
+            log.warning("policy refused: %s: %s", one.source, one.what)
+        data: dict[str, object] = {
+            "count": len(found),
+            "source": source,
+            "why": [f"{one.source}: {one.what}"[:200] for one in found[:TOLD]],
+        }
+        self._runtime.handle(Note("policy.refused", "policy", actor or "?", data))
+
+
+def public_keys(site: Site) -> list[bytes]:
+    """The keys that may sign; one that cannot be read is told and left out."""
+    keys = []
+    for name in site.policy.keys:
+        path: Path = places.resolve(site, name)
+        try:
+            keys.append(load_public(path.read_bytes()))
+        except (OSError, BadKey) as error:
+            log.warning("[policy] keys: %s cannot be used: %s", path, error)
+    return keys

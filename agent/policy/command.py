@@ -1,0 +1,288 @@
+"""`menwei policy make | apply | diff | show | key`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agent.core.policy import Contradiction, Policy
+
+if TYPE_CHECKING:
+    from agent.policy.bundle import Bundle
+
+OK, WRONG, MISUSE = 0, 1, 2
+OFFICE_KEY, NAMES_KEY = "office.key", "names.key"
+
+
+def run(words: Sequence[str]) -> int:
+    """One verb; returns its exit code."""
+    arguments = _parser().parse_args(list(words))
+    code: int = arguments.run(arguments)
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="menwei policy", description="the school's calendar, people and passes")
+    verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
+    make = verbs.add_parser("make", help="one signed bundle from the office's files")
+    make.add_argument("folder", type=Path)
+    make.add_argument(
+        "--out", type=Path, metavar="FILE", help="default: menwei-<site>-<version>.bundle beside the folder"
+    )
+    make.add_argument("--key", type=Path, metavar="F", help=f"the office's key; default: {OFFICE_KEY} in the folder")
+    make.add_argument("--names-key", type=Path, metavar="F", help=f"default: {NAMES_KEY} in the folder")
+    make.add_argument("--version", type=int, metavar="N", help="default: the minutes since 2020, so it always grows")
+    make.add_argument("--site", type=Path, metavar="FILE", help="also check against this box's site file")
+    make.add_argument("--json", action="store_true")
+    make.set_defaults(run=_make)
+    apply = verbs.add_parser("apply", help="put a bundle in force on this box")
+    apply.add_argument("file", type=Path, nargs="?")
+    apply.add_argument("--stick", type=Path, metavar="DIR", help="the newest menwei-*.bundle at the top of a USB stick")
+    apply.add_argument("--config", type=Path, metavar="FILE")
+    apply.set_defaults(run=_apply)
+    diff = verbs.add_parser("diff", help="what changes for whom, in words")
+    diff.add_argument("old", type=Path)
+    diff.add_argument("new", type=Path)
+    diff.add_argument("--lang", choices=("en", "zh_CN"), default="en")
+    diff.add_argument("--json", action="store_true")
+    diff.set_defaults(run=_diff)
+    show = verbs.add_parser("show", help="what a bundle or folder holds")
+    show.add_argument("file", type=Path)
+    show.set_defaults(run=_show)
+    key = verbs.add_parser("key", help="make a key: for signing, or with --names for the name table")
+    key.add_argument("file", type=Path)
+    key.add_argument("--names", action="store_true")
+    key.set_defaults(run=_key)
+    return parser
+
+
+# ── making ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def from_folder(
+    folder: Path, version: int, made_at_ms: int
+) -> tuple[Policy | None, dict[str, Any], list[Contradiction]]:
+    """The policy of an office's folder, its wire form, and everything that is wrong with it."""
+    from agent.core.policy_parse import parse
+    from agent.policy.sources import Folder
+
+    reader = Folder(folder)
+    wire = reader.wire(version, made_at_ms)
+    policy, found = parse(wire)
+    return (policy if not reader.found else None), wire, [*reader.found, *found]
+
+
+def _make(arguments: argparse.Namespace) -> int:
+    from agent.policy.bundle import pack
+
+    if not arguments.folder.is_dir():
+        return _misuse(f"{arguments.folder} is no folder")
+    made_at_ms = time.time_ns() // 1_000_000
+    version = arguments.version if arguments.version is not None else made_at_ms // 60_000 - 26_297_280  # 2020-01-01
+    policy, wire, found = from_folder(arguments.folder, version, made_at_ms)
+    if policy is not None and arguments.site is not None:
+        found += _against(policy, arguments.site)
+    if found or policy is None:
+        return _tell(found, as_json=arguments.json)
+    key = _signing_key(arguments.key or arguments.folder / OFFICE_KEY)
+    if key is None:
+        return MISUSE
+    try:
+        sealed = _sealed_names(arguments)
+    except ValueError as error:
+        return _misuse(str(error))
+    if isinstance(sealed, list):
+        return _tell(sealed, as_json=arguments.json)
+    site = policy.site_box.partition("/")[0]
+    out = arguments.out or arguments.folder.resolve().parent / f"menwei-{site}-{version}.bundle"
+    out.write_bytes(pack(wire, sealed, key))
+    if arguments.json:
+        print(json.dumps({"ok": True, "file": str(out), "version": version, "cards": len(policy.credentials)}))
+    else:
+        print(f"{out}: version {version}, {len(policy.credentials)} cards, {len(policy.plans)} day plans")
+    return OK
+
+
+def _against(policy: Policy, site_file: Path) -> list[Contradiction]:
+    from agent.core.policy_parse import against_site
+    from agent.site_file import load_site
+    from agent.site_rules import rules_of
+
+    site = load_site(site_file)
+    return [Contradiction(str(site_file), "has mistakes", "see menwei check")] if site is None else against_site(
+        policy, rules_of(site)
+    )  # fmt: skip
+
+
+def _signing_key(path: Path) -> Any:
+    from agent.journal.keys import BadKey, load_private
+
+    try:
+        return load_private(path.read_bytes())
+    except OSError as error:
+        _misuse(f"the signing key {path}: {error.strerror}; make one with: menwei policy key {path}")
+    except BadKey as error:
+        _misuse(f"{path}: {error}")
+    return None
+
+
+def _sealed_names(arguments: argparse.Namespace) -> bytes | list[Contradiction]:
+    from agent.policy.names import BadNames, load_key, seal
+    from agent.policy.sources import Folder
+
+    reader = Folder(arguments.folder)
+    names = reader.names()
+    if reader.found:
+        return reader.found
+    if not names:
+        return b""
+    path = arguments.names_key or arguments.folder / NAMES_KEY
+    try:
+        return seal(names, load_key(path))
+    except BadNames as error:
+        raise ValueError(f"{error}; make one with: menwei policy key --names {path}") from None
+
+
+def _key(arguments: argparse.Namespace) -> int:
+    from agent.journal.files import replace_file
+    from agent.journal.keys import BoxKey
+    from agent.policy.names import new_key
+
+    path: Path = arguments.file
+    if path.exists():
+        return _misuse(f"{path} is there already; a key is never written over")
+    if arguments.names:
+        new_key(path)
+        print(f"{path}: the name key. Copy it to the box and name it in [policy] names_key.")
+        return OK
+    key = BoxKey.generate()
+    public = path.with_suffix(".pub")
+    replace_file(path, key.private_pem(), 0o600)
+    replace_file(public, key.public_pem(), 0o644)
+    print(f"{path}: the office's key, keep it. {public}: copy it to the box and name it in [policy] keys.")
+    return OK
+
+
+# ── looking ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def load(path: Path) -> tuple[Policy | None, list[Contradiction]]:
+    """The policy of a folder, or of a bundle whoever signed it: for looking only."""
+    if path.is_dir():
+        policy, _, found = from_folder(path, 0, 0)
+        return policy, found
+    from agent.core.policy_parse import parse
+    from agent.policy.bundle import BadBundle
+
+    try:
+        policy, found = parse(unsigned(path.read_bytes()).wire())
+    except BadBundle as error:
+        return None, [error.found]
+    return policy, found
+
+
+def unsigned(data: bytes) -> Bundle:
+    """A bundle's contents, its hashes checked, its signature not. Raises BadBundle."""
+    from agent.policy import bundle
+
+    return bundle.unpack(data, None)
+
+
+def _diff(arguments: argparse.Namespace) -> int:
+    from agent.policy.diff import diff
+
+    old, found = load(arguments.old)
+    new, more = load(arguments.new)
+    if old is None or new is None:
+        return _tell([*found, *more], as_json=arguments.json)
+    lines = diff(old, new, arguments.lang)
+    print(json.dumps({"changes": lines}, ensure_ascii=False) if arguments.json else "\n".join(lines))
+    return OK
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    policy, found = load(arguments.file)
+    if policy is None:
+        return _tell(found, as_json=False)
+    calendar = policy.calendar
+    print(f"version {policy.version} for {policy.site_box}")
+    print(f"calendar {calendar.first} to {calendar.last}, {len(calendar.special)} special days")
+    print(f"day plans: {', '.join(policy.plans)}")
+    groups: dict[str, int] = {}
+    for one in policy.credentials.values():
+        groups[one.group] = groups.get(one.group, 0) + 1
+    print("cards: " + ", ".join(f"{group} {count}" for group, count in sorted(groups.items())))
+    print(f"{len(policy.slips)} leave slips, {len(policy.pickups)} pick-up lists, {len(policy.passes)} vehicle passes")
+    return OK
+
+
+# ── applying ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def newest_on(stick: Path) -> Path | None:
+    """The newest bundle at the top of a stick, by the version it claims; links are not followed."""
+    from agent.policy.bundle import BadBundle
+
+    best: tuple[int, Path] | None = None
+    for path in sorted(stick.glob("menwei-*.bundle")):
+        if path.is_symlink() or not path.is_file():
+            continue
+        try:
+            version = unsigned(path.read_bytes()).manifest.version
+        except (BadBundle, OSError):
+            continue
+        if best is None or version > best[0]:
+            best = (version, path)
+    return best[1] if best is not None else None
+
+
+def _apply(arguments: argparse.Namespace) -> int:
+    from agent.site_file import DEFAULT_SITE, load_site
+
+    file = arguments.file or (newest_on(arguments.stick) if arguments.stick else None)
+    if file is None:
+        return _misuse(
+            f"there is no bundle on {arguments.stick}" if arguments.stick else "name a bundle, or --stick DIR"
+        )
+    site = load_site(arguments.config or DEFAULT_SITE)
+    if site is None:
+        return MISUSE
+    from agent.link import ControlAway
+    from agent.policy.upload import upload
+    from hardware.places import control_socket
+
+    try:
+        source = "usb" if arguments.stick else "command"
+        answer = asyncio.run(upload(control_socket(site), file.read_bytes(), "command line", source))
+    except ControlAway as error:
+        print(f"menwei: {error}", file=sys.stderr)
+        return WRONG
+    if answer.get("ok") is True:
+        print(f"version {answer.get('version')} is in force")
+        return OK
+    found = [Contradiction(**one) for one in answer.get("found", [])]
+    return _tell(found or [Contradiction("box", str(answer.get("why", "refused")), "see the journal")], as_json=False)
+
+
+def _tell(found: Sequence[Contradiction], *, as_json: bool) -> int:
+    """Everything that is wrong, one by one; what was in force stays."""
+    if as_json:
+        listed = [{"source": one.source, "what": one.what, "cure": one.cure} for one in found]
+        print(json.dumps({"ok": False, "found": listed}, ensure_ascii=False))
+        return MISUSE
+    for one in found:
+        print(f"{one.source}: {one.what}\n    → {one.cure}", file=sys.stderr)
+    count = len(found)
+    print(f"{count} {'mistake' if count == 1 else 'mistakes'}: nothing was changed", file=sys.stderr)
+    return MISUSE
+
+
+def _misuse(text: str) -> int:
+    print(f"menwei: {text}", file=sys.stderr)
+    return MISUSE

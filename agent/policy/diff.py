@@ -1,0 +1,161 @@
+"""What a new policy changes for whom, in words, in both languages."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from agent.core.policy import Credential, DayPlan, Policy, Window
+
+TEXTS: Mapping[str, tuple[str, str]] = {
+    "version": ("version %s → %s", "版本 %s → %s"),
+    "added": ("%s: %d cards more", "%s：新增 %d 张卡"),
+    "removed": ("%s: %d cards fewer", "%s：减少 %d 张卡"),
+    "banned": ("%s: %d cards banned or lost", "%s：停用或挂失 %d 张卡"),
+    "unbanned": ("%s: %d cards in use again", "%s：恢复 %d 张卡"),
+    "moved": ("%s: %d cards with another class, door or validity", "%s：%d 张卡的班级、门或有效期有变"),
+    "plan_new": ("day plan %s is new", "新增日程 %s"),
+    "plan_gone": ("day plan %s is gone", "取消日程 %s"),
+    "window": ("%s, %s: was %s, is now %s", "%s，%s：原 %s，现 %s"),
+    "window_new": ("%s: %s %s is new", "%s：新增 %s %s"),
+    "window_gone": ("%s: %s %s is gone", "%s：取消 %s %s"),
+    "window_who": ("%s, %s: who may pass, or a door's rule, has changed", "%s，%s：可通行人员或门的状态有变"),
+    "day": ("%s: %s (was %s)", "%s：%s（原为 %s）"),
+    "reach": ("the calendar runs from %s to %s", "校历从 %s 到 %s"),
+    "slips": ("leave slips: %d more, %d fewer", "请假条：新增 %d，减少 %d"),
+    "pickups": ("pick-up lists: %d more, %d fewer, %d changed", "接送名单：新增 %d，减少 %d，变更 %d"),
+    "passes": ("vehicle passes: %d more, %d fewer, %d changed", "车辆出入证：新增 %d，减少 %d，变更 %d"),
+    "rules": ("%s: was %s, is now %s", "%s：原 %s，现 %s"),
+    "roster": ("the roster has changed", "值班表有变"),
+    "none": ("nothing changes for anybody", "没有任何变化"),
+    "weekday": ("the rule for weekdays has changed", "星期规则有变"),
+}
+LANGUAGES = ("en", "zh_CN")
+
+
+class Words:
+    def __init__(self, language: str) -> None:
+        self._at = LANGUAGES.index(language)
+
+    def say(self, name: str, *values: object) -> str:
+        return TEXTS[name][self._at] % values if values else TEXTS[name][self._at]
+
+
+def diff(old: Policy | None, new: Policy, language: str) -> list[str]:
+    """One line for each change; a single line where nothing changes."""
+    w = Words(language)
+    before = old if old is not None else _nothing(new)
+    lines = [w.say("version", old.version if old else 0, new.version)]
+    changes = [*_people(before, new, w), *_plans(before, new, w), *_calendar(before, new, w), *_papers(before, new, w)]
+    return lines + (changes or [w.say("none")])
+
+
+def _nothing(new: Policy) -> Policy:
+    """A policy with nobody in it, to begin from."""
+    return Policy(
+        version=0, made_at_ms=0, site_box=new.site_box, calendar=new.calendar, plans={}, groups=new.groups
+    )  # fmt: skip
+
+
+def _people(old: Policy, new: Policy, w: Words) -> Iterator[str]:
+    counts: dict[str, Counter[str]] = {}
+    for card in (*old.credentials, *(card for card in new.credentials if card not in old.credentials)):
+        was, is_now = old.credentials.get(card), new.credentials.get(card)
+        what = _change(was, is_now)
+        if what:
+            group = (is_now or was).group  # type: ignore[union-attr]
+            counts.setdefault(group, Counter())[what] += 1
+    for group in sorted(counts):
+        for what in ("added", "removed", "banned", "unbanned", "moved"):
+            if counts[group][what]:
+                yield w.say(what, group, counts[group][what])
+
+
+def _change(was: Credential | None, now: Credential | None) -> str:
+    if was is None or now is None:
+        return "added" if was is None else "removed"
+    if bool(was.state) is not bool(now.state):
+        return "banned" if now.state else "unbanned"
+    return "" if _plain(was) == _plain(now) else "moved"
+
+
+def _plain(one: Any) -> dict[str, Any]:
+    """The fields that mean something: where it was written does not."""
+    fields = {name: getattr(one, name) for name in one.__struct_fields__ if name not in ("source", "line")}
+    if "passages" in fields:
+        fields["passages"] = [_plain(passage) for passage in one.passages]
+    return fields
+
+
+def _plans(old: Policy, new: Policy, w: Words) -> Iterator[str]:
+    for name in sorted(new.plans.keys() - old.plans.keys()):
+        yield w.say("plan_new", _plan_name(new.plans[name]))
+    for name in sorted(old.plans.keys() - new.plans.keys()):
+        yield w.say("plan_gone", _plan_name(old.plans[name]))
+    for name in sorted(old.plans.keys() & new.plans.keys()):
+        yield from _windows(old.plans[name], new.plans[name], w)
+
+
+def _windows(old: DayPlan, new: DayPlan, w: Words) -> Iterator[str]:
+    before = {_window_name(window): window for window in old.windows}
+    after = {_window_name(window): window for window in new.windows}
+    for name in before.keys() - after.keys():
+        yield w.say("window_gone", _plan_name(old), name, _times(before[name]))
+    for name, window in after.items():
+        if name not in before:
+            yield w.say("window_new", _plan_name(new), name, _times(window))
+        elif _times(before[name]) != _times(window):
+            yield w.say("window", _plan_name(new), name, _times(before[name]), _times(window))
+        elif _plain(before[name]) != _plain(window):
+            yield w.say("window_who", _plan_name(new), name)
+
+
+def _plan_name(plan: DayPlan) -> str:
+    return plan.label or plan.id
+
+
+def _window_name(window: Window) -> str:
+    return window.label or window.kind
+
+
+def _times(window: Window) -> str:
+    return f"{clock(window.start)}–{clock(window.end)}"
+
+
+def clock(minute: int) -> str:
+    """07:30 of a minute of the day."""
+    return f"{minute // 60:02d}:{minute % 60:02d}"
+
+
+def _calendar(old: Policy, new: Policy, w: Words) -> Iterator[str]:
+    before, after = old.calendar, new.calendar
+    if (before.first, before.last) != (after.first, after.last):
+        yield w.say("reach", after.first, after.last)
+    if before.weekdays != after.weekdays:
+        yield w.say("weekday")
+    for day in sorted(before.special.keys() | after.special.keys()):
+        was, now = before.special.get(day), after.special.get(day)
+        if (was and was.plan) != (now and now.plan):
+            yield w.say("day", day, f"{now.plan} {now.label}".strip() if now else "—", was.plan if was else "—")
+
+
+def _papers(old: Policy, new: Policy, w: Words) -> Iterator[str]:
+    more, fewer, _ = _counts(old.slips, new.slips)
+    if more or fewer:
+        yield w.say("slips", more, fewer)
+    for name in ("pickups", "passes"):
+        counts = _counts(getattr(old, name), getattr(new, name))
+        if any(counts):
+            yield w.say(name, *counts)
+    if [_plain(duty) for duty in old.roster] != [_plain(duty) for duty in new.roster]:
+        yield w.say("roster")
+    for name in new.rules.__struct_fields__:
+        was, now = getattr(old.rules, name), getattr(new.rules, name)
+        if was != now and name != "source":
+            yield w.say("rules", name, was, now)
+
+
+def _counts(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[int, int, int]:
+    changed = sum(_plain(old[name]) != _plain(new[name]) for name in old.keys() & new.keys())
+    return len(new.keys() - old.keys()), len(old.keys() - new.keys()), changed

@@ -1,0 +1,97 @@
+"""`menwei policy`: what it prints, what it writes, and how it says no."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from policy_files import FILES, keyed, office
+
+from agent.policy import command
+
+
+def made(folder: Path, out: Path, version: int = 5) -> int:
+    return command.run(["make", str(folder), "--out", str(out), "--version", str(version)])
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = office(tmp_path / "office")
+    keyed(folder)
+    assert command.run(["key", "--names", str(folder / "names.key")]) == 0
+    return folder
+
+
+def test_a_bundle_is_made_and_shown(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "a.bundle"
+    assert made(folder, out) == 0
+    assert "version 5, 5 cards, 2 day plans" in capsys.readouterr().out
+    assert "赵一一".encode() not in out.read_bytes()
+    assert command.run(["show", str(out)]) == 0
+    assert "cards: guard 1, guardian 1, pupil 2, staff 1" in capsys.readouterr().out
+    assert command.run(["show", str(folder)]) == 0
+
+
+def test_the_difference_is_told_in_words(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    old, new = tmp_path / "a.bundle", tmp_path / "b.bundle"
+    made(folder, old, 5)
+    people = FILES["people.csv"].replace("0300000001,staff-1,staff,,,,", "0300000001,staff-1,staff,,,,挂失")
+    plans = FILES["plans.toml"].replace('end = "16:30"', 'end = "16:45"')
+    office(folder, people_csv=people + "0200000003,pupil-0003,pupil,1,1-1,,\n", plans_toml=plans)
+    made(folder, new, 6)
+    capsys.readouterr()
+    assert command.run(["diff", str(old), str(new), "--lang", "zh_CN"]) == 0
+    told = capsys.readouterr().out
+    assert "pupil：新增 1 张卡" in told and "staff：停用或挂失 1 张卡" in told
+    assert "平日，dismissal：原 16:00–16:30，现 16:00–16:45" in told
+    assert command.run(["diff", str(old), str(new), "--json"]) == 0
+    assert "pupil: 1 cards more" in json.loads(capsys.readouterr().out)["changes"]
+    assert command.run(["diff", str(old), str(old)]) == 0
+    assert "nothing changes" in capsys.readouterr().out
+
+
+def test_mistakes_are_told_and_nothing_is_written(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    office(folder, people_csv=FILES["people.csv"].replace("0200000002", "2E+08"))
+    out = tmp_path / "a.bundle"
+    assert made(folder, out) == 2 and not out.exists()
+    assert "people.csv:3: “2E+08” was a card number" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["make", "/no/such/folder"],
+        ["show", __file__],
+        ["diff", __file__, __file__],
+        ["apply"],
+        ["apply", "--stick", "/proc"],
+    ],
+)
+def test_misuse_is_told_and_raises_nothing(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.run(words) == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_without_a_key_it_says_how_to_make_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.run(["make", str(office(tmp_path / "o"))]) == 2
+    assert "menwei policy key" in capsys.readouterr().err
+
+
+def test_a_key_is_never_written_over(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.run(["key", str(folder / "office.key")]) == 2
+    assert command.run(["key", str(folder / "new.key")]) == 0
+    assert (folder / "new.pub").exists()
+
+
+def test_the_newest_bundle_of_a_stick_is_found(folder: Path, tmp_path: Path) -> None:
+    stick = tmp_path / "stick"
+    stick.mkdir()
+    assert command.newest_on(stick) is None
+    for version in (5, 9, 7):
+        made(folder, stick / f"menwei-x-{version}.bundle", version)
+    (stick / "menwei-broken.bundle").write_bytes(b"x")
+    (stick / "menwei-link.bundle").symlink_to(stick / "menwei-x-5.bundle")
+    assert command.newest_on(stick) == stick / "menwei-x-9.bundle"
