@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from agent.demo.gate import Gate
-from agent.demo.processes import DemoError, python
+from agent.demo.processes import PATIENCE, DemoError, python
 from agent.demo.scenarios import SCENARIOS, play
 from agent.demo.stage import Stage
 from agent.demo.timeline import Timeline
@@ -44,12 +44,8 @@ def run(*, scenario: str | None, headless: bool, as_json: bool, folder: Path | N
 
 def _end_with_what_it_started() -> None:
     """To be told to end, or to lose the terminal, is what Ctrl-C is: the gate's processes are stopped first."""
-
-    def interrupt(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, PATIENCE.interrupt)
 
 
 def _stop(stage: Stage) -> None:

@@ -22,6 +22,32 @@ STOP_S = 6.0
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 
+class Patience:
+    """To be told to end while a process is being started waits until it is known, so that it can be stopped too."""
+
+    def __init__(self) -> None:
+        self._starting = self._told = False
+
+    def interrupt(self, number: int, frame: object) -> None:
+        """A signal handler: Ctrl-C, at once or as soon as it may be."""
+        if self._starting:
+            self._told = True
+        else:
+            raise KeyboardInterrupt
+
+    def __enter__(self) -> None:
+        self._starting = True
+
+    def __exit__(self, *_: object) -> None:
+        self._starting = False
+        if self._told:
+            self._told = False
+            raise KeyboardInterrupt
+
+
+PATIENCE = Patience()
+
+
 class DemoError(Exception):
     """Something of the demo did not come up; the message says what and where its log is."""
 
@@ -48,17 +74,18 @@ class Child:
         log = self.log_file.open("a", encoding="utf-8")
         self._ready.clear()
         self.first_line = ""
-        self.process = subprocess.Popen(
-            self.command,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-            start_new_session=True,
-            cwd=self.folder,
-            env=os.environ | {"PYTHONPATH": str(HERE)} | self.environment,
-            preexec_fn=_end_with_parent,
-        )
-        threading.Thread(target=self._copy, args=(self.process, log), daemon=True).start()
+        with PATIENCE:
+            self.process = subprocess.Popen(
+                self.command,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                start_new_session=True,
+                cwd=self.folder,
+                env=os.environ | {"PYTHONPATH": str(HERE)} | self.environment,
+                preexec_fn=_end_with_parent,
+            )
+            threading.Thread(target=self._copy, args=(self.process, log), daemon=True).start()
 
     def _copy(self, process: subprocess.Popen[str], log: IO[str]) -> None:
         assert process.stdout is not None
