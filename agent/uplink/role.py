@@ -195,7 +195,7 @@ class Uplink:
         self._connection = connection
         try:
             # Its own retained checkpoint is what the far side last kept of this box: it comes before we publish anew.
-            await connection.subscribe([*self._topics.down, self._topics.checkpoint])
+            await connection.subscribe(self._topics.down)
             self._health.connected()
             self._served = True
             log.info("connected to %s:%d", self._mqtt.host, self._mqtt.port)

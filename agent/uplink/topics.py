@@ -51,5 +51,5 @@ class Topics:
 
     @property
     def down(self) -> tuple[str, ...]:
-        """What a box subscribes to."""
-        return (self.receipt, self.alarm_receipt, self.command, self.policy)
+        """What a box subscribes to: its own checkpoint too, as the far side last kept it."""
+        return (self.receipt, self.alarm_receipt, self.command, self.policy, self.checkpoint)
