@@ -20,6 +20,7 @@ from agent.core.rules import BoxRules
 from agent.core.words import ClockTrust, Light, Line, Mode, Position, Sensor
 from agent.picture_devices import DeviceFigures, Reach, devices
 from hardware.site import Contact, Door, Key, Lane, PanicButton, Site
+from hardware.ways import path_names
 
 FRESH_S = 1.0  # D: a reading older than this is not shown; motion decisions use the core's own, shorter limit
 MAX_PRESSES = 16
@@ -375,7 +376,7 @@ def _no_rules(site: Site) -> BoxRules:
         buttons=(),
         keys=(),
         credentials={},
-        paths=("mqtt",) if site.uplink.mqtt is not None else (),
+        paths=path_names(site),
         lamps=(),
         has_fire=site.fire is not None,
         panic_raises_bollards=False,

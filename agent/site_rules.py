@@ -15,6 +15,7 @@ from agent.core.rules import (
     ReaderRules,
 )
 from hardware.site import Credential, Door, Lane, Site
+from hardware.ways import path_names
 
 SENSOR_NAMES = ("loop1", "loop2", "beam", "pressure")
 
@@ -30,7 +31,7 @@ def rules_of(site: Site) -> BoxRules:
         buttons=tuple(button.id for button in site.panic_button),
         keys=tuple(KeyRules(id=key.id, use=key.use) for key in site.key),
         credentials=_credentials(site),
-        paths=("mqtt",) if site.uplink.mqtt else (),
+        paths=path_names(site),
         lamps=tuple(name for name in ("sent", "received", "coming", "fault") if getattr(site.indicators, name)),
         has_fire=site.fire is not None,
         panic_raises_bollards=decisions.panic_raises_bollards,

@@ -242,12 +242,31 @@ class Mqtt(Model, frozen=True, kw_only=True):
     key_file: str = ""
     username: str = ""
     password_file: str = ""
+    priority: int = 1  # paths of one priority get an alarm together; the next ones when nobody confirms it
+
+
+class Dc09(Model, frozen=True, kw_only=True):
+    """``[[uplink.dc09]]``: an alarm receiving centre that speaks SIA DC-09 over TCP. `id` names the path."""
+
+    id: str = "dc09"
+    host: str
+    port: int
+    account: str  # 3 to 16 hex digits, given by the centre
+    receiver: str = ""  # 1 to 6 hex digits; empty = "R0"
+    line: str = "0"  # 1 to 6 hex digits
+    key_file: str = ""  # AES key, 32, 48 or 64 hex digits; empty = in the clear
+    protocol: Literal["SIA-DCS", "ADM-CID"] = "ADM-CID"
+    priority: int = 2
+    backup_host: str = ""
+    backup_port: int = 0  # 0 = as `port`
+    supervise_s: float = 30.0  # D: a link test so often; with two receivers a loss is seen within 90 s
 
 
 class Uplinks(Model, frozen=True, kw_only=True):
     """``[uplink]``: which ways up this site has. At least one is needed for a panic to be heard."""
 
     mqtt: Mqtt | None = None
+    dc09: tuple[Dc09, ...] = ()
 
 
 class Web(Model, frozen=True, kw_only=True):

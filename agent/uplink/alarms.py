@@ -16,15 +16,15 @@ from agent.core.records import utc_text
 from agent.core.words import Stage
 from agent.uplink.batch import LATE_MS, Ref
 from agent.uplink.mqtt import BrokerLost, Connection, puback_trouble
-from agent.uplink.reporter import Reporter
+from agent.uplink.path import FROM_AFAR, Reports
 
+PATH = "mqtt"
 RESEND_S = 5.0
 TURN_S = 0.5
 KEEP_EARLY = 64
 KEEP = 256  # alarms still on their way, or last received; the journal has them all
 
 _ORDER = tuple(Stage)
-_FROM_AFAR = frozenset({Stage.RECEIVED, Stage.ACKNOWLEDGED, Stage.COMING, Stage.ARRIVED})
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class _Alarm(msgspec.Struct):
 
     @property
     def received(self) -> bool:
-        return self.stage in _FROM_AFAR
+        return self.stage in FROM_AFAR
 
 
 class _Facts(msgspec.Struct):
@@ -73,9 +73,9 @@ _decode_receipt = msgspec.json.Decoder(_Receipt).decode
 class AlarmLane:
     """All alarms that the far side has not yet received, and the last ones that it has."""
 
-    def __init__(self, topic: str, reporter: Reporter) -> None:
+    def __init__(self, topic: str, reports: Reports) -> None:
         self._topic = topic
-        self._reporter = reporter
+        self._reports = reports
         self._alarms: dict[Ref, _Alarm] = {}
         self._connection: Connection | None = None
         self.trouble = ""  # what stands between this lane and the far side although the connection is up
@@ -127,12 +127,12 @@ class AlarmLane:
             self._heed(alarm, stage, word.by)
 
     def _heed(self, alarm: _Alarm, stage: Stage, by: str) -> None:
-        if stage not in _FROM_AFAR or not _later(stage, alarm.stage):
+        if stage not in FROM_AFAR or not _later(stage, alarm.stage):
             self.ignored += 1
             return
         alarm.stage = stage
         self.trouble = ""
-        self._reporter.stage(alarm.ref, stage, by[:64])
+        self._reports.stage(PATH, alarm.ref, stage, by[:64])
 
     async def run(self, connection: Connection) -> None:
         """Serve one connection until cancelled."""
@@ -157,7 +157,7 @@ class AlarmLane:
 
     def _send(self, connection: Connection, alarm: _Alarm) -> None:
         try:
-            sent = connection.publish(self._topic, alarm.body, lane="" if _is_live(alarm.at) else "late")
+            sent = connection.publish(self._topic, alarm.body, lane="" if is_live(alarm.at) else "late")
         except BrokerLost as error:
             log.info("alarm %s waits for the next connection: %s", alarm.ref, error)
             return
@@ -173,7 +173,7 @@ class AlarmLane:
             log.error("alarm %s: %s", alarm.ref, self.trouble)
         elif alarm.stage is Stage.QUEUED:
             alarm.stage = Stage.SENT
-            self._reporter.stage(alarm.ref, Stage.SENT)
+            self._reports.stage(PATH, alarm.ref, Stage.SENT)
 
     def _make_room(self) -> None:
         """Forget received ones first, then the oldest that is not a panic: it still goes up with the records."""
@@ -187,6 +187,7 @@ def _later(stage: Stage, than: Stage) -> bool:
     return _ORDER.index(stage) > _ORDER.index(than)
 
 
-def _is_live(at: str) -> bool:
+def is_live(at: str, within_ms: int = LATE_MS) -> bool:
+    """Whether the record's time lies within so many milliseconds of now."""
     now = time.time_ns() // 1_000_000
-    return utc_text(now - LATE_MS) <= at <= utc_text(now + LATE_MS)
+    return utc_text(now - within_ms) <= at <= utc_text(now + within_ms)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from agent.uplink.alarms import AlarmLane
+from agent.uplink.alarms import PATH, AlarmLane
+from agent.uplink.path import Reports
 from agent.uplink.records import RecordLane
-from agent.uplink.reporter import Reporter
 
 OWED_S = 15.0  # D: a far side that owes a receipt for so long, resends included, does not hear us
 
@@ -12,10 +12,10 @@ OWED_S = 15.0  # D: a far side that owes a receipt for so long, resends included
 class PathHealth:
     """The path is up when the broker is connected and nothing says that the far side does not hear us."""
 
-    def __init__(self, alarms: AlarmLane, records: RecordLane, reporter: Reporter) -> None:
+    def __init__(self, alarms: AlarmLane, records: RecordLane, reports: Reports) -> None:
         self._alarms = alarms
         self._records = records
-        self._reporter = reporter
+        self._reports = reports
         self._known = False  # nothing is said before the first attempt has ended
         self._down_why: str | None = None
         self._told: tuple[bool, str] | None = None
@@ -33,7 +33,7 @@ class PathHealth:
         verdict = self._verdict(now)
         if self._known and verdict != self._told:
             self._told = verdict
-            self._reporter.path(*verdict)
+            self._reports.path(PATH, *verdict)
 
     def _verdict(self, now: float) -> tuple[bool, str]:
         if self._down_why is not None:

@@ -10,7 +10,6 @@ from agent.core.words import Stage
 from agent.link import ControlAway, ControlLink, Message
 from agent.uplink.batch import Ref
 
-PATH = "mqtt"
 RETRY_S = 0.5
 NOTES = 32  # a flood from the far side must not become a flood in the journal
 
@@ -22,9 +21,9 @@ class Reporter:
 
     def __init__(self, link: ControlLink) -> None:
         self._link = link
-        self._stages: dict[tuple[Ref, Stage], str] = {}
-        self._path: tuple[bool, str] | None = None
-        self._path_told: tuple[bool, str] | None = None
+        self._stages: dict[tuple[str, Ref, Stage], str] = {}
+        self._paths: dict[str, tuple[bool, str]] = {}
+        self._paths_told: dict[str, tuple[bool, str]] = {}
         self._ahead: Ref | None = None
         self._synced: Ref | None = None
         self._synced_told: Ref | None = None
@@ -32,12 +31,12 @@ class Reporter:
         self.notes_dropped = 0
         self._wake = asyncio.Event()
 
-    def stage(self, ref: Ref, stage: Stage, by: str = "") -> None:
-        self._stages[ref, stage] = by
+    def stage(self, path: str, ref: Ref, stage: Stage, by: str = "") -> None:
+        self._stages[path, ref, stage] = by
         self._wake.set()
 
-    def path(self, up: bool, why: str = "") -> None:
-        self._path = (up, why)
+    def path(self, path: str, up: bool, why: str = "") -> None:
+        self._paths[path] = (up, why)
         self._wake.set()
 
     def synced(self, ref: Ref) -> None:
@@ -60,8 +59,9 @@ class Reporter:
         self._wake.set()
 
     def control_is_new(self) -> None:
-        """Control (re)started: it knows nothing of the path and of how far the far side is."""
-        self._path_told = self._synced_told = None
+        """Control (re)started: it knows nothing of the paths and of how far the far side is."""
+        self._paths_told.clear()
+        self._synced_told = None
         self._wake.set()
 
     async def run(self) -> None:
@@ -77,13 +77,13 @@ class Reporter:
 
     async def _tell_all(self) -> None:
         while self._stages:
-            (ref, stage), by = next(iter(self._stages.items()))
-            await self._ask({"op": "stage", "epoch": ref[0], "seq": ref[1], "path": PATH, "stage": stage, "by": by})
-            self._stages.pop((ref, stage), None)
-        if self._path is not None and self._path != self._path_told:
-            up, why = told = self._path
-            await self._ask({"op": "path", "path": PATH, "up": up, "why": why})
-            self._path_told = told
+            (path, ref, stage), by = next(iter(self._stages.items()))
+            await self._ask({"op": "stage", "epoch": ref[0], "seq": ref[1], "path": path, "stage": stage, "by": by})
+            self._stages.pop((path, ref, stage), None)
+        for path, told in tuple(self._paths.items()):
+            if self._paths_told.get(path) != told:
+                await self._ask({"op": "path", "path": path, "up": told[0], "why": told[1]})
+                self._paths_told[path] = told
         if self._synced is not None and self._synced != self._synced_told:
             synced = self._synced
             await self._ask({"op": "synced", "epoch": synced[0], "seq": synced[1]})

@@ -10,8 +10,9 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -21,23 +22,27 @@ from agent.journal.reader import JournalReader
 from agent.journal.schema import FILE as JOURNAL
 from agent.link import ControlAway, ControlLink, Message
 from agent.uplink import couriers
-from agent.uplink.alarms import AlarmLane
+from agent.uplink.alarms import PATH, AlarmLane, is_live
 from agent.uplink.backoff import BackOff
 from agent.uplink.batch import Ref
 from agent.uplink.cursor import FILE as CURSOR
+from agent.uplink.dispatch import Dispatch
 from agent.uplink.downward import Downward
 from agent.uplink.health import PathHealth
 from agent.uplink.mqtt import BrokerLost, Connection, Settings, tls_context
+from agent.uplink.path import Alarm, AlarmPath, alarm_of
 from agent.uplink.records import RecordLane
-from agent.uplink.reporter import PATH, Reporter
+from agent.uplink.reporter import Reporter
 from agent.uplink.source import JournalAway, Source
 from agent.uplink.state import OFFLINE, StateLane
 from agent.uplink.topics import Topics
 from hardware.places import control_socket, resolve, storage_dir
 from hardware.site import Mqtt, Site
+from hardware.ways import alarm_ways
 
 GUARD_S = 1.0
 JUDGE_EVERY_S = 0.5
+YOUNG_MS = 3_600_000  # D: an alarm found unreceived at a start still goes to every path when it is so young
 CHECKPOINT_EVERY_S = 1.0
 
 log = logging.getLogger(__name__)
@@ -46,7 +51,7 @@ _encode = msgspec.json.Encoder(order="sorted").encode  # a record as the journal
 
 async def run(site: Site) -> None:
     """Carry the journal and the alarms to the district until cancelled. Raises nothing for a broker that is away."""
-    if site.uplink.mqtt is None:
+    if not alarm_ways(site):
         log.warning("the site file names no uplink: nobody will hear an alarm outside this gate")
         notify("READY=1\nSTATUS=no uplink in the site file")
         await asyncio.Event().wait()
@@ -61,7 +66,7 @@ async def run(site: Site) -> None:
 class Uplink:
     """The lanes and what they share."""
 
-    def __init__(self, site: Site, mqtt: Mqtt) -> None:
+    def __init__(self, site: Site, mqtt: Mqtt | None) -> None:
         self._site = site
         self._mqtt = mqtt
         self._topics = Topics.of(site.site)
@@ -69,7 +74,8 @@ class Uplink:
         self._source = Source(JournalReader(storage_dir(site) / JOURNAL))
         self._reporter = Reporter(self._link)
         self._records = RecordLane(self._topics.records, self._source, own_folder(site) / CURSOR, self._reporter)
-        self._alarms = AlarmLane(self._topics.alarm, self._reporter)
+        self._dispatch = Dispatch(self._reporter)
+        self._alarms = AlarmLane(self._topics.alarm, self._dispatch)
         self._state = StateLane(self._topics.state)
         self._policies, self._anchors = couriers.policies(self._link), couriers.checkpoints(self._link)
         self._downward = Downward(
@@ -80,7 +86,7 @@ class Uplink:
             self._policies.take,
             self._anchor,
         )
-        self._health = PathHealth(self._alarms, self._records, self._reporter)
+        self._health = PathHealth(self._alarms, self._records, self._dispatch)
         self._back_off = BackOff()
         self._served = False  # the present try got as far as a working connection
         self._connection: Connection | None = None
@@ -88,6 +94,8 @@ class Uplink:
         self._searched: Ref = (0, 0)  # the journal was searched for alarms up to here
         self._news = asyncio.Event()  # something durable is new: perhaps a checkpoint
         self._published = b""  # the checkpoint last sent: a broker may echo it
+        self._paths = self._all_paths()
+        self._dispatch.use(_groups(site, self._paths))
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -96,7 +104,8 @@ class Uplink:
             for name, work in (
                 ("control", self._listen),
                 ("alarms of before", self._restore),
-                ("broker", self._keep_connected),
+                *((f"path {path.name}", path.run) for path in self._paths.values()),
+                ("dispatch", self._dispatch.run),
                 ("reports", self._reporter.run),
                 ("policies", self._policies.run),
                 ("anchors", self._anchors.run),
@@ -104,6 +113,13 @@ class Uplink:
                 ("health", self._judge),
             ):
                 group.create_task(_guarded(name, work), name=name)
+
+    def _all_paths(self) -> dict[str, AlarmPath]:
+        """Every alarm path of the site file, by name."""
+        paths: list[AlarmPath] = []
+        if self._mqtt is not None:
+            paths.append(_MqttPath(self._alarms, self._keep_connected))
+        return {path.name: path for path in paths}
 
     async def close(self) -> None:
         """Leave in order: the far side is told, and what was received is not sent again after the next start."""
@@ -125,7 +141,7 @@ class Uplink:
     def _heed(self, line: Message) -> None:
         match line["op"]:
             case "alarm":
-                self._alarms.add(_encode(line["record"]))
+                self._dispatch.add(alarm_of(_encode(line["record"])))
             case "head":
                 self._records.head_is((int(line["epoch"]), int(line["seq"])))
                 self._news.set()
@@ -157,15 +173,20 @@ class Uplink:
         answer = await self._link.request({"op": "state"})
         for alarm in answer["state"].get("panic", {}).get("alarms", []):
             ref = (int(alarm["ref"][0]), int(alarm["ref"][1]))
-            body = None if self._alarms.knows(ref) else await self._source.body(ref)
+            body = None if self._dispatch.knows(ref) else await self._source.body(ref)
             if body is not None:
-                self._alarms.add(body, Stage(alarm.get("stages", {}).get(PATH, Stage.QUEUED)))
+                stages = {path: Stage(stage) for path, stage in alarm.get("stages", {}).items()}
+                self._dispatch.add(alarm_of(body), stages)
 
     async def _restore_unreceived(self, head: Ref) -> None:
-        """Every alarm record the far side has not received with the others."""
+        """Every alarm record the broker's far side has not received with the others; the young ones on every path."""
         start = await self._source.after(max(self._records.outbox.cursor, self._searched), head[1])
         for _, body in await self._source.alarms(start - 1, head[1]):
-            self._alarms.add(body)
+            alarm = alarm_of(body)
+            if is_live(alarm.at, YOUNG_MS):
+                self._dispatch.add(alarm)
+            elif self._mqtt is not None:
+                self._alarms.add(body)
         self._searched = head
 
     # ── the broker ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -198,7 +219,7 @@ class Uplink:
             await connection.subscribe(self._topics.down)
             self._health.connected()
             self._served = True
-            log.info("connected to %s:%d", self._mqtt.host, self._mqtt.port)
+            log.info("connected to the broker")
             why = await self._serve(connection)
         finally:
             if connection.lost.done():
@@ -224,6 +245,7 @@ class Uplink:
     def _settings(self) -> Settings:
         """Read afresh for each attempt: certificates are renewed while we run. Raises BrokerLost for a bad file."""
         mqtt, ids = self._mqtt, self._site.site
+        assert mqtt is not None
 
         def place(name: str) -> str:
             return str(resolve(self._site, name)) if name else ""
@@ -268,6 +290,31 @@ class Uplink:
             self._health.judge(loop.time())
             notify("WATCHDOG=1")
             await asyncio.sleep(every_s)
+
+
+class _MqttPath:
+    """The broker as an alarm path. Its records' lane goes beside it and is nobody's business here."""
+
+    name = PATH
+
+    def __init__(self, alarms: AlarmLane, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._alarms = alarms
+        self._run = run
+
+    def take(self, alarm: Alarm, stage: Stage = Stage.QUEUED) -> None:
+        self._alarms.add(alarm.body, stage)
+
+    async def run(self) -> None:
+        await self._run()
+
+
+def _groups(site: Site, paths: dict[str, AlarmPath]) -> list[list[AlarmPath]]:
+    """The paths by priority, first group first."""
+    groups: dict[int, list[AlarmPath]] = {}
+    for priority, name in alarm_ways(site):
+        if name in paths:
+            groups.setdefault(priority, []).append(paths[name])
+    return [groups[priority] for priority in sorted(groups)]
 
 
 async def _guarded(name: str, work: Callable[[], Awaitable[None]]) -> None:

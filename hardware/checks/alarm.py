@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from hardware.checks.look import Check, Look
 from hardware.mistakes import Finding, found
+from hardware.ways import path_names
 
 
 def somebody_can_press(look: Look) -> Iterator[Finding]:
@@ -14,7 +15,7 @@ def somebody_can_press(look: Look) -> Iterator[Finding]:
 
 
 def somebody_hears(look: Look) -> Iterator[Finding]:
-    if look.site.uplink.mqtt is None and look.sound("uplink"):
+    if not path_names(look.site) and look.sound("uplink"):
         yield found(("uplink",), "uplink_missing")
 
 

@@ -12,6 +12,7 @@ from hardware.terminals import Path
 
 ID_MAX = 40  # D: keeps topics, file names and screens readable
 _ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
+_OTHER_PATHS = ("mqtt", "gb28181", "redis")
 _TAKEN = ("gpio", "plc")  # terminals of these names are not boards'
 
 
@@ -26,6 +27,7 @@ def _ids(look: Look) -> Iterator[tuple[str, Path, str]]:
     for table in ("lane", "door", "reader", "panic_button", "key"):
         for i, thing in enumerate(getattr(site, table)):
             yield table, (table, i, "id"), thing.id
+    yield from (("path", ("uplink", "dc09", i, "id"), way.id) for i, way in enumerate(site.uplink.dc09))
     for i, lane in enumerate(site.lane):
         for k, bollard in enumerate(lane.bollard):
             yield "bollard", ("lane", i, "bollard", k, "id"), bollard.id
@@ -48,6 +50,13 @@ def ids_are_unique(look: Look) -> Iterator[Finding]:
         if (kind, name) in seen:
             yield found(path, "id_twice", id=name)
         seen.add((kind, name))
+
+
+def path_names_are_free(look: Look) -> Iterator[Finding]:
+    """The other ways up have names of their own."""
+    for i, way in enumerate(look.site.uplink.dc09):
+        if way.id in _OTHER_PATHS:
+            yield found(("uplink", "dc09", i, "id"), "id_twice", id=way.id)
 
 
 def board_names_are_free(look: Look) -> Iterator[Finding]:
@@ -107,6 +116,7 @@ CHECKS: tuple[Check, ...] = (
     ids_are_plain,
     ids_are_unique,
     board_names_are_free,
+    path_names_are_free,
     profiles_are_known,
     references_lead_somewhere,
 )

@@ -111,6 +111,30 @@ def mqtt_pairs_are_whole(look: Look) -> Iterator[Finding]:
         yield found(("uplink", "mqtt", "password_file"), "mqtt_half_pair", there="password_file", absent="username")
 
 
+def dc09_fields_are_whole(look: Look) -> Iterator[Finding]:
+    """Numbers of an alarm receiving centre as DC-09 writes them, and an address to reach it."""
+    for i, way in enumerate(look.site.uplink.dc09):
+        path = ("uplink", "dc09", i)
+        if not look.sound(*path):
+            continue
+        if not way.host:
+            yield found((*path, "host"), "dc09_needs_host")
+        for key, least, most in (("account", 3, 16), ("receiver", 0, 6), ("line", 1, 6)):
+            text = getattr(way, key)
+            if not re.fullmatch(rf"[0-9A-Fa-f]{{{least},{most}}}", text, re.ASCII):
+                yield found((*path, key), "dc09_not_hex", text=text, least=least, most=most)
+        if way.backup_port and not way.backup_host:
+            yield found((*path, "backup_port"), "mqtt_half_pair", there="backup_port", absent="backup_host")
+
+
+def dc09_is_private(look: Look) -> Iterator[Finding]:
+    """An alarm in the clear can be read and forged on the way; only to this very machine it may be."""
+    for i, way in enumerate(look.site.uplink.dc09):
+        hosts = [host for host in (way.host, way.backup_host) if host]
+        if not way.key_file and look.sound("uplink", "dc09", i) and not all(map(is_loopback, hosts)):
+            yield found(("uplink", "dc09", i, "key_file"), "dc09_in_the_clear", host=way.host)
+
+
 def raising_is_signed(look: Look) -> Iterator[Finding]:
     """Domain rules, section 5: that a panic raises the bollards is the site's own decision, with name and day."""
     decisions = look.site.decisions
@@ -134,6 +158,8 @@ CHECKS: tuple[Check, ...] = (
     web_addresses_are_named,
     mqtt_is_private,
     mqtt_pairs_are_whole,
+    dc09_fields_are_whole,
+    dc09_is_private,
     raising_is_signed,
     signing_day_is_a_date,
 )

@@ -39,6 +39,8 @@ class Case:
         return spoil((self.old, self.new), *self.also)
 
 
+DC09 = '[[uplink.dc09]]\nhost = "arc.example"\nport = 9999\naccount = "1234"\nkey_file = "k"\n\n[web]'
+
 CASES = [
     # the pen
     Case("syntax_full_width", 'host = "10.0.0.5"', "host = “10.0.0.5”", "“10", "", "full-width"),
@@ -235,6 +237,14 @@ CASES = [
          "cert_file"),
     Case("mqtt_half_pair", 'ca_file = "ca.pem"', 'ca_file = "ca.pem"\npassword_file = "p"', "password",
          "uplink.mqtt.password_file", "username"),
+    Case("dc09_needs_host", "[web]", DC09.replace('"arc.example"', '""'), 'host = ""', "uplink.dc09[1].host", "empty"),
+    Case("dc09_not_hex", "[web]", DC09.replace("1234", "12G4"), "12G4", "uplink.dc09[1].account", "hex"),
+    Case("dc09_in_the_clear", "[web]", DC09.replace('key_file = "k"\n', ""), "[[uplink.dc09]]",
+         "uplink.dc09[1].key_file", "unencrypted"),
+    Case("id_twice", "[web]", DC09.replace("key_file", 'id = "mqtt"\nkey_file'), 'id = "mqtt"',
+         "uplink.dc09.mqtt.id", "mqtt"),
+    Case("mqtt_half_pair", "[web]", DC09.replace("key_file", "backup_port = 7\nkey_file"), "backup_port",
+         "uplink.dc09[1].backup_port", "backup_host"),
     Case("decision_unsigned", 'signed_by = "head of security"\n', "", "[decisions]", "decisions.signed_by",
          "signed_by"),
     Case("decision_unsigned", 'signed_on = "2026-09-01"\n', "", "[decisions]", "decisions.signed_on", "signed_on"),

@@ -1,0 +1,17 @@
+"""The alarm paths a site file names, in the order of their priority."""
+
+from __future__ import annotations
+
+from hardware.site import Site
+
+
+def alarm_ways(site: Site) -> tuple[tuple[int, str], ...]:
+    """(priority, path's name) of every way by which an alarm leaves this gate, first choice first."""
+    uplink = site.uplink
+    ways = [(uplink.mqtt.priority, "mqtt")] if uplink.mqtt is not None else []
+    ways += [(way.priority, way.id) for way in uplink.dc09]
+    return tuple(sorted(ways, key=lambda way: way[0]))
+
+
+def path_names(site: Site) -> tuple[str, ...]:
+    return tuple(name for _, name in alarm_ways(site))

@@ -1,0 +1,140 @@
+"""Which path gets an alarm when, by a clock that the test holds."""
+
+from __future__ import annotations
+
+import pytest
+
+from agent.core.words import Stage
+from agent.uplink.dispatch import KEEP, NEXT_AFTER_S, Dispatch
+from agent.uplink.path import Alarm, alarm_of
+
+Ref = tuple[int, int]
+
+
+class Told:
+    """Takes reports."""
+
+    def __init__(self) -> None:
+        self.stages: list[tuple[str, Ref, Stage, str]] = []
+        self.paths: list[tuple[str, bool, str]] = []
+
+    def stage(self, path: str, ref: Ref, stage: Stage, by: str = "") -> None:
+        self.stages.append((path, ref, stage, by))
+
+    def path(self, path: str, up: bool, why: str = "") -> None:
+        self.paths.append((path, up, why))
+
+
+class FakePath:
+    def __init__(self, name: str, *, broken: bool = False) -> None:
+        self.name = name
+        self.broken = broken
+        self.taken: list[tuple[Ref, Stage]] = []
+
+    def take(self, alarm: Alarm, stage: Stage = Stage.QUEUED) -> None:
+        if self.broken:
+            raise RuntimeError("a bug")
+        self.taken.append((alarm.ref, stage))
+
+    async def run(self) -> None: ...
+
+
+class Rig:
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.told = Told()
+        self.dispatch = Dispatch(self.told, lambda: self.now)
+        self.first, self.beside, self.next = FakePath("mqtt"), FakePath("gb28181"), FakePath("dc09")
+        self.dispatch.use([[self.first, self.beside], [self.next]])
+
+    def after(self, seconds: float) -> None:
+        self.now += seconds
+        self.dispatch.judge()
+
+
+@pytest.fixture
+def rig() -> Rig:
+    return Rig()
+
+
+def alarm(seq: int = 7, kind: str = "panic.pressed") -> Alarm:
+    return Alarm((1, seq), b"{}", kind, "2026-11-27T08:00:00.000Z")
+
+
+def test_the_first_group_gets_an_alarm_together_and_at_once(rig: Rig) -> None:
+    rig.dispatch.add(alarm())
+    assert rig.first.taken == rig.beside.taken == [((1, 7), Stage.QUEUED)]
+    assert rig.next.taken == []
+
+
+def test_ten_seconds_without_a_receipt_bring_the_next_path(rig: Rig) -> None:
+    rig.dispatch.add(alarm())
+    rig.dispatch.stage("mqtt", (1, 7), Stage.SENT)  # the broker's word is no receipt
+    rig.after(NEXT_AFTER_S - 0.01)
+    assert rig.next.taken == []
+    rig.after(0.01)
+    assert rig.next.taken == [((1, 7), Stage.QUEUED)]
+    rig.after(NEXT_AFTER_S)
+    assert len(rig.next.taken) == len(rig.first.taken) == 1  # nobody is left, nobody gets it twice
+
+
+@pytest.mark.parametrize("stage", [Stage.RECEIVED, Stage.ACKNOWLEDGED, Stage.COMING, Stage.ARRIVED])
+def test_a_receipt_on_any_path_ends_the_search_and_passes_on(rig: Rig, stage: Stage) -> None:
+    rig.dispatch.add(alarm())
+    rig.dispatch.stage("gb28181", (1, 7), stage, "desk")
+    rig.after(NEXT_AFTER_S * 3)
+    assert rig.next.taken == []
+    assert rig.told.stages == [("gb28181", (1, 7), stage, "desk")]
+
+
+def test_a_receipt_for_another_alarm_ends_nothing(rig: Rig) -> None:
+    rig.dispatch.add(alarm(7))
+    rig.dispatch.stage("mqtt", (1, 8), Stage.RECEIVED)
+    rig.after(NEXT_AFTER_S)
+    assert rig.next.taken == [((1, 7), Stage.QUEUED)]
+
+
+def test_after_a_restart_those_that_had_it_have_it_again(rig: Rig) -> None:
+    rig.dispatch.add(alarm(), {"mqtt": Stage.SENT, "dc09": Stage.RECEIVED})
+    assert rig.first.taken == [((1, 7), Stage.SENT)]
+    assert rig.beside.taken == [((1, 7), Stage.QUEUED)]
+    assert rig.next.taken == [((1, 7), Stage.RECEIVED)]
+
+
+def test_after_a_restart_an_alarm_received_goes_no_further(rig: Rig) -> None:
+    rig.dispatch.add(alarm(), {"mqtt": Stage.RECEIVED, "dc09": Stage.QUEUED})
+    rig.after(NEXT_AFTER_S)
+    assert rig.next.taken == []
+
+
+def test_one_paths_bug_costs_the_others_nothing(rig: Rig) -> None:
+    rig.first.broken = True
+    rig.dispatch.add(alarm())
+    rig.after(NEXT_AFTER_S)
+    assert len(rig.beside.taken) == len(rig.next.taken) == 1
+
+
+def test_a_known_alarm_is_not_handed_out_again(rig: Rig) -> None:
+    rig.dispatch.add(alarm())
+    rig.dispatch.add(alarm())
+    assert len(rig.first.taken) == 1
+
+
+def test_a_flood_forgets_what_is_no_panic_first(rig: Rig) -> None:
+    rig.dispatch.add(alarm(0))
+    for seq in range(1, KEEP + 1):
+        rig.dispatch.add(alarm(seq, "door.forced"))
+    assert rig.dispatch.knows((1, 0))
+    assert not rig.dispatch.knows((1, 1))
+
+
+def test_no_path_at_all_is_survived() -> None:
+    rig = Rig()
+    rig.dispatch.use([])
+    rig.dispatch.add(alarm())
+    rig.after(NEXT_AFTER_S)
+
+
+def test_an_alarm_is_read_from_its_record() -> None:
+    body = b'{"at":"t","data":{"drill":true},"epoch":2,"kind":"panic.pressed","seq":5}'
+    assert alarm_of(body) == Alarm((2, 5), body, "panic.pressed", "t", drill=True)
