@@ -6,6 +6,7 @@ import functools
 import time
 from collections.abc import Callable
 
+from agent.demo.campus_stories import class_hours
 from agent.demo.eyes import (
     alarm_after,
     all_up,
@@ -251,6 +252,7 @@ def _positions(world: Entry) -> str:
 Scenario = Callable[[Stage, Gate, Timeline], None]
 
 SCENARIOS: dict[str, Scenario] = {
+    "class-hours": class_hours,
     "panic": panic,
     "panic-offline": panic_offline,
     "panic-vehicle-on-loop": panic_vehicle_on_loop,

@@ -6,6 +6,7 @@ import shutil
 import time
 from pathlib import Path
 
+from agent.demo import school
 from agent.demo.gate import Gate, fetch
 from agent.demo.processes import Child, DemoError, free_port, python
 from hardware import loader
@@ -26,6 +27,7 @@ class Stage:
         self.folder = folder.resolve()
         self.folder.mkdir(parents=True, exist_ok=True)
         self.site_file = self.folder / "gatebox.toml"
+        school.make_keys(self.folder)
         self.site = self._site()
         mqtt = self.site.uplink.mqtt
         assert mqtt is not None, "the demo's site file has an MQTT uplink"
@@ -90,6 +92,7 @@ class Stage:
             self.box.start()
             gate = Gate(self.site, simulator, district, f"http://{self.site.web.listen[0]}", self.folder)
             self._wait_for_box(gate)
+            school.apply(self.site, school.make_bundle(self.folder))
         except BaseException:
             self.stop()
             raise

@@ -180,7 +180,7 @@ async def test_a_bus_that_could_not_even_be_started_is_not_alive(bench: Bench) -
 def test_every_output_of_the_demo_has_its_name_and_place() -> None:
     assert output_groups(demo_site()) == {
         "gpio": {"lock:wicket": 16, "lamp:sent": 9, "lamp:received": 10, "lamp:coming": 11},
-        "relays": {"lock:gatehouse": 0, "lamp:fault": 1, "siren": 2},
+        "relays": {"lock:gatehouse": 0, "lock:turnstile": 3, "lamp:fault": 1, "siren": 2},
     }
 
 

@@ -28,6 +28,7 @@ def test_the_demos_gate_is_there_whole() -> None:
     assert [(door.id, door.lock_kind, door.evacuation_way) for door in rules.doors] == [
         ("wicket", "fail_safe", True),
         ("gatehouse", "fail_secure", False),
+        ("turnstile", "fail_safe", False),
     ]
     assert rules.buttons == ("gatehouse", "wicket", "office")
     assert {key.id: key.use for key in rules.keys} == {

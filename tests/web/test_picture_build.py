@@ -78,7 +78,7 @@ def test_a_dead_pin_board_makes_everything_on_it_unknown(site: Site) -> None:
     shown = picture(state, scenes.NOW, scenes.outputs(), site, scenes.extras())
     lines = {button.id: button.line for button in shown.panic.buttons}
     assert lines == {"gatehouse": Line.UNREAD, "wicket": Line.UNREAD, "office": Line.NORMAL}
-    assert {door.id: door.lock for door in shown.doors} == {"wicket": None, "gatehouse": True}
+    assert {door.id: door.lock for door in shown.doors} == {"wicket": None, "gatehouse": True, "turnstile": True}
     assert {door.contact for door in shown.doors} == {Contact.UNREAD}
     assert shown.fire.input is None
     assert all(supply.ok is None for supply in shown.supplies)
@@ -91,7 +91,9 @@ def test_a_dead_bus_takes_its_boards_with_it(site: Site) -> None:
     shown = picture(state, scenes.NOW, scenes.outputs(), site, scenes.extras())
     assert device(shown, "loops").up is False
     assert shown.panic.buttons[2].line == Line.UNREAD
-    assert set(device(shown, "bus:cabinet").takes) == {"lock:gatehouse", "lamp:fault", "siren", "button:office"}
+    assert set(device(shown, "bus:cabinet").takes) == {
+        *("lock:gatehouse", "lock:turnstile", "lamp:fault", "siren", "button:office")
+    }
     assert "lane:main" in device(shown, "bus:plc").takes
 
 

@@ -166,7 +166,7 @@ async def test_control_away_is_told_in_chinese_too(tmp_path: Path) -> None:
 async def test_the_english_page_has_no_chinese_but_the_sites_own_names(scene: str, tmp_path: Path) -> None:
     rig = Rig(tmp_path)
     rig.show(getattr(scenes, scene)(rig.site))
-    own = re.compile("东方小学 南门|主车道|消防通道|人行门[岗外内]?|门卫室(读卡器)?|教务处|中文")
+    own = re.compile("东方小学 南门|主车道|消防通道|人行门[岗外内]?|门卫室(读卡器)?|教务处|闸机[外内]?|中文")
     async with rig.client() as client:
         for path in ("/?lang=en", "/devices?lang=en", "/events?lang=en"):
             answer = await client.get(path)

@@ -117,7 +117,7 @@ def normal_state(site: Site) -> BoxState:
             ),
             "service": lane_state({"service-1": bollard(Position.DOWN, 9000.0)}, ("loop1", "loop2", "beam")),
         },
-        doors={"wicket": door, "gatehouse": door},
+        doors={"wicket": door, "gatehouse": door, "turnstile": DoorState()},
         health=HealthState(
             devices=all_devices(site),
             supplies={"mains": True, "battery": True, "tamper": True},
@@ -130,7 +130,7 @@ def normal_state(site: Site) -> BoxState:
 
 def outputs(**more: object) -> Outputs:
     fields: dict[str, object] = {
-        "locks": {"wicket": Level(on=True), "gatehouse": Level(on=True)},
+        "locks": {"wicket": Level(on=True), "gatehouse": Level(on=True), "turnstile": Level(on=True)},
         "lamps": {name: Level(on=False) for name in ("sent", "received", "coming", "fault")},
         "siren": Level(on=False),
         "lanes": {
@@ -145,7 +145,7 @@ def outputs(**more: object) -> Outputs:
 def extras(**more: object) -> Extras:
     fields: dict[str, object] = {
         "turn_ms": 2,
-        "read_back": {"lock:wicket": True, "lock:gatehouse": True, "siren": False}
+        "read_back": {"lock:wicket": True, "lock:gatehouse": True, "lock:turnstile": True, "siren": False}
         | {f"lamp:{name}": False for name in ("sent", "received", "coming", "fault")},
         "lights": {"main": Light.RED, "service": Light.GREEN},
         "journal": JournalPart(durable=HEAD, synced=HEAD, size_bytes=1_510_000, free_bytes=9 << 30, headroom_days=2400),
@@ -189,7 +189,7 @@ def panic(site: Site) -> Picture:
     lamps = {name: Level(on=name in ("sent", "received")) for name in ("sent", "received", "coming", "fault")}
     more = extras(
         lights={"main": Light.RED, "service": Light.RED},
-        read_back={"lock:wicket": True, "lock:gatehouse": True, "siren": False}
+        read_back={"lock:wicket": True, "lock:gatehouse": True, "lock:turnstile": True, "siren": False}
         | {f"lamp:{name}": level.on for name, level in lamps.items()},
     )
     return picture(state, NOW, outputs(lanes=lanes, lamps=lamps), site, more)
