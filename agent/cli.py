@@ -16,7 +16,7 @@ from typing import Any
 from agent.site_file import DEFAULT_SITE, load_site
 
 OK, WRONG, MISUSE = 0, 1, 2
-OWN_LINE = ("journal", "policy", "sim")
+OWN_LINE = ("explain", "journal", "policy", "preview", "sim")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -63,6 +63,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_status(verbs)
     _add_journal(verbs)
     _add_policy(verbs)
+    _add_preview(verbs)
+    _add_muster(verbs)
     _add_sim(verbs)
     return parser
 
@@ -200,6 +202,46 @@ def _policy(arguments: argparse.Namespace) -> int:
     from agent.policy import command
 
     return command.run(arguments.rest)
+
+
+def _add_muster(verbs: Verbs[argparse.ArgumentParser]) -> None:
+    verb = verbs.add_parser("muster", help="who is inside, for an evacuation; --html to print")
+    verb.add_argument("--config", type=Path, default=DEFAULT_SITE, metavar="FILE")
+    form = verb.add_mutually_exclusive_group()
+    form.add_argument("--json", dest="form", action="store_const", const="json", default="text")
+    form.add_argument("--html", dest="form", action="store_const", const="html")
+    verb.add_argument("--lang", choices=("en", "zh_CN"), default="en")
+    verb.set_defaults(run=_muster)
+
+
+def _muster(arguments: argparse.Namespace) -> int:
+    from agent import muster
+
+    site = load_site(arguments.config)
+    return MISUSE if site is None else muster.run(site, form=arguments.form, language=arguments.lang)
+
+
+def _add_preview(verbs: Verbs[argparse.ArgumentParser]) -> None:
+    preview = verbs.add_parser("preview", help="what the gate will do on a day, and why", add_help=False)
+    preview.set_defaults(run=_preview)
+    explain = verbs.add_parser("explain", help="why a card would be let through or refused", add_help=False)
+    explain.set_defaults(run=_explain)
+
+
+def _preview(arguments: argparse.Namespace) -> int:
+    from agent.preview import command
+
+    parser = argparse.ArgumentParser(prog="menwei preview")
+    command.add_preview(parser)
+    return command.preview(parser.parse_args(arguments.rest))
+
+
+def _explain(arguments: argparse.Namespace) -> int:
+    from agent.preview import command
+
+    parser = argparse.ArgumentParser(prog="menwei explain")
+    command.add_explain(parser)
+    return command.explained(parser.parse_args(arguments.rest))
 
 
 # ── demo and simulator ─────────────────────────────────────────────────────────────────────────────────────────────

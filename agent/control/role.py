@@ -108,6 +108,7 @@ class Control:
         self._server.on_anchor, self._server.on_ahead = self._anchor.compare, self._anchor.ahead
         self._policies = Policies(site, state.rules, self._runtime)
         self._server.on_policy = self._policies.take
+        self._server.on_guard = self._view.guard
         self._devices = compose.Devices(site, self._intake, self._groups, self._lanes, self._report)
         self._view.devices = self._devices.figures
         self._scan = Scan(self._inputs(), self._scanned)

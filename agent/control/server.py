@@ -88,6 +88,7 @@ class Server:
         self.on_anchor: Callable[[bytes], None] = lambda note: None  # the far side's last checkpoint
         self.on_ahead: Callable[[int, int], None] = lambda epoch, seq: None  # what it has and we do not
         self.on_policy: Callable[[bytes, str, str], Awaitable[dict[str, Any]]] | None = None
+        self.on_guard: Callable[[], object] = dict
         self._uploads = Uploads()
         runtime.on_records = self._on_records
         runtime.on_state = self._on_state
@@ -232,6 +233,8 @@ class Server:
         match ask.op:
             case "state":
                 return {"op": "state", "state": self._picture()}
+            case "guard":
+                return {"op": "guard", "guard": self.on_guard()}
             case "ping":
                 return {"op": "pong", "turn_ms": self._runtime.turn_ms}
             case "subscribe":

@@ -15,6 +15,7 @@ from agent.control.runtime import Runtime
 from agent.control.spine import Spine
 from agent.control.trend import Trend
 from agent.core import box
+from agent.guard_picture import Guard, guard
 from agent.picture_build import Extras, PathFigures, picture
 from agent.picture_devices import DeviceFigures
 from hardware.site import Site
@@ -50,6 +51,10 @@ class View:
         now = self._clock.now()
         state = self._runtime.state
         return picture(state, now, box.desired(state, now), self._site, self._extras())
+
+    def guard(self) -> Guard:
+        """What only the guard's side may see."""
+        return guard(self._runtime.state, self._clock.now())
 
     def _extras(self) -> Extras:
         names = [f"lock:{door.id}" for door in self._site.door]

@@ -1,0 +1,159 @@
+"""`menwei preview` and `menwei explain`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from agent.core.calendar import Shift
+from agent.core.policy import Policy
+from agent.preview import day as days
+from agent.preview import explain, svg
+from agent.preview.words import Words
+from agent.site_file import DEFAULT_SITE, load_site
+from hardware.site import Site
+
+OK, MISUSE = 0, 2
+
+
+def preview(arguments: argparse.Namespace) -> int:
+    """The day as a table, JSON or picture."""
+    try:
+        when = date.fromisoformat(arguments.date)
+    except ValueError:
+        return _misuse(f"“{arguments.date}” is no date: write it as 2026-09-21")
+    policy, site = _policy(arguments)
+    if policy is None:
+        return MISUSE
+    swapped, shifts = _today(site, when) if site is not None and arguments.policy is None else ("", ())
+    w = Words(arguments.lang)
+    seen = days.view(policy, when, w, swapped, shifts)
+    if arguments.svg is not None:
+        arguments.svg.write_text(svg.draw(seen, w), "utf-8")
+        print(arguments.svg)
+    elif arguments.json:
+        print(msgspec.json.encode(seen).decode())
+    else:
+        print(days.table(seen, w))
+    return OK
+
+
+def explained(arguments: argparse.Namespace) -> int:
+    """Why a card would be let through or refused."""
+    policy, site = _policy(arguments)
+    if policy is None:
+        return MISUSE
+    if site is None:
+        return _misuse("name the box's site file with --config: it tells the readers")
+    from agent.site_rules import rules_of
+    from agent.web.words import WHY
+    from agent.web.words import Words as Catalogue
+
+    rules = rules_of(site)
+    try:
+        at_ms = explain.moment(arguments.at, rules.utc_offset_min)
+        found = explain.answer(policy, rules, arguments.card, arguments.reader, at_ms)
+    except explain.Misasked as error:
+        return _misuse(str(error))
+    if arguments.json:
+        print(msgspec.json.encode(found).decode())
+        return OK
+    reason = Catalogue(arguments.lang, site).of(WHY, found.why) if found.why else ""
+    print(explain.told(found, Words(arguments.lang), reason))
+    return OK
+
+
+def _policy(arguments: argparse.Namespace) -> tuple[Policy | None, Site | None]:
+    """From --policy, else what is in force on the box of --config. Tells what is wrong."""
+    site = _site(arguments)
+    if arguments.policy is not None:
+        from agent.policy.command import load
+
+        if not arguments.policy.exists():
+            _misuse(f"{arguments.policy} is not there")
+            return None, site
+        policy, found = load(arguments.policy)
+        for one in found:
+            print(f"{one.source}: {one.what}\n    → {one.cure}", file=sys.stderr)
+        return policy, site
+    if site is None:
+        _misuse("name a site file with --config, or the school's folder or bundle with --policy")
+        return None, None
+    return _in_force(site), site
+
+
+def _site(arguments: argparse.Namespace) -> Site | None:
+    if arguments.config is None and not DEFAULT_SITE.exists():
+        return None
+    return load_site(arguments.config or DEFAULT_SITE)
+
+
+def _in_force(site: Site) -> Policy | None:
+    from agent.control.policies import public_keys
+    from agent.policy.store import FOLDER, PolicyRefused, PolicyStore
+    from agent.site_rules import rules_of
+    from hardware.places import storage_dir
+
+    try:
+        stored = PolicyStore(storage_dir(site) / FOLDER, public_keys(site), rules_of(site)).current()
+    except PolicyRefused as refused:
+        _misuse(f"the policy on this box cannot be used: {refused}")
+        return None
+    if stored is None:
+        _misuse("no school policy is in force on this box; apply one with: menwei policy apply FILE")
+        return None
+    return stored.policy
+
+
+def _today(site: Site, when: date) -> tuple[str, tuple[Shift, ...]]:
+    """What a person changed about today, if the box runs and it is today."""
+    from agent.link import ControlAway, ControlLink
+    from hardware.places import control_socket
+
+    async def ask() -> dict[str, Any]:
+        link = ControlLink(control_socket(site), timeout_s=2.0)
+        try:
+            return await link.request({"op": "guard"})
+        finally:
+            await link.close()
+
+    try:
+        told = asyncio.run(ask()).get("guard", {})
+    except ControlAway:
+        return "", ()
+    if told.get("day") != when.isoformat():
+        return "", ()
+    return str(told.get("swapped", "")), tuple(Shift(at, by) for at, by in told.get("shifts", []))
+
+
+def _misuse(text: str) -> int:
+    print(f"menwei: {text}", file=sys.stderr)
+    return MISUSE
+
+
+def add_preview(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--date", required=True, metavar="YYYY-MM-DD")
+    verb.add_argument("--svg", type=Path, metavar="FILE", help="a picture instead of the table")
+    _add_common(verb)
+    verb.set_defaults(run=preview)
+
+
+def add_explain(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--card", required=True)
+    verb.add_argument("--reader", required=True)
+    verb.add_argument("--at", required=True, metavar="TIME", help="2026-09-21T10:15, or 10:15 for today")
+    _add_common(verb)
+    verb.set_defaults(run=explained)
+
+
+def _add_common(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--config", type=Path, metavar="FILE", help="the box's site file")
+    verb.add_argument("--policy", type=Path, metavar="DIR|BUNDLE", help="instead of what is in force on the box")
+    verb.add_argument("--json", action="store_true")
+    verb.add_argument("--lang", choices=("en", "zh_CN"), default="en")

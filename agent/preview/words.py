@@ -1,0 +1,84 @@
+"""The preview's and the explanation's words, in both languages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+LANGUAGES = ("en", "zh_CN")
+TEXTS: Mapping[str, tuple[str, str]] = {
+    "swapped": ("a person swapped today's plan", "今日安排由人调整"),
+    "special": ("special day", "特殊日"),
+    "vacation": ("vacation: outside every term", "假期：不在学期内"),
+    "weekday": ("rule for the day of the week", "按星期规则"),
+    "unsettled": (
+        "WARNING: outside the school's calendar, the day of the week decides",
+        "注意：超出校历范围，按星期规则",
+    ),
+    "missing": ("WARNING: the school's calendar does not reach far enough", "注意：校历不够长"),
+    "head": ("%s, %s: %s (%s)", "%s，%s：%s（%s）"),
+    "why": ("why: %s, %s", "原因：%s，%s"),
+    "time": ("time", "时间"),
+    "window": ("window", "时段"),
+    "who": ("who may pass", "可通行"),
+    "notes": ("gate", "大门"),
+    "written": ("written at", "出处"),
+    "peak": ("peak: post manned", "高峰：须有人在岗"),
+    "up": ("bollards up (a person raises)", "柱升起（由人操作）"),
+    "down": ("bollards down", "柱降下"),
+    "closed": ("%s closed", "%s 关闭"),
+    "in": ("in", "进"),
+    "out": ("out", "出"),
+    "both": ("in and out", "进出"),
+    "everybody": ("everybody", "所有人"),
+    "grade": ("grade %s", "%s年级"),
+    "nobody": ("nobody but staff, guards, responders", "仅教职工、保安、救援人员"),
+    "always": ("At all times: staff, guards and responders pass; from inside anyone leaves by an evacuation way.",
+               "任何时间：教职工、保安、救援人员可通行；疏散门任何人可从内离开。"),
+    "pickup": ("pick-up by guardians", "家长接送"),
+    "passes": ("%d vehicles and buses by their own times", "%d 辆车按各自时间通行"),
+    "shifted": ("moved by %+d min from %s on", "自%s起顺延 %+d 分钟"),
+    "doors": ("doors", "门"),
+    "granted": ("GRANTED", "放行"),
+    "refused": ("REFUSED", "拒绝"),
+    "opens": ("the lock opens all the same: nobody is held at an evacuation way", "门照常打开：疏散门不得阻拦任何人"),
+    "card": ("card %s: %s, %s", "卡 %s：%s，%s"),
+    "unknown_card": ("card %s: nobody knows it", "卡 %s：无此卡"),
+    "at": ("at reader %s, %s", "读卡器 %s，%s"),
+    "rule": ("rule: %s", "规则：%s"),
+    "as_of": ("policy version %s", "规则版本 %s"),
+}  # fmt: skip
+KINDS: Mapping[str, tuple[str, str]] = {
+    "arrival": ("arrival", "到校"), "class": ("class", "上课"), "lunch": ("lunch", "午休"),
+    "dismissal": ("dismissal", "放学"), "care": ("after-school care", "课后服务"), "night": ("night", "夜间"),
+    "exam": ("exam", "考试"), "open": ("open", "开放"),
+}  # fmt: skip
+PEOPLE: Mapping[str, tuple[str, str]] = {
+    "pupil": ("pupils", "学生"), "staff": ("staff", "教职工"), "guard": ("guards", "保安"),
+    "guardian": ("guardians", "家长"), "visitor": ("visitors", "访客"), "contractor": ("contractors", "外包人员"),
+    "vehicle": ("vehicles", "车辆"), "bus": ("buses", "校车"), "responder": ("responders", "救援人员"),
+}  # fmt: skip
+DAYS = (("Monday", "星期一"), ("Tuesday", "星期二"), ("Wednesday", "星期三"), ("Thursday", "星期四"),
+        ("Friday", "星期五"), ("Saturday", "星期六"), ("Sunday", "星期日"))  # fmt: skip
+
+
+class Words:
+    def __init__(self, language: str) -> None:
+        self.language = language
+        self._at = LANGUAGES.index(language)
+
+    def say(self, name: str, *values: object) -> str:
+        text = TEXTS[name][self._at]
+        return text % values if values else text
+
+    def kind(self, name: str) -> str:
+        return KINDS[name][self._at]
+
+    def people(self, group: str) -> str:
+        return PEOPLE.get(group, (group, group))[self._at]
+
+    def weekday(self, number: int) -> str:
+        return DAYS[number][self._at]
+
+
+def clock(minute: int) -> str:
+    return f"{minute // 60:02d}:{minute % 60:02d}"
