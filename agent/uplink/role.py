@@ -26,6 +26,7 @@ from agent.uplink.alarms import PATH, AlarmLane, is_live
 from agent.uplink.backoff import BackOff
 from agent.uplink.batch import Ref
 from agent.uplink.cursor import FILE as CURSOR
+from agent.uplink.dc09.path import Dc09Path
 from agent.uplink.dispatch import Dispatch
 from agent.uplink.downward import Downward
 from agent.uplink.health import PathHealth
@@ -119,6 +120,7 @@ class Uplink:
         paths: list[AlarmPath] = []
         if self._mqtt is not None:
             paths.append(_MqttPath(self._alarms, self._keep_connected))
+        paths += [Dc09Path(self._site, way, self._dispatch) for way in self._site.uplink.dc09]
         return {path.name: path for path in paths}
 
     async def close(self) -> None:

@@ -1,0 +1,1 @@
+"""The alarm path to a receiving centre by SIA DC-09."""

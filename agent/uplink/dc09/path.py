@@ -1,0 +1,262 @@
+"""The path to a receiving centre: alarms in their order, link tests between them, one receiver or the other.
+
+Every alarm is sent until a receiver has acknowledged it, whatever that takes; nothing here is ever given up. A `NAK`
+for a time out of the receiver's window teaches us its clock; a `DUH` is a mistake in somebody's settings: it is told in
+words, the path counts as down, and the alarm is tried again after a while, the others meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import secrets
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+
+from agent.core.words import Stage
+from agent.uplink.backoff import BackOff
+from agent.uplink.batch import Ref
+from agent.uplink.dc09.codes import code_of, data_of, zones
+from agent.uplink.dc09.frames import PAD_LETTERS, Account, Answer, frame
+from agent.uplink.dc09.link import Link, LinkLost
+from agent.uplink.path import FROM_AFAR, Alarm, Reports
+from hardware.places import resolve
+from hardware.site import Dc09, Site
+
+NAKS = 3  # so often a message is sent anew with the clock just learned
+REFUSED_S = 60.0  # D: a message the centre does not understand is tried again so seldom
+RETURN_S = 300.0  # D: so long on the back-up receiver before the main one is tried again
+SEQ_MAX = 9999
+KEEP = 256
+
+log = logging.getLogger(__name__)
+
+
+class _Waiting(msgspec.Struct):
+    """One alarm on its way. `seq` stays its own until it is acknowledged, so that the centre knows a second copy."""
+
+    alarm: Alarm
+    data: str
+    seq: int
+    sent: bool = False
+    not_before: float = 0.0  # monotonic: refused, and to be tried again then
+
+
+class _Facts(msgspec.Struct):
+    subject: str = ""
+
+
+class Refused(Exception):
+    """The receiver understands us and does not take the message: settings on one of the two sides are wrong."""
+
+
+class Dc09Path:
+    """One `[[uplink.dc09]]` of the site file."""
+
+    def __init__(self, site: Site, way: Dc09, reports: Reports) -> None:
+        self.name = way.id
+        self._site = site
+        self._way = way
+        self._reports = reports
+        self._zones = zones(site)
+        self._waiting: dict[Ref, _Waiting] = {}
+        self._news = asyncio.Event()
+        self._seq = random.randrange(SEQ_MAX)  # after a restart not the number of an alarm just sent
+        self._offset = timedelta()  # receiver's clock minus ours
+        self._refusals: dict[Ref | None, str] = {}  # None: the link test itself
+        self._back_off = BackOff()
+        self._on_backup_since: float | None = None
+        self.dropped = 0
+
+    # ── what the dispatch asks ─────────────────────────────────────────────────────────────────────────────────
+
+    def take(self, alarm: Alarm, stage: Stage = Stage.QUEUED) -> None:
+        """Deliver until received. What this path does not carry (`codes.NOT_SENT`) is passed over."""
+        subject = _subject(alarm.body)
+        code = code_of(alarm, subject)
+        if code is None or stage in FROM_AFAR or alarm.ref in self._waiting:
+            return
+        zone = self._zones.get(subject, 0)
+        data = data_of(self._way.protocol, self._way.account.upper(), code, zone, drill=alarm.drill)
+        self._seq = self._seq % SEQ_MAX + 1
+        self._waiting[alarm.ref] = _Waiting(alarm, data, self._seq, sent=stage is not Stage.QUEUED)
+        self._make_room()
+        self._news.set()
+
+    async def run(self) -> None:
+        """Deliver and supervise until cancelled."""
+        links: tuple[Link, ...] = ()
+        while True:
+            try:
+                who = self._account()
+                links = links or self._links(who.key)
+                await self._serve(links, who)
+            except (LinkLost, Refused) as error:
+                log.warning("%s: %s", self.name, error)
+                self._reports.path(self.name, False, str(error))
+                self._back_off.lost(False, 0.0)
+                await self._pause()
+            finally:
+                for link in links:
+                    await link.close()
+
+    # ── one receiver ───────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _serve(self, links: tuple[Link, ...], who: Account) -> None:
+        """What waits, or else a link test, which shows the way and the clock; then alarms as they come, tests between.
+
+        Raises LinkLost when no receiver answers.
+        """
+        await self._say(links, who, self._next())
+        while True:
+            self._news.clear()
+            waiting = self._next()
+            if waiting is None and await self._news_within(self._quiet_s()):
+                continue
+            await self._say(links, who, waiting or self._next())
+
+    async def _say(self, links: tuple[Link, ...], who: Account, waiting: _Waiting | None) -> None:
+        """One message, to the main receiver or else to the other. Raises LinkLost."""
+        why: list[str] = []
+        refused = False
+        ref = None if waiting is None else waiting.alarm.ref
+        for link in self._in_order(links):
+            try:
+                await self._deliver(link, who, waiting)
+            except (LinkLost, Refused) as error:
+                why.append(str(error))
+                if isinstance(error, Refused):
+                    refused, self._refusals[ref] = True, str(error)
+                continue
+            self._settled(links, link, ref)
+            return
+        if refused and waiting is not None:
+            waiting.not_before = _now() + REFUSED_S
+            self._reports.path(self.name, False, self._refusals[ref])
+            return
+        raise LinkLost("; ".join(why))
+
+    def _settled(self, links: tuple[Link, ...], link: Link, ref: Ref | None) -> None:
+        """A receiver has said yes."""
+        self._refusals.pop(ref, None)
+        self._back_off = BackOff()
+        if link is links[0]:
+            self._on_backup_since = None
+        elif self._on_backup_since is None:
+            self._on_backup_since = _now()
+            log.warning("%s: on the back-up receiver %s", self.name, link.name)
+        trouble = next(iter(self._refusals.values()), "")
+        self._reports.path(self.name, not trouble, trouble)
+
+    async def _deliver(self, link: Link, who: Account, waiting: _Waiting | None) -> None:
+        """Until this receiver has it. Raises LinkLost or Refused."""
+        for _ in range(NAKS):
+            said = await self._exchange(link, who, waiting)
+            if said.word == "ACK":
+                if waiting is not None:
+                    self._received(waiting, link.name)
+                return
+            if said.word == "DUH":
+                raise Refused(f"{link.name} does not understand us: check account {who.account}, key and protocol")
+            if said.at is not None:
+                self._offset = said.at - datetime.now(UTC)
+                log.warning("%s: the receiver's clock is %s off ours", self.name, self._offset)
+        raise Refused(f"{link.name} takes no message of account {who.account}: it says NAK to its own time")
+
+    async def _exchange(self, link: Link, who: Account, waiting: _Waiting | None) -> Answer:
+        at = datetime.now(UTC) + self._offset
+        pad = "".join(secrets.choice(PAD_LETTERS) for _ in range(32)) if who.key else ""
+        if waiting is None:
+            return await link.exchange(frame(who, "NULL", 0, "", at, pad), 0)
+        message = frame(who, self._way.protocol, waiting.seq, waiting.data, at, pad)
+        return await link.exchange(message, waiting.seq, lambda: self._sent(waiting))
+
+    def _sent(self, waiting: _Waiting) -> None:
+        if not waiting.sent:
+            waiting.sent = True
+            self._reports.stage(self.name, waiting.alarm.ref, Stage.SENT)
+
+    def _received(self, waiting: _Waiting, by: str) -> None:
+        self._waiting.pop(waiting.alarm.ref, None)
+        self._reports.stage(self.name, waiting.alarm.ref, Stage.RECEIVED, by)
+
+    # ── what is next ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def _next(self) -> _Waiting | None:
+        """Panic first, then as they happened."""
+        now = _now()
+        due = [waiting for waiting in self._waiting.values() if waiting.not_before <= now]
+        return min(due, key=lambda w: (not w.alarm.kind.startswith("panic."), w.alarm.ref), default=None)
+
+    def _quiet_s(self) -> float:
+        later = (waiting.not_before - _now() for waiting in self._waiting.values())
+        return max(0.0, min(self._way.supervise_s, *later, self._way.supervise_s))
+
+    async def _news_within(self, seconds: float) -> bool:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._news.wait()
+            return True
+        return False
+
+    async def _pause(self) -> None:
+        """Back off; a new alarm ends the pause."""
+        self._news.clear()
+        await self._news_within(self._back_off.pause_s(bool(self._waiting)))
+
+    def _in_order(self, links: tuple[Link, ...]) -> tuple[Link, ...]:
+        """The back-up first while it serves, and the main one again after a while, when no alarm waits."""
+        since = self._on_backup_since
+        if since is None or (_now() - since >= RETURN_S and not self._waiting):
+            if since is not None:
+                self._on_backup_since = _now()  # tried once, then left alone as long again
+            return links
+        return links[::-1]
+
+    def _make_room(self) -> None:
+        """Beyond KEEP the oldest that is not a panic: it still goes up with the records."""
+        while len(self._waiting) > KEEP:
+            worst = min(self._waiting.values(), key=lambda w: (w.alarm.kind.startswith("panic."), w.alarm.ref))
+            del self._waiting[worst.alarm.ref]
+            self._refusals.pop(worst.alarm.ref, None)
+            self.dropped += 1
+
+    # ── settings ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _links(self, key: bytes) -> tuple[Link, ...]:
+        way = self._way
+        main = Link((way.host, way.port), key)
+        return (main, Link((way.backup_host, way.backup_port or way.port), key)) if way.backup_host else (main,)
+
+    def _account(self) -> Account:
+        """Raises LinkLost for a key that cannot be used: an alarm never goes in the clear by mistake."""
+        way = self._way
+        key = _key(resolve(self._site, way.key_file)) if way.key_file else b""
+        return Account(way.account.upper(), way.receiver.upper(), way.line.upper(), key)
+
+
+def _key(path: Path) -> bytes:
+    try:
+        key = bytes.fromhex(path.read_text("ascii").strip())
+    except OSError as error:
+        raise LinkLost(f"cannot read the key file {path}: {error.strerror}") from None
+    except ValueError:
+        raise LinkLost(f"the key file {path} does not hold hex digits") from None
+    if len(key) not in (16, 24, 32):
+        raise LinkLost(f"the key in {path} has {2 * len(key)} hex digits instead of 32, 48 or 64")
+    return key
+
+
+def _subject(body: bytes) -> str:
+    try:
+        return msgspec.json.decode(body, type=_Facts).subject
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ""
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

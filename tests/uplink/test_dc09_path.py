@@ -1,0 +1,233 @@
+"""The DC-09 path over real TCP: against our strict receiver, told to lie, and against pysiaalarm's."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+from pysiaalarm.account import SIAAccount
+from pysiaalarm.aio.server import SIAServerTCP
+from pysiaalarm.event import SIAEvent
+from pysiaalarm.utils.counter import Counter
+
+from agent.core.words import Stage
+from agent.uplink.dc09 import link as link_module
+from agent.uplink.dc09 import path as path_module
+from agent.uplink.dc09.path import Dc09Path
+from agent.uplink.path import Alarm, alarm_of
+from hardware.site import Board, Dc09, PanicButton, Site, SiteIds
+from sim.dc09 import LIES, Centre
+
+KEY = b"gate one, secret".hex()
+Ref = tuple[int, int]
+
+
+class Told:
+    def __init__(self) -> None:
+        self.stages: list[tuple[Ref, Stage]] = []
+        self.ups: list[tuple[bool, str]] = []
+
+    def stage(self, path: str, ref: Ref, stage: Stage, by: str = "") -> None:
+        self.stages.append((ref, stage))
+
+    def path(self, path: str, up: bool, why: str = "") -> None:
+        self.ups.append((up, why))
+
+    def received(self, seq: int = 7) -> bool:
+        return ((1, seq), Stage.RECEIVED) in self.stages
+
+
+class Rig:
+    """A path, its centre (or two), and what was reported."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.told = Told()
+        self.tasks: list[asyncio.Task[None]] = []
+        self.servers: list[asyncio.Server] = []
+
+    async def listen(self, centre: Centre, port: int = 0) -> int:
+        server = await asyncio.start_server(centre.serve, "127.0.0.1", port)
+        self.servers.append(server)
+        return int(server.sockets[0].getsockname()[1])
+
+    def path(self, port: int, **settings: object) -> Dc09Path:
+        (self.folder / "dc09.key").write_text(KEY + "\n")
+        way = Dc09(**({"host": "127.0.0.1", "port": port, "account": "1234"} | settings))  # type: ignore[arg-type]
+        site = Site(
+            site=SiteIds(id="s", box="b"),
+            board=Board(model="rpi5"),
+            panic_button=(PanicButton(id="gatehouse"), PanicButton(id="office")),
+            folder=str(self.folder),
+        )
+        made = Dc09Path(site, way, self.told)
+        self.tasks.append(asyncio.create_task(made.run()))
+        return made
+
+    async def close(self) -> None:
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        for server in self.servers:
+            server.close()
+
+
+@pytest.fixture
+async def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rig]:
+    monkeypatch.setattr(link_module, "ANSWER_S", 0.4)
+    monkeypatch.setattr(link_module, "CONNECT_S", 0.4)
+    made = Rig(tmp_path)
+    yield made
+    await made.close()
+
+
+def press(seq: int = 7, *, drill: bool = False, kind: str = "panic.pressed") -> Alarm:
+    record = {"at": "t", "data": {"drill": drill}, "epoch": 1, "kind": kind, "seq": seq, "subject": "button:office"}
+    return alarm_of(json.dumps(record).encode())
+
+
+async def until(test: Callable[[], bool], limit_s: float = 20.0) -> None:
+    async with asyncio.timeout(limit_s):
+        while not test():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("key_file", ["", "dc09.key"])
+@pytest.mark.parametrize(("protocol", "code", "drill"), [("ADM-CID", "120", "607"), ("SIA-DCS", "PA", "TS")])
+async def test_a_press_and_a_drill_arrive_and_are_told_apart(
+    rig: Rig, key_file: str, protocol: str, code: str, drill: str
+) -> None:
+    centre = Centre("1234", bytes.fromhex(KEY) if key_file else b"")
+    path = rig.path(await rig.listen(centre), key_file=key_file, protocol=protocol)
+    path.take(press(7))
+    path.take(press(8, drill=True))
+    await until(lambda: rig.told.received(7) and rig.told.received(8))
+    assert [(m["code"], m["zone"], m["drill"]) for m in centre.messages] == [(code, 2, False), (drill, 2, True)]
+    assert centre.refused == []
+    assert rig.told.stages == [
+        ((1, 7), Stage.SENT),
+        ((1, 7), Stage.RECEIVED),
+        ((1, 8), Stage.SENT),
+        ((1, 8), Stage.RECEIVED),
+    ]
+    assert rig.told.ups[-1] == (True, "")
+
+
+@pytest.mark.parametrize("lie", [lie for lie in LIES if lie not in ("duh", "nak")])
+async def test_a_receiver_that_lies_gets_it_in_the_end_and_once(rig: Rig, lie: str) -> None:
+    centre = Centre("1234")
+    centre.lie, centre.lies_left = lie, 3
+    rig.path(await rig.listen(centre)).take(press())
+    await until(lambda: rig.told.received())
+    assert len(centre.messages) == 1  # copies are known by their number
+
+
+async def test_the_receivers_clock_is_learned(rig: Rig) -> None:
+    centre = Centre("1234", clock_s=-3600)
+    rig.path(await rig.listen(centre)).take(press())
+    await until(lambda: rig.told.received())
+    assert len(centre.refused) == 1
+
+
+async def test_a_bare_no_is_told_in_words_and_others_go_on(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(path_module, "REFUSED_S", 0.5)
+    centre = Centre("1234")
+    centre.lie, centre.lies_left = "duh", 1
+    path = rig.path(await rig.listen(centre))
+    path.take(press(7))
+    await until(lambda: any(not up and "account" in why for up, why in rig.told.ups))
+    path.take(press(8))
+    await until(lambda: rig.told.received(8))
+    assert not rig.told.received(7)
+    await until(lambda: rig.told.received(7) and rig.told.ups[-1] == (True, ""))
+
+
+async def test_a_wrong_account_is_said(rig: Rig) -> None:
+    rig.path(await rig.listen(Centre("9999")))
+    await until(lambda: bool(rig.told.ups))
+    up, why = rig.told.ups[0]
+    assert not up
+    assert "check account 1234" in why
+
+
+async def test_the_back_up_receiver_takes_over_and_the_main_one_returns(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(path_module, "RETURN_S", 0.3)
+    main, backup = Centre("1234"), Centre("1234")
+    main.lie, main.lies_left = "drop", 6
+    path = rig.path(
+        await rig.listen(main), backup_host="127.0.0.1", backup_port=await rig.listen(backup), supervise_s=0.2
+    )
+    path.take(press())
+    await until(lambda: rig.told.received())
+    assert (len(main.messages), len(backup.messages)) == (0, 1)
+    await until(lambda: main.tests > 0)
+    path.take(press(8))
+    await until(lambda: len(main.messages) == 1)
+
+
+async def test_a_loss_is_seen_by_the_link_test_and_so_is_the_return(rig: Rig) -> None:
+    centre = Centre("1234")
+    rig.path(await rig.listen(centre), supervise_s=0.2)
+    await until(lambda: rig.told.ups[-1:] == [(True, "")])
+    centre.lie, centre.lies_left = "drop", 4  # half open: it takes everything and says nothing
+    await until(lambda: not rig.told.ups[-1][0])
+    assert "does not answer" in rig.told.ups[-1][1]
+    await until(lambda: rig.told.ups[-1][0])
+
+
+async def test_an_alarm_waits_for_a_receiver_that_is_away(rig: Rig) -> None:
+    centre = Centre("1234")
+    port = await rig.listen(centre)
+    rig.servers[0].close()
+    await rig.servers[0].wait_closed()
+    rig.path(port).take(press())
+    await until(lambda: rig.told.ups[-1:] != [] and not rig.told.ups[-1][0])
+    assert rig.told.stages == []  # not even sent
+    await rig.listen(centre, port)
+    await until(lambda: rig.told.received())
+
+
+@pytest.mark.parametrize(("text", "says"), [(None, "cannot read"), ("zz", "hex digits"), ("00", "instead of")])
+async def test_without_its_key_nothing_goes_in_the_clear(rig: Rig, text: str | None, says: str) -> None:
+    centre = Centre("1234")
+    if text is not None:
+        (rig.folder / "other.key").write_text(text)
+    rig.path(await rig.listen(centre), key_file="other.key").take(press())
+    await until(lambda: bool(rig.told.ups))
+    assert says in rig.told.ups[0][1]
+    assert not centre.messages
+    assert not centre.refused
+
+
+async def test_what_is_received_or_not_for_the_centre_is_not_sent(rig: Rig) -> None:
+    centre = Centre("1234")
+    path = rig.path(await rig.listen(centre))
+    path.take(press(5), Stage.RECEIVED)
+    path.take(press(6, kind="lane.reversal"))
+    path.take(press(7))
+    path.take(press(7))
+    await until(lambda: rig.told.received())
+    assert len(centre.messages) == 1
+
+
+@pytest.mark.parametrize("key_file", ["", "dc09.key"])
+async def test_pysiaalarm_takes_our_alarms(rig: Rig, key_file: str) -> None:
+    heard: list[SIAEvent] = []
+
+    async def on_event(event: SIAEvent) -> None:
+        heard.append(event)
+
+    letters = bytes.fromhex(KEY).decode() if key_file else None  # its keys are letters, not hex digits
+    accounts = {"1234": SIAAccount("1234", letters)}
+    receiver = SIAServerTCP(accounts, on_event, Counter())
+    server = await asyncio.start_server(receiver.handle_line, "127.0.0.1", 0)
+    rig.servers.append(server)
+    port = int(server.sockets[0].getsockname()[1])
+    rig.path(port, key_file=key_file, protocol="SIA-DCS").take(press())
+    await until(lambda: rig.told.received())
+    await until(lambda: any(event.code == "PA" for event in heard))
