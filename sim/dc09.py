@@ -220,12 +220,13 @@ class Centre:
     # ── the wire ───────────────────────────────────────────────────────────────────────────────────────────────
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, EOFError, asyncio.LimitOverrunError):
-            while True:
-                frame = await reader.readuntil(b"\r")
-                if not await self._say(writer, frame):
-                    break
-        writer.close()
+        try:
+            while await self._say(writer, await reader.readuntil(b"\r")):
+                pass
+        except (OSError, EOFError, asyncio.LimitOverrunError):
+            pass
+        finally:
+            writer.close()
 
     async def _say(self, writer: asyncio.StreamWriter, frame: bytes) -> bool:
         """Answer, or do what was asked instead. False ends the connection."""

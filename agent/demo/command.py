@@ -100,7 +100,8 @@ def _wait(stage: Stage) -> int:
 
 
 def _welcome(gate: Gate, *, headless: bool) -> str:
-    urls = {"simulator": gate.simulator, "status": gate.web, "district": gate.district, "dir": str(gate.folder)}
+    urls = {"simulator": gate.simulator, "status": gate.web, "district": gate.district, "centre": gate.centre}
+    urls["dir"] = str(gate.folder)
     (gate.folder / "urls.json").write_text(json.dumps(urls) + "\n", "utf-8")
     if headless:
         return json.dumps(urls)
@@ -110,6 +111,7 @@ def _welcome(gate: Gate, *, headless: bool) -> str:
     the gate to play with   {gate.simulator}     press the red button
     the box's status page   {gate.web}     what the box measures and commands
     the district            {gate.district}     where the alarm arrives; say "coming" there
+    the receiving centre    {gate.centre or "-"}     the second path, by SIA DC-09
 
   Try: press the panic button · put a car on the loop first · swipe a card · cut a panic line · let the PLC die
   Or play a story:  menwei demo --scenario {" | ".join(SCENARIOS)}

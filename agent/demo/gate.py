@@ -34,11 +34,12 @@ def fetch(url: str, body: dict[str, Any] | None = None, timeout_s: float = 5.0) 
 class Gate:
     """One simulated gate and its district."""
 
-    def __init__(self, site: Site, simulator: str, district: str, web: str, folder: Path) -> None:
+    def __init__(self, site: Site, simulator: str, district: str, web: str, folder: Path, centre: str = "") -> None:
         self.site = site
         self.simulator = simulator
         self.district = district
         self.web = web
+        self.centre = centre
         self.folder = folder
         self._pins: dict[tuple[str, str, str], Use] = {(use.role, use.owner, use.part): use for use in uses(site)}
 
@@ -73,6 +74,11 @@ class Gate:
         for alarm in found:
             alarm["received_ns"] = alarm["received_ms"] * 1_000_000 - wall_ahead_ns
         return sorted(found, key=lambda alarm: (alarm["epoch"], alarm["seq"]))
+
+    def messages(self) -> list[Entry]:
+        """What the receiving centre has taken by SIA DC-09, oldest first."""
+        messages: list[Entry] = fetch(f"{self.centre}/messages")["messages"] if self.centre else []
+        return messages
 
     def boxes(self) -> list[Entry]:
         boxes: list[Entry] = fetch(f"{self.district}/boxes")["boxes"]

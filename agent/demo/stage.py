@@ -16,10 +16,21 @@ SITE_FILE = Path(loader.__file__).parent / "sites" / "demo.toml"
 PORTS = (11502, 18888, 11883, 18080)  # as the shipped demo site file names them; taken ones are replaced
 DISTRICT_PORT = 18090
 SIMULATOR_PORT = 18070
+CENTRE_PORT, CENTRE_PAGE = 19099, 18091
+ACCOUNT = "1234"
+SECOND_PATH = """
+# The demo's second way out: a police receiving centre on this machine, heard when the district confirms nothing.
+[[uplink.dc09]]
+host = "127.0.0.1"
+port = {port}
+account = "{account}"
+priority = 2
+supervise_s = 5
+"""
 
 
 class Stage:
-    """Four processes: broker, simulator, district, and the box with all its roles."""
+    """The processes: broker, simulator, district, receiving centre, and the box with all its roles."""
 
     def __init__(self, folder: Path, broker: str | None = None) -> None:
         """`broker`: "mosquitto" or "iotcore"; None takes mosquitto where it is installed, else the embedded one."""
@@ -50,7 +61,16 @@ class Stage:
                    str(district)),
             self.folder,
         )  # fmt: skip
+        self.centre = self._centre()
         self.box = Child("box", python("-m", "agent", "run", "--config", str(self.site_file)), self.folder)
+
+    def _centre(self) -> Child | None:
+        """The receiving centre, where the site file names one on this machine."""
+        way = next((way for way in self.site.uplink.dc09 if way.host == "127.0.0.1" and not way.key_file), None)
+        if way is None:
+            return None
+        ports = ("--port", str(way.port), "--http", str(free_port(CENTRE_PAGE)))
+        return Child("centre", python("-m", "sim.dc09", "--account", way.account, *ports), self.folder)
 
     def _site(self) -> Site:
         """The demo's site file in this folder, on ports that are free here. An edited one is kept."""
@@ -59,6 +79,7 @@ class Stage:
             text = SITE_FILE.read_text("utf-8")
             for port in PORTS:
                 text = text.replace(str(port), str(free_port(port)))
+            text += SECOND_PATH.format(port=free_port(CENTRE_PORT), account=ACCOUNT)
             self.site_file.write_text(text, "utf-8")
         site, mistakes = loader.load(self.site_file)
         if site is None or mistakes:
@@ -78,7 +99,8 @@ class Stage:
 
     @property
     def children(self) -> tuple[Child, ...]:
-        return (self.broker, self.simulator, self.district, self.box)
+        centre = () if self.centre is None else (self.centre,)
+        return (self.broker, self.simulator, self.district, *centre, self.box)
 
     def start(self) -> Gate:
         """Start everything in order; returns the hands and eyes. Raises DemoError, with nothing left running."""
@@ -89,8 +111,13 @@ class Stage:
             simulator = str(self.simulator.wait_ready()["http"])
             self.district.start()
             district = str(self.district.wait_ready()["url"])
+            centre = ""
+            if self.centre is not None:
+                self.centre.start()
+                centre = str(self.centre.wait_ready()["url"])
             self.box.start()
-            gate = Gate(self.site, simulator, district, f"http://{self.site.web.listen[0]}", self.folder)
+            web = f"http://{self.site.web.listen[0]}"
+            gate = Gate(self.site, simulator, district, web, self.folder, centre)
             self._wait_for_box(gate)
             school.apply(self.site, school.make_bundle(self.folder))
         except BaseException:
@@ -129,4 +156,8 @@ def _ports(site: Site) -> list[int]:
     assert site.uplink.mqtt is not None, "the demo's site file has an MQTT uplink"
     texts = [site.board.gpio_address, *site.web.listen]
     named = [int(text.rpartition(":")[2]) for text in texts if text]
-    return [*named, site.uplink.mqtt.port, *(bus.port for bus in site.bus if bus.kind == "tcp")]
+    return [*named, site.uplink.mqtt.port, *_dc09_ports(site), *(bus.port for bus in site.bus if bus.kind == "tcp")]
+
+
+def _dc09_ports(site: Site) -> list[int]:
+    return [way.port for way in site.uplink.dc09 if way.host == "127.0.0.1"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -23,6 +23,7 @@ from sim.dc09 import LIES, Centre
 
 KEY = b"gate one, secret".hex()
 Ref = tuple[int, int]
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 class Told:
@@ -48,9 +49,17 @@ class Rig:
         self.told = Told()
         self.tasks: list[asyncio.Task[None]] = []
         self.servers: list[asyncio.Server] = []
+        self.writers: list[asyncio.StreamWriter] = []
 
     async def listen(self, centre: Centre, port: int = 0) -> int:
-        server = await asyncio.start_server(centre.serve, "127.0.0.1", port)
+        return await self.serve(centre.serve, port)
+
+    async def serve(self, handler: Handler, port: int = 0) -> int:
+        async def kept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            self.writers.append(writer)
+            await handler(reader, writer)
+
+        server = await asyncio.start_server(kept, "127.0.0.1", port)
         self.servers.append(server)
         return int(server.sockets[0].getsockname()[1])
 
@@ -73,6 +82,9 @@ class Rig:
         await asyncio.gather(*self.tasks, return_exceptions=True)
         for server in self.servers:
             server.close()
+        for writer in self.writers:
+            writer.transport.abort()
+        await asyncio.sleep(0.05)  # both ends let go of their sockets
 
 
 @pytest.fixture
@@ -225,9 +237,7 @@ async def test_pysiaalarm_takes_our_alarms(rig: Rig, key_file: str) -> None:
     letters = bytes.fromhex(KEY).decode() if key_file else None  # its keys are letters, not hex digits
     accounts = {"1234": SIAAccount("1234", letters)}
     receiver = SIAServerTCP(accounts, on_event, Counter())
-    server = await asyncio.start_server(receiver.handle_line, "127.0.0.1", 0)
-    rig.servers.append(server)
-    port = int(server.sockets[0].getsockname()[1])
+    port = await rig.serve(receiver.handle_line)
     rig.path(port, key_file=key_file, protocol="SIA-DCS").take(press())
     await until(lambda: rig.told.received())
     await until(lambda: any(event.code == "PA" for event in heard))
