@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from agent.core import campus, campus_passage, door, lane, people
+from agent.core import campus, campus_passage, door, duty, lane, people
 from agent.core.campus import CLOSED_PLAN, Decision
 from agent.core.events import CardBad, CardRead, Command, Now
 from agent.core.log import Log
@@ -78,6 +78,8 @@ def _locked_out(access: AccessState, reader: str, now: Now) -> bool:
 def _of_credential(person: Person, reader: ReaderRules, now: Now) -> str:
     if person.banned and reader.direction != "out":
         return "banned"
+    if person.refusal and not campus.leaves(reader):
+        return person.refusal
     if reader.direction == "presence":
         if person.kind != "guard":
             return "not_a_guard"
@@ -176,7 +178,8 @@ def _presence(
     log.add("access.presence", f"reader:{reader.id}", data)
     if person is not None and person.duress:
         log.add("access.duress", f"reader:{reader.id}", {"holder": person.holder, "reader": reader.id})
-    return replace(state, access=replace(state.access, guard_at=now.mono_s, guard=str(data["holder"])))
+    state = replace(state, access=replace(state.access, guard_at=now.mono_s, guard=str(data["holder"])))
+    return duty.on_presence(state, reader.id, str(data["holder"]), now, log)
 
 
 def _passage(reader: ReaderRules, event: CardRead, person: Person | None) -> dict[str, Value]:

@@ -20,6 +20,7 @@ from agent.core import (
     commands,
     door,
     drill,
+    duty,
     fire,
     health,
     keys,
@@ -27,6 +28,7 @@ from agent.core import (
     latched,
     lifecycle,
     panic,
+    visits,
 )
 from agent.core.deadline import next_deadline
 from agent.core.events import (
@@ -107,6 +109,8 @@ def step(state: BoxState, event: Event, now: Now) -> tuple[BoxState, tuple[Recor
     if now.mono_s >= next_deadline(state):
         new = _guarded_time(state, now, log) if isinstance(event, PanicLine) else _pass_time(state, now, log)
     new = _route(new, event, now, log)
+    if new.campus.windows is not state.campus.windows or new.policy is not state.policy:
+        new = duty.settle(new, now, log)
     latched.note(state, new, log, anyway=isinstance(event, NewEpoch) and state.boot != "")
     if log.records:
         new = replace(new, next_seq=log.next_seq)
@@ -138,6 +142,8 @@ def _pass_time(state: BoxState, now: Now, log: Log) -> BoxState:
     state = clock.on_tick(state, now, log)
     state = campus_passage.on_tick(state, now, log)
     state = campus_day.on_tick(state, now, log)
+    state = visits.on_tick(state, now, log)
+    state = duty.on_tick(state, now, log)
     return lane.on_tick(state, now, log)
 
 

@@ -7,7 +7,6 @@ record.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 from agent.core import calendar, campus_day, door
@@ -17,10 +16,9 @@ from agent.core.events import Command, Now, Seq
 from agent.core.log import Log
 from agent.core.policy import LeaveSlip
 from agent.core.records import Value
+from agent.core.shapes import HANDLE, MOMENT
 from agent.core.state import BoxState
 
-HANDLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}")
-MOMENT = re.compile(r"[0-9]{1,15}")
 # D: why a pupil is let out by hand, a card banned, a day changed. A free text could name somebody.
 EXIT_REASONS = frozenset({"illness", "guardian_at_gate", "teacher_present", "errand", "card_forgotten", "other"})
 BAN_REASONS = frozenset({"lost", "stolen", "left_school", "misused", "other"})

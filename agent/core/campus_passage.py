@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from agent.core import calendar, campus, people
+from agent.core import calendar, campus, people, visits
 from agent.core.campus import Decision
 from agent.core.crowd import Mark
 from agent.core.events import Now, Seq
@@ -33,6 +33,8 @@ def passed(
     """The lock opened for this person at a door. `decision.why` is "" unless an evacuation way opened all the same."""
     if person.duress:
         log.add("access.duress", f"reader:{reader.id}", {"holder": person.holder, "reader": reader.id}, cause=ref)
+    if not campus.leaves(reader):
+        state = visits.on_passage(state, person.holder)
     if state.policy is None:
         return _seen(state, reader, person, now)
     if decision.slip and not decision.why:

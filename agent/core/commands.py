@@ -9,14 +9,16 @@ person does at the box with his hands (keys, buttons, wires); nobody claims them
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from msgspec.structs import replace
 
-from agent.core import access, campus_commands, door, drill, fire, lane, panic
+from agent.core import access, campus_commands, door, drill, duty, fire, lane, panic, visits
 from agent.core.events import Command, Now, Seq
 from agent.core.latched import KEPT_IDS
 from agent.core.log import Log
 from agent.core.records import Record, Value
+from agent.core.shapes import HANDLE
 from agent.core.state import BoxState
 from agent.core.words import Rank
 
@@ -24,8 +26,12 @@ from agent.core.words import Rank
 UPSTREAM_VERBS = frozenset({"lower", "release", "acknowledge", "lockdown"}) | campus_commands.UPSTREAM_VERBS
 TIMETABLE_VERBS = frozenset({"lower", "raise"})  # its raise is only shown to the guard: the lane sees to that
 LANE_VERBS = frozenset({"lower", "raise", "stop", "lane_clear_fault"})
-ON_SITE_VERBS = frozenset({"panic_reset", "fire_reset", "all_clear", "drill_start"})
-KEPT_ARGS = tuple(dict.fromkeys(("button", "door", "lane", "minutes", "reason", *campus_commands.KEPT_ARGS)))
+ON_SITE_VERBS = frozenset({"panic_reset", "fire_reset", "all_clear", "drill_start"}) | duty.ON_SITE_VERBS
+KEPT_ARGS = tuple(
+    dict.fromkeys(
+        ("button", "door", "lane", "minutes", "reason", *campus_commands.KEPT_ARGS, *visits.KEPT_ARGS, *duty.KEPT_ARGS)
+    )
+)
 MAX_TEXT = 120  # D: of a text that a person typed, so much goes into a record
 
 
@@ -40,8 +46,8 @@ def on_command(state: BoxState, event: Command, now: Now, log: Log) -> BoxState:
     if event.verb in LANE_VERBS:
         return _lane(state, event, now, log)
     cause = log.add("command.done", "command", _data(event, ""), actor=event.actor)
-    if event.verb in campus_commands.VERBS:
-        return campus_commands.do(state, event, cause, now, log)
+    if event.verb in PEOPLE_VERBS:
+        return _subject(event.verb).do(state, event, cause, now, log)
     return _VERBS[event.verb](state, event, cause, now, log)
 
 
@@ -55,6 +61,8 @@ def refusal(records: Sequence[Record]) -> str:
 
 def _data(event: Command, why: str) -> dict[str, Value]:
     args: dict[str, Value] = {name: event.args[name][:MAX_TEXT] for name in KEPT_ARGS if name in event.args}
+    if event.verb in PEOPLE_VERBS:  # what is no handle may be a name: it never becomes a record
+        args = {name: value if HANDLE.fullmatch(str(value)) else "?" for name, value in args.items() if value}
     verb, command_id = event.verb[:MAX_TEXT], event.id[:MAX_TEXT]
     data: dict[str, Value] = {"args": args, "id": command_id, "rank": event.rank.value, "verb": verb}
     if event.verb in ("drill_start", "drill_end"):
@@ -94,8 +102,8 @@ def _not_on_site(state: BoxState, event: Command, now: Now) -> str:
 
 def _not_now(state: BoxState, event: Command, now: Now) -> str:
     match event.verb:
-        case verb if verb in campus_commands.VERBS:
-            return campus_commands.refusal(state, event, now)
+        case verb if verb in PEOPLE_VERBS:
+            return _subject(verb).refusal(state, event, now)
         case "release":
             return _no_release(state, event)
         case "all_clear":
@@ -188,4 +196,24 @@ _VERBS: dict[str, Callable[[BoxState, Command, Seq, Now, Log], BoxState]] = {
     "drill_start": _drill_start,
     "drill_end": _drill_end,
 }
-KNOWN_VERBS = frozenset(_VERBS) | LANE_VERBS | campus_commands.VERBS
+
+
+class _Subject(Protocol):
+    """A file whose verbs go through here: campus_commands, visits, duty."""
+
+    VERBS: frozenset[str]
+
+    def refusal(self, state: BoxState, event: Command, now: Now) -> str: ...
+
+    def do(self, state: BoxState, event: Command, cause: Seq, now: Now, log: Log) -> BoxState: ...
+
+
+SUBJECTS: tuple[_Subject, ...] = (campus_commands, visits, duty)
+PEOPLE_VERBS = frozenset(verb for subject in SUBJECTS for verb in subject.VERBS)
+
+
+def _subject(verb: str) -> _Subject:
+    return next(subject for subject in SUBJECTS if verb in subject.VERBS)
+
+
+KNOWN_VERBS = frozenset(_VERBS) | LANE_VERBS | PEOPLE_VERBS

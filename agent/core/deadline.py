@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from agent.core import campus_day, campus_passage, clock, door, drill, health, lane, panic
+from agent.core import campus_day, campus_passage, clock, door, drill, duty, health, lane, panic, visits
 from agent.core.state import BoxState
 
 NEVER = float("inf")
@@ -43,6 +43,7 @@ def _answer(state: BoxState, last: _Answer | None) -> _Answer:
         doors_same = was.doors is state.doors and was.fire is state.fire
         box_same = was.health is state.health and was.clock is state.clock
         campus_same = was.campus is state.campus and was.policy is state.policy
+        campus_same = campus_same and was.visits is state.visits and was.duty is state.duty
         campus_at = last.campus_at if campus_same else _campus_at(state)
         people_at = last.people_at if people_same else _people_at(state)
         doors_at = last.doors_at if doors_same else door.deadline(state)
@@ -61,7 +62,8 @@ def _box_at(state: BoxState) -> float:
 
 
 def _campus_at(state: BoxState) -> float:
-    return min(campus_day.deadline(state), campus_passage.deadline(state))
+    people_at = min(visits.deadline(state), duty.deadline(state))
+    return min(campus_day.deadline(state), campus_passage.deadline(state), people_at)
 
 
 def _lane_at(state: BoxState, last: _Answer | None = None) -> dict[str, float]:

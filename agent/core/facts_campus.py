@@ -23,7 +23,10 @@ DAY_ONE = date(1970, 1, 1)
 class CampusFacts:
     """One run's note-book on the timetable and the people."""
 
-    __slots__ = ("bans", "cancelled", "in_at", "overrides", "policy", "shown", "slips", "used")
+    __slots__ = (
+        *("bans", "cancelled", "empty_since", "in_at", "on_post", "overrides"),
+        *("policy", "shown", "slips", "told_empty", "used", "visits"),
+    )
 
     def __init__(self) -> None:
         self.policy: Policy | None = None
@@ -34,6 +37,10 @@ class CampusFacts:
         self.bans: set[str] = set()
         self.overrides: tuple[int, str, list[tuple[int, int]]] = (0, "", [])  # day, plan, shifts
         self.in_at: dict[str, tuple[bool, float, int]] = {}  # holder → inside, when, which day
+        self.visits: dict[str, tuple[str, int, bool]] = {}  # handle → card, end (UTC ms), host agreed
+        self.on_post: dict[str, str] = {}  # post → guard
+        self.empty_since: dict[str, float] = {}  # posts that must always be manned and are not
+        self.told_empty: set[str] = set()
 
     def see(self, step: Step) -> None:
         event = step.event
@@ -52,10 +59,29 @@ class CampusFacts:
                 self.used.add(str(record.data["slip"]))
             elif record.kind == "access.granted" and record.subject.startswith("door:"):
                 self.in_at[holder] = (record.data["direction"] == "in", step.now.mono_s, today(step, step.now))
+            elif record.kind == "visit.ended":
+                self.visits.pop(record.subject.partition(":")[2], None)
+            elif record.kind in ("duty.on", "duty.off", "duty.unmanned"):
+                self._see_duty(record.kind, str(record.data["post"]), str(record.data.get("guard", "")))
             elif record.kind == "access.let_out":
                 self.in_at[holder] = (False, step.now.mono_s, today(step, step.now))
+        self._keep_posts(step.now.mono_s)
         if isinstance(event, Command) and any(record.kind == "command.done" for record in step.records):
             self._see_command(step, event)
+
+    def _see_duty(self, kind: str, post: str, guard: str) -> None:
+        if kind == "duty.unmanned":
+            self.told_empty.add(post)
+        elif kind == "duty.off":
+            self.on_post.pop(post, None)
+        else:
+            self.on_post = {name: who for name, who in self.on_post.items() if who != guard} | {post: guard}
+
+    def _keep_posts(self, at: float) -> None:
+        posts = self.policy.posts.values() if self.policy is not None else ()
+        empty = {post.id for post in posts if post.always and post.id not in self.on_post}
+        self.empty_since = {post: self.empty_since.get(post, at) for post in empty}
+        self.told_empty &= empty | {post.id for post in posts if post.peak}
 
     def _restart(self, event: Started) -> None:
         """What the journal tells a new boot is told to the by-stander as well."""
@@ -67,6 +93,11 @@ class CampusFacts:
             self.overrides = (kept["changed_day"], kept["swapped"], [(at, by) for at, by in kept["shifts"]])
             for slip in kept["slips"]:
                 self.slips[slip["id"]] = LeaveSlip(**slip)
+        visits, duty = (event.latched or {}).get("visits"), (event.latched or {}).get("duty")
+        if isinstance(visits, list):
+            self.visits = {one["handle"]: (one["card"], one["until_ms"], bool(one["consent"])) for one in visits}
+        if isinstance(duty, dict):
+            self.on_post = {post: watch["guard"] for post, watch in duty["on"].items()}
 
     def _see_card(self, step: Step, event: CardRead) -> None:
         at = step.now.mono_s
@@ -99,6 +130,12 @@ class CampusFacts:
                 self.cancelled.add(args["slip"])
             case "card_ban":
                 self.bans.add(target)
+            case "visit_register":
+                until_ms = step.now.wall_ms + int(args["minutes"]) * 60_000
+                self.visits[args["visit"]] = (args.get("card", ""), until_ms, False)
+            case "visit_consent":
+                card, until_ms, _ = self.visits[args["visit"]]
+                self.visits[args["visit"]] = (card, until_ms, True)
             case "card_unban":
                 self.bans.discard(target)
 
@@ -123,9 +160,18 @@ def credential_of(step: Step, card: str) -> Credential | CredentialRules | None:
     return step.new.rules.credentials.get(card)
 
 
+def visit_of(step: Step, card: str) -> tuple[str, int, bool] | None:
+    """(handle, end, host agreed) of the visit this card was lent for."""
+    found = ((name, until, ok) for name, (lent, until, ok) in step.facts.campus.visits.items() if lent == card)
+    return next(found, None)
+
+
 def holder_of(step: Step, card: str) -> str:
     known = credential_of(step, card)
-    return known.holder if known is not None else ""
+    if known is not None:
+        return known.holder
+    visit = visit_of(step, card)
+    return visit[0] if visit is not None else ""
 
 
 def kind_of(step: Step, card: str) -> str:

@@ -11,10 +11,11 @@ from typing import TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from agent.core import campus_latched, lane
+from agent.core import campus_latched, lane, people_latched
 from agent.core.campus_latched import CampusPicture
 from agent.core.events import Seq, Started
 from agent.core.log import Log
+from agent.core.people_latched import DutyPicture, VisitPicture
 from agent.core.records import Value
 from agent.core.state import AlarmState, BoxState, FireState, LaneState
 from agent.core.words import Stage
@@ -60,10 +61,12 @@ def picture(state: BoxState) -> dict[str, Value]:
     return {
         "campus": campus_latched.picture(state.campus),
         "commands": list(state.commands),
+        "duty": people_latched.duty(state),
         "drill": {"button": state.drill.button, "ref": _ref(state.drill.ref)} if state.drill.button else None,
         "fire": {"latched": state.fire.latched, "ref": _ref(state.fire.ref)},
         "lanes": lane.latched(state),
         "panic": _panic(state),
+        "visits": people_latched.visits(state),
     }
 
 
@@ -104,6 +107,8 @@ def _may_differ(old: BoxState, new: BoxState) -> bool:
         return True
     if old.commands is not new.commands:
         return True
+    if people_latched.may_differ(old, new):
+        return True
     if old.campus is not new.campus and campus_latched.may_differ(old.campus, new.campus):
         return True
     return old.lanes is not new.lanes and any(map(_keeps, old.lanes.values(), new.lanes.values()))
@@ -126,6 +131,9 @@ def restore(state: BoxState, event: Started, log: Log) -> BoxState:
     parts = event.latched
     campus = _read(parts, "campus", CampusPicture, CampusPicture(), log)
     state = campus_latched.restore(state, campus or CampusPicture())
+    told = _read(parts, "visits", tuple[VisitPicture, ...], (), log)
+    part = _read(parts, "duty", DutyPicture, DutyPicture(), log)
+    state = people_latched.restore(state, told or (), part or DutyPicture(), log.now)
     panic = _read(parts, "panic", PanicPicture, UNREADABLE_PANIC, log)
     state = _restore_panic(state, panic or PanicPicture(), event.latched_ref, log)
     fire = _read(parts, "fire", FirePicture, UNREADABLE_FIRE, log)

@@ -10,7 +10,7 @@ from agent.core.policy import Credential, LeaveSlip, Policy, bound, doors_of, la
 from agent.core.rules import CredentialRules
 
 if TYPE_CHECKING:
-    from agent.core.state import BoxState
+    from agent.core.state import BoxState, Visit
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,6 +29,7 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     banned: bool = False
     duress: bool = False
     bound: bool = False
+    refusal: str = ""  # why this card lets nobody in yet
     source: str = ""
 
 
@@ -38,6 +39,9 @@ def find(state: BoxState, card: str) -> Person | None:
     known = policy.credentials.get(card) if policy is not None else None
     if policy is not None and known is not None and known.group in policy.groups:
         return _of_policy(policy, known, state.campus.bans)
+    lent = next((visit for visit in state.visits.values() if visit.card == card), None) if state.visits else None
+    if lent is not None:
+        return _of_visit(lent)
     own = state.rules.credentials.get(card)
     return None if own is None else _of_site(own, state.campus.bans)
 
@@ -73,6 +77,22 @@ def _of_site(own: CredentialRules, bans: dict[str, str]) -> Person:
         to_ms=own.valid_to_ms,
         banned=own.banned or own.card in bans or own.holder in bans,
         source="gatebox.toml",
+    )
+
+
+def _of_visit(visit: Visit) -> Person:
+    """A card lent for a visit: at its door or lane, in its time, with the host's consent."""
+    return Person(
+        card=visit.card,
+        holder=visit.handle,
+        kind="vehicle" if visit.kind == "vehicle" else "visitor",
+        group="visit",
+        doors=frozenset((visit.door,) if visit.door else ()),
+        lanes=frozenset((visit.lane,) if visit.lane else ()),
+        from_ms=visit.from_ms,
+        to_ms=visit.until_ms,
+        refusal="" if visit.consent else "no_consent",
+        source="visits",
     )
 
 

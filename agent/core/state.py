@@ -195,6 +195,7 @@ class CampusState(Slice, frozen=True, kw_only=True):
     day: int = 0
     plan: str = ""
     because: str = ""
+    last_day: int = 0  # the last day that began here; it outlives a clock nobody can trust
     spans: tuple[Span, ...] = ()
     windows: tuple[str, ...] = ()  # those that run now, by name
     next_at: float = float("inf")  # the next window boundary, monotonic
@@ -212,6 +213,64 @@ class CampusState(Slice, frozen=True, kw_only=True):
     crowd: Crowd = EMPTY
     kept: Crowd = EMPTY  # the crowd that the last snapshot wrote
     kept_at: float = 0.0
+
+
+class Visit(Slice, frozen=True, kw_only=True):
+    """One visit that is not over: a random handle, what it is for, and until when."""
+
+    handle: str
+    kind: str
+    host: str
+    purpose: str
+    card: str = ""  # lent for it
+    door: str = ""
+    lane: str = ""
+    from_ms: int
+    until_ms: int
+    until_at: float
+    consent: str = ""  # how the host agreed; "" = not yet
+    came: bool = False
+    told: bool = False  # its end was told
+    ref: Seq | None = None
+
+
+class Watch(Slice, frozen=True, kw_only=True):
+    """A guard at a post. `asked_at`: since when an answer is waited for."""
+
+    guard: str
+    since_ms: int
+    confirmed_at: float
+    asked_at: float | None = None
+    unanswered: bool = False
+    ref: Seq | None = None
+
+
+class Vacancy(Slice, frozen=True, kw_only=True):
+    """A post that must be manned and is not; `ref` is the record of its alarm."""
+
+    since_at: float
+    peak: bool
+    ref: Seq | None = None
+
+
+class Hazard(Slice, frozen=True, kw_only=True):
+    """An entry of the hazard ledger (隐患台账)."""
+
+    what: str
+    owner: str
+    found_ms: int
+    due_ms: int
+    ref: Seq | None = None
+
+
+class DutyState(Slice, frozen=True, kw_only=True):
+    on: dict[str, Watch] = {}  # post → who stands there
+    vacant: dict[str, Vacancy] = {}
+    patrol_day: int = 0
+    patrols: int = 0  # of that day
+    patrolled_at: dict[str, float] = {}  # reader → last patrol, monotonic
+    tested_ms: int = 0  # last panic test; on a new box, when the policy first came
+    hazards: dict[str, Hazard] = {}
 
 
 class FireState(Slice, frozen=True, kw_only=True):
@@ -271,4 +330,6 @@ class BoxState(Slice, frozen=True, kw_only=True):
     keys: dict[str, bool | None] = {}
     policy: Policy | None = None
     campus: CampusState = CampusState()
+    visits: dict[str, Visit] = {}
+    duty: DutyState = DutyState()
     commands: tuple[str, ...] = ()  # ids already decided, newest last, bounded

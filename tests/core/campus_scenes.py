@@ -13,12 +13,14 @@ from agent.core.policy import (
     Calendar,
     Credential,
     DayPlan,
+    Duty,
     Group,
     LeaveSlip,
     Passage,
     Pickup,
     PickupWindow,
     Policy,
+    Post,
     Rules,
     SpecialDay,
     Term,
@@ -117,6 +119,12 @@ POLICY = Policy(
     },
     pickups={"guardian-a": Pickup(guardian="guardian-a", pupils=("pupil-a", "pupil-b"), source="pickups.csv:2")},
     pickup_windows=(PickupWindow(start=740, end=800, source="groups.toml:30"),),
+    posts={
+        "house": Post(id="house", reader="guard", always=True, confirm_min=60),
+        "kerb": Post(id="kerb", reader="guard", peak=True),
+    },
+    roster=(Duty(post="house", guard="guard-w", start=1380, end=420),),
+    rules=Rules(patrol_readers=("guard",)),
     passes={"bus-1": VehiclePass(holder="bus-1", lanes=("main",), start=400, end=470, weekdays=(0, 1, 2, 3, 4))},
 )
 

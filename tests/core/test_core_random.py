@@ -225,6 +225,23 @@ def _guessing(rng: random.Random, gate: Gate) -> None:
         gate.wait(1.0)
 
 
+def _a_visitor(rng: random.Random, gate: Gate) -> None:
+    """Registered, agreed to or not, in by the lent card, out or left behind; and the guards change over."""
+    handle, spare = f"v{rng.randrange(5)}", f"uart-125k:00000000D{rng.randrange(3)}"
+    args = {
+        "visit": handle, "kind": rng.choice(("visitor", "vehicle")), "host": "staff-t", "purpose": "meeting",
+        "minutes": rng.choice(("1", "60", "x")), "card": spare, "door": "gatehouse", "lane": "main", "by": "phone",
+        "post": "house", "note": "n1", "hazard": "h1", "what": "lock", "owner": "staff-t", "due": "3",
+    }  # fmt: skip
+    verbs = ("visit_register", "visit_consent", "visit_in", "hazard_open", "hand_over", "duty_check_in")
+    for verb in rng.sample(verbs, 5):
+        gate.send(Command(f"v{rng.random()}", Rank.CONSOLE, "desk", verb, args))
+    gate.card("house-in", spare)
+    gate.card("guard", rng.choice((WATCH, GUARD)))
+    for verb in rng.sample(("visit_out", "visit_cancel", "duty_check_out", "duty_confirm", "hazard_close"), 3):
+        gate.send(Command(f"w{rng.random()}", Rank.CONSOLE, "desk", verb, args))
+
+
 def _a_school_day(rng: random.Random, gate: Gate) -> None:
     """At whatever hour: in, in again, and out by a slip, with the guardian, by the guard's word or against the
     rules."""
@@ -238,6 +255,7 @@ def _a_school_day(rng: random.Random, gate: Gate) -> None:
     for card in rng.sample((ANNA, BEN, CARL, MOTHER, MOTHER), 3):
         gate.card(door, card)
         gate.wait(rng.choice((1.0, 30.0, 61.0)))
+    _a_visitor(rng, gate)
     args = {"door": "gatehouse", "holder": "pupil-c", "reason": "illness"}
     gate.send(Command(f"l{rng.random()}", Rank.CONSOLE, "desk", "let_out", args))
 
@@ -290,7 +308,11 @@ def test_no_rule_is_broken_by_any_order_of_events(seed: int, steps: int) -> None
 
 
 UNPLAYED = frozenset(
-    {"box.bug", "box.restore_failed", "clock.unsynced", "note", "lane.released", "calendar.missing"}
+    {
+        *("box.bug", "box.restore_failed", "clock.unsynced", "note", "lane.released", "calendar.missing"),
+        *("visit.expired", "visit.overstay", "duty.patrols", "duty.test_overdue", "duty.asked", "duty.unanswered"),
+        *("duty.confirmed", "duty.manned", "duty.patrols_short"),
+    }
 )  # each has a scene elsewhere
 FROM_THE_SHELL = frozenset(
     {

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from campus_scenes import ANNA, CARL, FORCED, LOST, TEACHER, school
+from campus_scenes import ANNA, CARL, FORCED, LOST, TEACHER, WATCH, school
 from msgspec.structs import replace
 from people_scenes import Gate
 
-from agent.core import access, assemble, campus, campus_commands, campus_day, campus_passage, lane
+from agent.core import access, assemble, campus, campus_commands, campus_day, campus_passage, commands, duty, lane
 from agent.core.campus import Decision
 from agent.core.events import ClockChanged, Now, PolicyChanged, Tick
 from agent.core.invariant import REGISTRY
 from agent.core.outputs import Level, MotionRequest
-from agent.core.state import BoxState
+from agent.core.state import BoxState, Vacancy
 from agent.core.words import ClockTrust, Motion
 
 Patch = pytest.MonkeyPatch
@@ -121,6 +122,31 @@ def _the_guards_word_opens_nothing(patch: Patch) -> Gate:
     return gate
 
 
+def _an_empty_post_is_nobodys(patch: Patch) -> Gate:
+    gate = school(10)
+    patch.setattr(duty, "_due", lambda state: iter(()))
+    gate.state = replace(gate.state, duty=replace(gate.state.duty))
+    gate.wait(700)
+    gate.send(Tick())
+    return gate
+
+
+def _a_manned_post_is_called_empty(patch: Patch) -> Gate:
+    gate = school(10)
+    gate.card("guard", WATCH)
+    vacancy = Vacancy(since_at=gate.mono_s - 700, peak=False)
+    gate.state = replace(gate.state, duty=replace(gate.state.duty, vacant={"house": vacancy}))
+    gate.send(Tick())
+    return gate
+
+
+def _a_name_gets_through(patch: Patch) -> Gate:
+    gate = school(10)
+    patch.setattr(commands, "HANDLE", re.compile(".*"))
+    gate.command("visit_register", visit="张三")
+    return gate
+
+
 SEEDED: dict[str, Callable[[Patch], Gate]] = {
     "pupils_stay_in_class_hours": _everybody_leaves,
     "leaving_against_the_timetable_is_told": _nobody_is_told,
@@ -132,6 +158,9 @@ SEEDED: dict[str, Callable[[Patch], Gate]] = {
     "no_timetable_starts_a_raise": _the_timetable_raises,
     "no_window_runs_by_a_bad_clock": _windows_by_a_bad_clock,
     "let_out_opens": _the_guards_word_opens_nothing,
+    "an_empty_post_is_told": _an_empty_post_is_nobodys,
+    "no_manned_post_is_called_empty": _a_manned_post_is_called_empty,
+    "visits_bring_no_words": _a_name_gets_through,
 }
 
 
