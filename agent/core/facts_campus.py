@@ -53,6 +53,14 @@ class CampusFacts:
         event = step.event
         if isinstance(event, Started):
             self._restart(event)
+        if step.records:
+            self._see_records(step)
+        if step.old.duty is not step.new.duty or step.old.policy is not step.new.policy:
+            self._keep_posts(step.now.mono_s)
+        if isinstance(event, Command) and any(record.kind == "command.done" for record in step.records):
+            self._see_command(step, event)
+
+    def _see_records(self, step: Step) -> None:
         for record in step.records:
             holder = str(record.data.get("holder", ""))
             if record.kind == "slip.used":
@@ -65,9 +73,6 @@ class CampusFacts:
                 self._see_duty(record.kind, str(record.data["post"]), str(record.data.get("guard", "")))
             elif record.kind == "access.let_out":
                 self.in_at[holder] = (False, step.now.mono_s, today(step, step.now))
-        self._keep_posts(step.now.mono_s)
-        if isinstance(event, Command) and any(record.kind == "command.done" for record in step.records):
-            self._see_command(step, event)
 
     def _see_duty(self, kind: str, post: str, guard: str) -> None:
         if kind == "duty.unmanned":

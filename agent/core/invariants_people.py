@@ -119,6 +119,8 @@ def responder_enters(step: Step) -> str | None:
     credential = step.new.rules.credentials.get(step.event.card)
     if reader is None or credential is None or not reader.door or credential.group != "responder":
         return None
+    if kind_of(step, credential.card) != "responder":  # the policy's word on a card wins over the site file's
+        return None
     if is_banned(step, credential.card) or reader.door not in credential.doors or not _valid(step, credential):
         return None
     return f"a responder stands before {reader.door}" if step.outputs.locks[reader.door].on else None

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from itertools import count
 
 import agent.core.invariants  # noqa: F401  # fills the judge's registry
-from agent.core import box
+from agent.core import box, muster
 from agent.core.events import (
     BollardReading,
     CardRead,
@@ -23,6 +23,7 @@ from agent.core.events import (
     DoorContact,
     Event,
     FireInput,
+    InsideRecalled,
     KeyInput,
     LaneReading,
     MotionSent,
@@ -30,6 +31,7 @@ from agent.core.events import (
     Now,
     PanicLine,
     PathHealth,
+    PolicyChanged,
     Rex,
     ScanComplete,
     Started,
@@ -38,7 +40,8 @@ from agent.core.events import (
 )
 from agent.core.invariant import Violation, Watch
 from agent.core.outputs import LaneOutputs, MotionRequest, Outputs
-from agent.core.records import GENESIS_LINK, encode, leaf_hash, link_hash
+from agent.core.policy import Policy
+from agent.core.records import GENESIS_LINK, Record, encode, leaf_hash, link_hash
 from agent.core.rules import BoxRules
 from agent.core.state import BoxState
 from agent.core.words import ClockTrust, Contact, Hold, Light, Line, Mode, Position, Sensor, Sent
@@ -79,6 +82,8 @@ class Bridge:
         self.steps = 0
         self.kinds: Counter[str] = Counter()
         self.link = GENESIS_LINK
+        self.policy: Policy | None = None
+        self._inside: list[dict[str, object]] = []  # bodies since the last muster snapshot, that one included
         self._latched: tuple[dict[str, object], tuple[int, int]] | None = None
         self._watch = Watch()
         self._agenda: list[tuple[float, int, Callable[[], None]]] = []
@@ -151,8 +156,15 @@ class Bridge:
             self.kinds[record.kind] += 1
             if record.kind == "box.latched":
                 self._latched = (dict(record.data), record.ref)
+            elif record.kind in muster.KINDS:
+                self._keep_inside(record)
         if new.scanned and outputs is not self._drawn:
             self._draw(outputs)
+
+    def _keep_inside(self, record: Record) -> None:
+        if record.kind == "muster.snapshot":
+            self._inside.clear()
+        self._inside.append({"kind": record.kind, "data": record.data, "subject": record.subject, "at": record.at})
 
     def _draw(self, outputs: Outputs) -> None:
         """Lay the picture on the terminals. Records are durable at once here: disks are another rung's matter."""
@@ -292,6 +304,9 @@ class Bridge:
             lane.keep_alive(f"lane:{lane.id}" not in self.silent)
         self._scan()
         self.feed(ScanComplete())
+        self.feed(InsideRecalled(muster.fold(self._inside)))
+        if self.policy is not None:
+            self.feed(PolicyChanged(self.policy, f"d{self.policy.version}", "box", "start"))
         for path in self.rules.paths:
             self.feed(PathHealth(path, True))
         self.read_all(AFTERGLOW_S)

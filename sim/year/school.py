@@ -12,14 +12,17 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Literal
 
-from agent.core.rules import CredentialRules
+from agent.core.policy import Credential, Pickup, Policy
 from sim.door import Side
 from sim.year.bridge import Bridge
+from sim.year.campus import Campus
+from sim.year.policy import DISMISSAL, GRADES, policy
 
 DAY_S = 86_400.0
 HOUR_S = 3_600.0
 FORMAT = "uart-125k"
 LANE = "main"
+BUS = "uart-125k:0700000001"
 DOOR = "wicket"
 STEP_IN_S = 1.2  # from the beep to the hand on the door
 PASS_S = 2.5
@@ -42,47 +45,52 @@ BREAKS: tuple[tuple[date, date], ...] = (
     (date(2026, 7, 4), date(2026, 8, 31)),  # summer
 )
 
-Group = Literal["pupil", "staff", "guard", "contractor"]
+Kind = Literal["pupil", "staff", "guard", "contractor", "guardian", "bus"]
+GUARDED = 5  # every fifth pupil of the two youngest grades has a guardian who fetches
 
 
 @dataclass(frozen=True)
 class Person:
     holder: str
-    group: Group
+    group: Kind
     card: str
+    grade: str = ""
 
 
 class School:
-    """`people` have cards that `credentials` lets in. One instance plays one year."""
+    """`people` have cards that the `policy` lets in. One instance plays one year."""
 
     def __init__(
-        self, bridge: Bridge, seed: int, first_day: date, pupils: int, staff: int = 60, guards: int = 4
+        self, bridge: Bridge, seed: int, first_day: date, pupils: int, days: int, staff: int = 60, guards: int = 4
     ) -> None:
         self._bridge = bridge
         self._rng = random.Random(seed)
         self._first_day = first_day
-        self.pupils = [_person("pupil", number, 0x02) for number in range(pupils)]
+        self._days = days
+        self.pupils = [_person("pupil", number, 0x02, GRADES[number % 6]) for number in range(pupils)]
         self.staff = [_person("staff", number, 0x03) for number in range(staff)]
         self.guards = [_person("guard", number, 0x01) for number in range(guards)]
+        young = [pupil for pupil in self.pupils if pupil.grade in ("1", "2")]
+        self.guardian_of = {
+            pupil.holder: _person("guardian", number, 0x05) for number, pupil in enumerate(young[::GUARDED] or young)
+        }
+        self.fetched = list(self.guardian_of.items())
+        self.by_holder = {pupil.holder: pupil for pupil in self.pupils}
+        self.others = [_person("contractor", number, 0x04) for number in range(8)] + [Person("bus-1", "bus", BUS)]
+        self.campus = Campus(bridge, self, seed)
         self.passages = 0
         self.refused = 0
         self.vehicles = 0
 
-    def credentials(self) -> dict[str, CredentialRules]:
-        """What the box is told about these people."""
-        doors, lanes = frozenset((DOOR,)), frozenset((LANE, "service"))
-        return {
-            person.card: CredentialRules(
-                card=person.card,
-                holder=person.holder,
-                group=person.group,
-                doors=doors | ({"gatehouse"} if person.group == "guard" else frozenset()),
-                lanes=lanes if person.group == "guard" else frozenset(),
-                valid_from_ms=0,
-                valid_to_ms=0,
-            )
-            for person in (*self.pupils, *self.staff, *self.guards)
-        }
+    def policy(self, version: int) -> Policy:
+        """What the box is told about these people and days."""
+        everybody = (*self.pupils, *self.staff, *self.guards, *self.guardian_of.values(), *self.others)
+        cards = (
+            Credential(card=one.card, holder=one.holder, group=one.group, grade=one.grade, line=line)
+            for line, one in enumerate(everybody, 2)
+        )
+        pickups = [Pickup(guardian=guardian.holder, pupils=(holder,)) for holder, guardian in self.fetched]
+        return policy(version, cards, pickups, HOLIDAYS_2026, BREAKS, self._first_day, self._days)
 
     def in_session(self, day: int) -> bool:
         today = self._first_day + timedelta(days=day)
@@ -95,15 +103,18 @@ class School:
     def plan(self, day: int) -> None:
         """Plan everything people mean to do that day."""
         start = day * DAY_S
-        for hour in range(0, 24, 4):
-            self._guard_shows_up(start + hour * HOUR_S + self._rng.uniform(0, 600))
+        self.campus.guards(start)
         if not self.in_session(day):
             return
         self._crowd(start, self.staff, 6.8, 7.5, "wicket-in")
-        self._crowd(start, self.pupils, 7.3, 8.0, "wicket-in")
-        self._crowd(start, self.pupils, 15.5, 17.5, "wicket-out")
+        self._crowd(start, self.pupils, 7.05, 7.95, "wicket-in")
+        for minute in sorted(set(DISMISSAL.values())):
+            leaving = [pupil for pupil in self.pupils if DISMISSAL[pupil.grade] == minute]
+            self._crowd(start, leaving, minute / 60 + 0.05, minute / 60 + 0.6, "turnstile-out")
         self._crowd(start, self.staff, 17.2, 18.5, "wicket-out")
+        self.campus.plan(start)
         self._strangers(start)
+        self._bridge.at(start + self._rng.uniform(6.75, 7.75) * HOUR_S, lambda: self._bridge.world.swipe("guard", BUS))
         for from_hour, to_hour in ((6.5, 7.0), (9.5, 10.0), (13.0, 13.5), (18.6, 19.2)):
             self._vehicles(start + self._rng.uniform(from_hour, to_hour) * HOUR_S)
 
@@ -118,8 +129,16 @@ class School:
     def _pass(self, card: str, reader: str) -> None:
         """Hold the card to the reader, then try the door."""
         self._bridge.world.swipe(reader, card)
+        if reader == "turnstile-out":  # has no contact to tell of: its arm turns or does not
+            self._bridge.after(STEP_IN_S, self._try_turnstile)
+            return
         side: Side = "outside" if reader == "wicket-in" else "inside"
         self._bridge.after(STEP_IN_S, lambda: self._try_door(side))
+
+    def _try_turnstile(self) -> None:
+        locked = self._bridge.world.doors["turnstile"].locked
+        self.refused += locked
+        self.passages += not locked
 
     def _try_door(self, side: Side) -> None:
         door = self._bridge.world.doors[DOOR]
@@ -137,10 +156,6 @@ class School:
         for number in range(tries):
             card = f"{FORMAT}:{0xEE00000000 + self._rng.randrange(1 << 20):010X}"
             self._bridge.at(begin + number * 11.0, lambda card=card: self._pass(card, "wicket-in"))  # type: ignore[misc]
-
-    def _guard_shows_up(self, when_s: float) -> None:
-        guard = self._rng.choice(self.guards)
-        self._bridge.at(when_s, lambda: self._bridge.world.swipe("guard", guard.card))
 
     # ── vehicles ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -178,5 +193,5 @@ class School:
         self._bridge.after(for_s, lambda: world.key(f"lane:{LANE}:{way}", False))
 
 
-def _person(group: Group, number: int, prefix: int) -> Person:
-    return Person(f"{group}-{number:04d}", group, f"{FORMAT}:{prefix:02X}{number:08X}")
+def _person(group: Kind, number: int, prefix: int, grade: str = "") -> Person:
+    return Person(f"{group}-{number:04d}", group, f"{FORMAT}:{prefix:02X}{number:08X}", grade)
