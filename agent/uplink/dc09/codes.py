@@ -63,6 +63,11 @@ NOT_SENT: Mapping[str, str] = {
     "journal.problem": "for the district and the maintainers",
     "clock.unsynced": "for the maintainers; alarms carry the receiver's own time",
     "lane.reversal": "the safety gear worked",
+    "visit.overstay": "for the school: somebody looks for the visitor",
+    "duty.unmanned": "for the school and the district: a post stands empty",
+    "duty.unanswered": "for the school and the district: nobody on a post answers",
+    "duty.patrols_short": "for the school: the day's patrols were too few",
+    "duty.test_overdue": "for the school: the monthly test is due",
     "lane.fire_key": "the fire itself is told by fire.active",
 }
 
