@@ -21,7 +21,7 @@ from agent.control.intake import Intake
 from agent.control.lanes import LaneWorker
 from agent.control.latency import Latencies, Press, recall
 from agent.control.notify import notify, watchdog_interval_s
-from agent.control.peers import USERS_VARIABLE, allowed_uids
+from agent.control.peers import USERS_VARIABLE, users
 from agent.control.policies import Policies
 from agent.control.recall import recall_inside
 from agent.control.reconcile import OutputGroup, Picture
@@ -103,8 +103,8 @@ class Control:
         self._runtime = Runtime(state, self._clock, self._spine, self._picture, self._lanes, self._latencies)
         self._anchor = Anchor(opened, self._runtime, self._spine.disown)
         self._view = View(site, self._runtime, self._clock, self._picture, self._spine, self._lanes, self._anchor)
-        allowed = allowed_uids(os.environ.get(USERS_VARIABLE, ""))
-        self._server = Server(self._runtime, self._view.picture, self._spine.synced, allowed)
+        peers = users(os.environ.get(USERS_VARIABLE, ""))
+        self._server = Server(self._runtime, self._view.picture, self._spine.synced, peers)
         self._server.on_anchor, self._server.on_ahead = self._anchor.compare, self._anchor.ahead
         self._policies = Policies(site, state.rules, self._runtime)
         self._server.on_policy = self._policies.take

@@ -1,7 +1,8 @@
 """The local socket: how uplink, web and the command line see the gate and ask of it; `docs/local-socket.md` tells how.
 
-A peer is known by its user id (`SO_PEERCRED`). What it may claim to be is fixed here: a screen at the gate or the far
-side, never the key switch, never the fire panel. A peer that does not read is dropped; it never slows the gate.
+A peer is known by its user id (`SO_PEERCRED`), and by that what it may ask and claim to be (`agent.control.peers`): a
+screen at the gate or the far side, never the key switch, never the fire panel. A peer that does not read is dropped; it
+never slows the gate.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 import msgspec
 
 from agent.control.latency import Press
+from agent.control.peers import ALL, Parts, Users, may_ask, may_claim
 from agent.control.runtime import Runtime
 from agent.control.uploads import Refusal, Uploads
 from agent.core.commands import refusal
@@ -32,7 +34,6 @@ OVERDUE_S = 0.3  # D: press to first send is at most 0.5 s; a card gets this lon
 MOST_UNDURABLE = 1_000  # D: so many alarms are held for a card that refuses; the journal's queue holds them all
 STATE_EVERY_S = 0.1
 STATE_IDLE_S = 2.0
-_CLAIMABLE = frozenset({Rank.CONSOLE, Rank.UPSTREAM})
 # Known kinds that another role may write: the others tell what the gate itself saw or did.
 _NOTABLE = frozenset({"note", "view.journal", "command.refused"})
 _encode = msgspec.json.Encoder().encode
@@ -73,12 +74,12 @@ class Server:
         runtime: Runtime,
         picture: Callable[[], object],
         synced: Callable[[int, int], None],
-        allowed_uids: frozenset[int],
+        users: Users,
     ) -> None:
         self._runtime = runtime
         self._picture = picture
         self._synced = synced
-        self._allowed = allowed_uids | {0, os.getuid()}
+        self._users: Users = {**users, 0: ALL, os.getuid(): ALL}
         self._subscribers: set[_Subscriber] = set()
         self._server: asyncio.Server | None = None
         self._peers: set[asyncio.Task[None]] = set()
@@ -185,9 +186,10 @@ class Server:
         task = asyncio.current_task()
         assert task is not None
         self._peers.add(task)
-        subscriber = _Subscriber(writer)
+        uid = _peer_uid(writer)
+        subscriber = _Subscriber(writer, uid, self._users.get(uid, frozenset()))
         try:
-            if self._admit(writer):
+            if self._admit(uid):
                 await self._converse(reader, subscriber)
         except (ConnectionError, asyncio.CancelledError):
             pass
@@ -196,12 +198,19 @@ class Server:
             self._subscribers.discard(subscriber)
             writer.close()
 
-    def _admit(self, writer: asyncio.StreamWriter) -> bool:
-        uid = _peer_uid(writer)
-        if uid in self._allowed:
+    def _admit(self, uid: int) -> bool:
+        if uid in self._users:
             return True
         self._runtime.handle(Note("socket.refused", "control.sock", f"uid:{uid}", {"uid": uid}))
         return False
+
+    def _not_yours(self, peer: _Subscriber, what: str) -> Refusal:
+        """A role that asks what is not its part is broken or no longer ours: told once for each connection."""
+        if not peer.told:
+            peer.told = True
+            data: dict[str, object] = {"uid": peer.uid, "what": what[:64]}
+            self._runtime.handle(Note("socket.refused", "control.sock", f"uid:{peer.uid}", data))
+        return Refusal(f"{what!r} is not for this user: see MENWEI_SOCKET_USERS of the unit")
 
     async def _converse(self, reader: asyncio.StreamReader, subscriber: _Subscriber) -> None:
         while True:
@@ -230,6 +239,8 @@ class Server:
             return {"op": "done", "id": ask.id, "ok": False, "why": str(error)}
 
     def _dispatch(self, ask: Ask, subscriber: _Subscriber) -> dict[str, Any] | Awaitable[dict[str, Any]]:
+        if not may_ask(subscriber.parts, ask.op):
+            raise self._not_yours(subscriber, ask.op)
         match ask.op:
             case "state":
                 return {"op": "state", "state": self._picture()}
@@ -240,7 +251,7 @@ class Server:
             case "subscribe":
                 return self._subscribe(ask, subscriber)
             case "command":
-                return self._command(ask)
+                return self._command(ask, subscriber)
             case "stage":
                 return self._stage(ask)
             case "path":
@@ -273,8 +284,10 @@ class Server:
             loop.call_soon(subscriber.send, _line({"op": "state", "state": self._picture()}))
         return {"op": "subscribed", "epoch": self._runtime.state.epoch, "head": head}
 
-    def _command(self, ask: Ask) -> dict[str, Any]:
+    def _command(self, ask: Ask, peer: _Subscriber) -> dict[str, Any]:
         rank = _rank(ask.rank)
+        if not may_claim(peer.parts, rank):
+            raise self._not_yours(peer, f"rank {rank.value}")
         if not (ask.id and ask.actor and ask.verb):
             raise Refusal("a command needs id, actor and verb")
         records = self._runtime.handle(Command(ask.id, rank, ask.actor, ask.verb, ask.args))
@@ -319,10 +332,13 @@ class Server:
 
 
 class _Subscriber:
-    """One peer's way out."""
+    """One peer: who it is, and the way out to it."""
 
-    def __init__(self, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, writer: asyncio.StreamWriter, uid: int, parts: Parts) -> None:
         self._writer = writer
+        self.uid = uid
+        self.parts = parts
+        self.told = False  # that it asked what is not its part
         self.wants_state = False
 
     def send(self, line: bytes) -> None:
@@ -356,7 +372,7 @@ def _rank(text: str) -> Rank:
         rank = Rank(text)
     except ValueError:
         raise Refusal(f"unknown rank {text!r}") from None
-    if rank not in _CLAIMABLE:
+    if not may_claim(ALL, rank):
         raise Refusal(f"nobody speaks as {text!r} over this socket")
     return rank
 

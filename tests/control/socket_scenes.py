@@ -71,7 +71,7 @@ class Served:
         self.path = folder / "run" / "control.sock"
         self.box = Box()
         self.synced: list[tuple[int, int]] = []
-        self.server = Server(self.box.runtime, self.picture, lambda *ref: self.synced.append(ref), frozenset())
+        self.server = Server(self.box.runtime, self.picture, lambda *ref: self.synced.append(ref), {})
 
     def picture(self) -> Message:
         return {"head": self.box.state.next_seq - 1, "panic": {"latched": self.box.state.panic.latched}}

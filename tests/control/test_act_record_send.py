@@ -41,7 +41,7 @@ class Play:
     def __init__(self, runtime: Callable[..., Runtime], server: type[Told], *, hangs: bool) -> None:
         self.box = Box(runtime)
         self.hangs = hangs
-        self.server = server(self.box.runtime, dict, lambda epoch, seq: None, frozenset())
+        self.server = server(self.box.runtime, dict, lambda epoch, seq: None, {})
         self.server.trace = self.box.trace
         tell = self.box.runtime.on_records
 

@@ -16,6 +16,7 @@ from control_scenes import until
 from socket_scenes import Message, Peer, Served, serving
 
 from agent.control import server as server_module
+from agent.control.peers import ALL
 from agent.control.server import MAX_LINE, OVERDUE_S, Ask
 from agent.core.events import PathHealth
 from agent.core.words import Journal
@@ -220,7 +221,7 @@ async def test_a_foreign_user_is_turned_away_with_one_record(served: Served, mon
 async def test_a_user_whom_the_unit_names_is_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server_module, "_peer_uid", lambda writer: 4711)
     async with serving(tmp_path) as served:
-        served.server._allowed |= {4711}
+        served.server._users = {**served.server._users, 4711: frozenset()}
         peer = await Peer.of(served.path)
         assert (await peer.ask({"op": "ping"}))["op"] == "pong"
         peer.close()
@@ -229,7 +230,7 @@ async def test_a_user_whom_the_unit_names_is_served(tmp_path: Path, monkeypatch:
 async def test_the_kernel_tells_who_the_peer_is(served: Served) -> None:
     peer = await Peer.of(served.path)
     assert (await peer.ask({"op": "ping"}))["op"] == "pong"
-    assert os.getuid() in served.server._allowed
+    assert served.server._users[os.getuid()] == ALL
     peer.close()
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.control.peers import USERS_VARIABLE, Part
 from agent.supervise import ROLES
 
 SYSTEMD = Path(__file__).resolve().parents[2] / "systemd"
@@ -61,6 +62,17 @@ def test_every_role_has_its_unit_and_its_user() -> None:
         user = re.search(r"^User=(\S+)$", text, re.M)
         assert user and f"u     {user[1]} " in users
         assert f"ExecStart=/usr/bin/menwei {unit.stem.removeprefix('menwei-')} --config" in text
+
+
+def test_control_knows_each_roles_user_by_its_part() -> None:
+    """Without it the other roles would be turned away, or one of them could speak for another."""
+    unit = (SYSTEMD / "units/menwei-control.service").read_text()
+    found = re.search(rf'^Environment="{USERS_VARIABLE}=(.*)"$', unit, re.M)
+    assert found is not None
+    told = dict(word.partition("=")[::2] for word in found[1].split())
+    assert told == {"menwei-uplink": Part.UPSTREAM, "menwei-web": Part.CONSOLE, "menwei-camera": ""}
+    users = (SYSTEMD / "menwei.sysusers").read_text()
+    assert all(f"u     {user} " in users for user in told)
 
 
 def test_control_is_watched_and_tells_when_it_is_ready() -> None:
