@@ -15,6 +15,7 @@ from agent.core.kinds import WEIGHT
 from agent.core.records import Record, utc_text
 from agent.core.words import ClockTrust
 from agent.journal.opening import Opened, open_journal
+from agent.journal.retention import Trim
 from agent.journal.writer import Durable, JournalWriter
 from hardware import places
 from hardware.site import Site
@@ -55,6 +56,7 @@ class Spine:
             self._on_durable,
             self._on_health,
             on_epoch=self._on_epoch,
+            on_trim=self._on_trim,
             weights=WEIGHT,
             ballast_mb=site.storage.ballast_mb,
         )
@@ -105,6 +107,9 @@ class Spine:
     def _on_epoch(self, epoch: int, why: str) -> None:
         self._loop.call_soon_threadsafe(self._tell_epoch, epoch, why)
 
+    def _on_trim(self, trim: Trim) -> None:
+        self._loop.call_soon_threadsafe(self._tell_trim, trim)
+
     def _tell_durable(self, durable: Durable) -> None:
         assert self._runtime is not None and self._server is not None
         self._runtime.durable(durable.epoch, durable.seq, durable.at_ns / 1e9)
@@ -138,6 +143,11 @@ class Spine:
     def _tell_epoch(self, epoch: int, why: str) -> None:
         assert self._runtime is not None
         self._runtime.handle(NewEpoch(epoch, self._runtime.state.next_seq, why))
+
+    def _tell_trim(self, trim: Trim) -> None:
+        """Old rows or bodies go with the record that says so."""
+        assert self._runtime is not None
+        self._runtime.handle(Note(trim.kind, "journal", "box", trim.data))
 
     # ── figures ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -177,6 +187,6 @@ class Spine:
                 data: dict[str, object] = {"passed_percent": mark, "used_percent": measure.used_percent}
                 self._runtime.handle(Note("journal.space", "journal", "box", data))
             if self._runtime.state.clock.trust is ClockTrust.TRUSTED:
-                oldest_ms = round(time.time() * 1000) - self._site.storage.journal_days * DAY_MS
-                self._writer.prune(utc_text(oldest_ms))
+                oldest_day = round(time.time() * 1000) // DAY_MS - self._site.storage.journal_days
+                self._writer.prune(utc_text(oldest_day * DAY_MS))  # a whole day at a time: few records tell of it
             await asyncio.sleep(MEASURE_S)

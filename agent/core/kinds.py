@@ -100,6 +100,8 @@ MEANING: dict[str, tuple[Weight, str]] = {
     "journal.anchored": (_FACT, "the far side's last checkpoint agrees with the journal here: once a boot"),
     "journal.space": (_ACTION, "the journal's card passed 80 or 90 % full, or is well below again"),
     "journal.ok": (_ACTION, "the journal writes again"),
+    "journal.pruned": (_ACTION, "rows older than the site keeps were given up, in the transaction of this record"),
+    "journal.evicted": (_ACTION, "bodies of routine records that the far side has were given up for want of room"),
     # the clock
     "clock.trust": (_ACTION, "trust in the wall clock changed"),
     "clock.stepped": (_FACT, "the wall clock was set, and by how much"),

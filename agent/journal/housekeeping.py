@@ -5,14 +5,16 @@ Every step is small. It is put off while records wait, but not for ever.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
+from agent.core.records import Record
 from agent.journal import epochs, retention
 from agent.journal.ballast import Ballast
 from agent.journal.files import free_bytes
+from agent.journal.retention import Trim
 from agent.journal.schema import PAGE_BYTES
-from agent.journal.store import Store
+from agent.journal.store import Statement, Store
 
 ROUND_S = 60.0  # a checkpoint is due after this with news; space is looked at as often
 PATIENCE_S = 10.0  # D: a round put off by records for so long goes before them
@@ -24,12 +26,20 @@ SPARE_PAGES = 1024  # D: 4 MB of empty pages inside the file are enough to go on
 
 
 class Housekeeping:
-    """State of the chores. `synced` and `prune_before` are set from outside; `warning` is what to say, "" = nothing."""
+    """State of the chores. `synced` and `prune_before` are set from outside; `warning` is what to say, "" = nothing.
 
-    def __init__(self, folder: Path, ballast: Ballast, routine: Collection[str]) -> None:
+    `ask` is told a step of eviction or pruning that is due; it must see to its record. Until that record is written
+    there is no other step, and with nobody to ask there is none at all: nothing is given up unsaid.
+    """
+
+    def __init__(
+        self, folder: Path, ballast: Ballast, routine: Collection[str], ask: Callable[[Trim], None] | None
+    ) -> None:
         self._folder = folder
         self._ballast = ballast
         self._routine = routine
+        self._ask = ask
+        self._asked: Trim | None = None
         self.synced = (0, 0)
         self.prune_before = ""
         self.warning = ""
@@ -69,7 +79,7 @@ class Housekeeping:
     def _one_chore(self, store: Store, now: float) -> bool:
         if store.save_notes() or self._keep_latched(store):
             return True
-        return self._move_log(store, now) or self._evict(store) or self._prune(store)
+        return self._move_log(store, now) or self._give_up(store)
 
     def _move_log(self, store: Store, now: float) -> bool:
         """Now when it is long, else when it is quiet."""
@@ -105,6 +115,12 @@ class Housekeeping:
         epochs.keep_latched(self._folder, self._latched)
         return True
 
+    def _give_up(self, store: Store) -> bool:
+        """One step of eviction or pruning, if the last one is done."""
+        if self._ask is None or self._asked is not None:
+            return False
+        return self._evict(store) or self._prune(store)
+
     def _evict(self, store: Store) -> bool:
         """One step of eviction while space is short and the file has few empty pages left."""
         if not self._evicting:
@@ -112,20 +128,40 @@ class Housekeeping:
         if store.connection.execute("PRAGMA freelist_count").fetchone()[0] >= SPARE_PAGES:
             self._evicting = False
             return False
-        step = retention.evict(store, self._evict_after, self.synced, self._routine)
-        self._evict_after = step.seq
-        if step.bodies:
-            store.move_log()
-        self._evicting = not step.done
-        return not step.done
+        looked = retention.look_for_bodies(store, self._evict_after, self.synced, self._routine)
+        self._evict_after, self._evicting = looked.seq, not looked.done
+        self._put(looked.trim)
+        return not looked.done
 
     def _prune(self, store: Store) -> bool:
         if not self.prune_before:
             return False
-        if retention.prune(store, self.prune_before):
-            return True
-        self.prune_before = ""
-        return False
+        trim = retention.look_for_old(store, self.prune_before)
+        self._put(trim)
+        if trim is None:
+            self.prune_before = ""
+        return trim is not None
+
+    def _put(self, trim: Trim | None) -> None:
+        if trim is not None and self._ask is not None:
+            self._asked = trim
+            self._ask(trim)
+
+    def beside(self, store: Store, records: Sequence[Record]) -> list[Statement]:
+        """What must be done in the transaction of these records, because one of them tells it."""
+        asked = self._asked
+        return retention.statements_of(store, asked, self._routine) if asked and asked.told_in(records) else []
+
+    def written(self, records: Sequence[Record]) -> bool:
+        """These records are on disk. True when a step went with them."""
+        done = self._asked is not None and self._asked.told_in(records)
+        if done:
+            self._asked = None
+        return done
+
+    def forget_step(self) -> None:
+        """The file was replaced: the rows of the step that was asked for are in the one kept aside, and stay there."""
+        self._asked = None
 
     def finish(self, store: Store) -> None:
         """Before closing: the last checkpoint and the latch picture's copy."""

@@ -2,38 +2,66 @@
 
 Eviction (storage short): the body of a routine record that the far side has becomes NULL; row, leaf and link stay.
 Pruning (by age only): a prefix of rows goes; its last link and its tree's frontier stay in table `pruned`.
-Both work in small steps, one transaction each, so that a record to be written never waits for them.
+Both work in small steps, so that a record to be written never waits for them. A step is first told as a `Trim`, becomes
+a record of the journal, and is carried out in the very transaction that writes that record: after a power cut there
+are both or neither.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import msgspec
 
+from agent.core.records import Record
 from agent.journal.head import LATCHED, file_base, kind_of
 from agent.journal.merkle import Frontier
 from agent.journal.schema import Base
-from agent.journal.store import Store
+from agent.journal.store import Statement, Store, inserts
 
 EVICT_ROWS = 200  # D: about 80 kB through SQLite's log at a time
 PRUNE_ROWS = 500
+PRUNED, EVICTED = "journal.pruned", "journal.evicted"
 Row = tuple[int, int, bytes | None, bytes, bytes]
 
 
-class Evicted(msgspec.Struct, frozen=True):
-    """One step of eviction: go on after `seq`; `done` when there was nothing more to look at."""
+class Trim(msgspec.Struct, frozen=True):
+    """One step: rows `first` to `last`, of which `count` rows (pruning) or bodies (eviction) go."""
+
+    kind: str  # PRUNED or EVICTED: the kind of the record that tells it
+    first: int
+    last: int
+    count: int
+    why: str
+
+    @property
+    def data(self) -> dict[str, object]:
+        """What its record says."""
+        return {"count": self.count, "from": self.first, "to": self.last, "why": self.why}
+
+    def told_in(self, records: Sequence[Record]) -> bool:
+        """Whether its record is among these."""
+        return any(record.kind == self.kind and record.data == self.data for record in records)
+
+
+class Looked(msgspec.Struct, frozen=True):
+    """One look for bodies to evict: go on after `seq`; `done` when there was nothing more to look at."""
 
     seq: int
-    bodies: int
+    trim: Trim | None
     done: bool
 
 
-def evict(store: Store, after_seq: int, synced: tuple[int, int], kinds: Collection[str]) -> Evicted:
-    """Empty the bodies of synced records of these kinds, among the next rows after `after_seq`. Raises sqlite3.Error.
+def statements_of(store: Store, trim: Trim, kinds: Collection[str]) -> list[Statement]:
+    """What carries a step out, worked out from the rows as they are now. Raises sqlite3.Error, Damaged."""
+    return _pruning(store, trim) if trim.kind == PRUNED else _eviction(store, trim, kinds)
 
-    The rows are taken out and put back: an UPDATE in place would leave holes in full pages and free no page at all.
-    """
+
+# ── eviction ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def look_for_bodies(store: Store, after_seq: int, synced: tuple[int, int], kinds: Collection[str]) -> Looked:
+    """Find synced records of these kinds with a body, among the next rows after `after_seq`. Raises sqlite3.Error."""
     epoch, seq = synced
     rows: list[Row] = store.connection.execute(
         "SELECT seq, epoch, body, leaf, link FROM record "
@@ -41,12 +69,20 @@ def evict(store: Store, after_seq: int, synced: tuple[int, int], kinds: Collecti
         (after_seq, epoch, epoch, seq, EVICT_ROWS),
     ).fetchall()
     if not rows:
-        return Evicted(after_seq, 0, True)
-    thinner = [_without_body(row, kinds) for row in rows]
-    bodies = sum(new[2] is not old[2] for new, old in zip(thinner, rows, strict=True))
-    if bodies:
-        store.replace_rows(rows[0][0], rows[-1][0], thinner)
-    return Evicted(rows[-1][0], bodies, False)
+        return Looked(after_seq, None, True)
+    going = [row[0] for row in rows if _without_body(row, kinds)[2] is not row[2]]
+    trim = Trim(EVICTED, going[0], going[-1], len(going), "space") if going else None
+    return Looked(rows[-1][0], trim, False)
+
+
+def _eviction(store: Store, trim: Trim, kinds: Collection[str]) -> list[Statement]:
+    """The rows are taken out and put back: an UPDATE in place would leave holes in full pages and free no page."""
+    rows: list[Row] = store.connection.execute(
+        "SELECT seq, epoch, body, leaf, link FROM record WHERE seq BETWEEN ? AND ? ORDER BY seq",
+        (trim.first, trim.last),
+    ).fetchall()
+    values: list[object] = [value for row in rows for value in _without_body(row, kinds)]
+    return [("DELETE FROM record WHERE seq BETWEEN ? AND ?", [trim.first, trim.last]), *inserts(values)]
 
 
 def _without_body(row: Row, kinds: Collection[str]) -> Row:
@@ -57,6 +93,9 @@ def _without_body(row: Row, kinds: Collection[str]) -> Row:
     return (row[0], row[1], None, row[3], row[4]) if kind in kinds and kind != LATCHED else row
 
 
+# ── pruning ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
 class _Dated(msgspec.Struct):
     at: str
 
@@ -65,23 +104,25 @@ _NEVER = "9999"  # later than every date: what cannot be dated is never old
 _DATED = msgspec.json.Decoder(_Dated)
 
 
-def prune(store: Store, before: str) -> int:
-    """Drop the next rows older than `before` (UTC text as in `at`) from the front; returns how many, 0 = finished.
+def look_for_old(store: Store, before: str) -> Trim | None:
+    """The next rows at the front that are older than `before` (UTC text as in `at`); None: there are none.
 
     The newest latch picture and everything from the newest checkpoint on stay. Raises sqlite3.Error.
     """
     rows = _old_rows(store, before)
-    if not rows:
-        return 0
-    bases = _bases(file_base(store.connection), rows)
-    statements: list[tuple[str, list[object]]] = [("DELETE FROM record WHERE seq <= ?", [rows[-1][0]])]
-    for base in bases:
+    return Trim(PRUNED, rows[0][0], rows[-1][0], len(rows), "age") if rows else None
+
+
+def _pruning(store: Store, trim: Trim) -> list[Statement]:
+    rows: list[Row] = store.connection.execute(
+        "SELECT seq, epoch, NULL, leaf, link FROM record WHERE seq <= ? ORDER BY seq", (trim.last,)
+    ).fetchall()
+    statements: list[Statement] = [("DELETE FROM record WHERE seq <= ?", [trim.last])]
+    for base in _bases(file_base(store.connection), rows):
         row = [base.epoch, base.seq, base.link, base.frontier.to_bytes()]
         statements.append(("INSERT OR REPLACE INTO pruned VALUES(?, ?, ?, ?)", row))
         statements.append(("DELETE FROM checkpoint WHERE epoch = ? AND size < ?", [base.epoch, base.frontier.size]))
-    store.in_one_go(statements)
-    store.log_pages += len(rows) // 8
-    return len(rows)
+    return statements
 
 
 def _old_rows(store: Store, before: str) -> list[Row]:

@@ -24,10 +24,12 @@ from agent.journal.schema import about, connect_writer
 
 CHECKPOINT_RECORDS = 100
 PANIC = "panic.pressed"
+BESIDE_PAGES = 64  # D: a generous guess of the pages that a step of pruning or eviction touches
 _SINGLE_STATEMENT = 16  # groups up to this size are one statement of exactly that many rows
 _CHUNKS = (64, 32, 16)
 _sha256 = hashlib.sha256
 Connect = Callable[[Path], sqlite3.Connection]
+Statement = tuple[str, list[object]]
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -89,14 +91,17 @@ class Store:
 
     # ── records ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def commit(self, records: Sequence[Record]) -> None:
-        """Write a group, with the checkpoints that are signed by now, in one transaction. Durable when it returns."""
+    def commit(self, records: Sequence[Record], beside: Sequence[Statement] = ()) -> None:
+        """Write a group, with the checkpoints that are signed by now, in one transaction. Durable when it returns.
+
+        `beside` is what the same transaction does to older rows, before the group.
+        """
         draft = self._draft(records)
-        self._write(draft.values, draft.latched)
+        self._write(draft.values, draft.latched, beside)
         self.head = draft.head
         self._marks += draft.marks
         self._notes.clear()
-        self.log_pages += 2 + len(records) // 8
+        self.log_pages += 2 + len(records) // 8 + (BESIDE_PAGES if beside else 0)
         if draft.latched is not None:
             self.latched_body = draft.latched_body
 
@@ -149,8 +154,8 @@ class Store:
                 self._mark(head, draft.marks)
             start = end
 
-    def _write(self, values: list[object], latched: tuple[int, int] | None) -> None:
-        statements = _inserts(values)
+    def _write(self, values: list[object], latched: tuple[int, int] | None, beside: Sequence[Statement]) -> None:
+        statements = [*beside, *inserts(values)]
         if len(statements) == 1 and latched is None and not self._notes:
             self._connection.execute(*statements[0])
             return
@@ -158,7 +163,7 @@ class Store:
             statements.append(("INSERT OR REPLACE INTO pointer VALUES('latched', ?, ?)", list(latched)))
         self.in_one_go(statements + self._note_statements())
 
-    def in_one_go(self, statements: list[tuple[str, list[object]]]) -> None:
+    def in_one_go(self, statements: list[Statement]) -> None:
         """One transaction. Raises sqlite3.Error, and then nothing of it is written."""
         execute = self._connection.execute
         execute("BEGIN IMMEDIATE")
@@ -177,12 +182,6 @@ class Store:
             if row is None or row[0] != encode_always(record):
                 return False
         return True
-
-    def replace_rows(self, first: int, last: int, rows: Sequence[tuple[object, ...]]) -> None:
-        """Put other rows, five values each, in the place of records `first` to `last`, in one transaction."""
-        values = [value for row in rows for value in row]
-        self.in_one_go([("DELETE FROM record WHERE seq BETWEEN ? AND ?", [first, last]), *_inserts(values)])
-        self.log_pages += len(rows) // 4
 
     def roll_back(self) -> None:
         """End a transaction that failed; SQLite may have ended it already."""
@@ -230,10 +229,10 @@ class Store:
         self.log_pages += 4
         return True
 
-    def _note_statements(self) -> list[tuple[str, list[object]]]:
+    def _note_statements(self) -> list[Statement]:
         if not self._notes:
             return []
-        inserts: list[tuple[str, list[object]]] = [
+        inserts: list[Statement] = [
             ("INSERT OR IGNORE INTO checkpoint VALUES(?, ?, ?)", [mark.epoch, mark.size, note])
             for mark, note in self._notes
         ]
@@ -266,7 +265,7 @@ _STATEMENTS = {
 }
 
 
-def _inserts(values: list[object]) -> list[tuple[str, list[object]]]:
+def inserts(values: list[object]) -> list[Statement]:
     """The statements that insert all rows, five values each, in as few calls as possible."""
     left = len(values) // 5
     if left <= _SINGLE_STATEMENT:

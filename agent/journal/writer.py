@@ -12,6 +12,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
@@ -27,6 +28,7 @@ from agent.journal.head import Head
 from agent.journal.housekeeping import Housekeeping
 from agent.journal.merkle import Frontier
 from agent.journal.pending import Group, Pending
+from agent.journal.retention import Trim
 from agent.journal.store import Connect, Store
 
 LAG_RECORDS = 2_000  # D: more than this waiting means the disk does not keep up; routine work should slow down
@@ -63,6 +65,8 @@ class JournalWriter:
     `on_health(failing, why)` comes on changes; not failing with a reason is a warning (the reserve is in use, routine
     records were dropped). `on_epoch(epoch, why)`: the file was damaged while running; it was replaced, and records
     must carry this epoch from now on, their numbers going on. `weights` tell which kinds may be dropped or evicted.
+    `on_trim(trim)`: this much may be given up; append a record of kind `trim.kind` with `trim.data`, and it goes in the
+    transaction that writes that record. Without this callback nothing is ever evicted or pruned.
     """
 
     def __init__(
@@ -74,6 +78,7 @@ class JournalWriter:
         on_health: Callable[[bool, str], None],
         *,
         on_epoch: Callable[[int, str], None] | None = None,
+        on_trim: Callable[[Trim], None] | None = None,
         weights: Mapping[str, Weight] | None = None,
         ballast_mb: int = 32,
         connect: Connect = schema.connect_writer,
@@ -85,7 +90,8 @@ class JournalWriter:
         self._inbox: SimpleQueue[Group | _Order] = SimpleQueue()
         self._pending = Pending(routine.__contains__)
         self._ballast = Ballast(path.parent, ballast_mb * MEBIBYTE)
-        self._house = Housekeeping(path.parent, self._ballast, routine)
+        ask = None if on_trim is None else partial(self._tell, on_trim)
+        self._house = Housekeeping(path.parent, self._ballast, routine, ask)
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._store: Store | None = None
         self._head: Head | None = None  # as last known durable; outlives the store
@@ -241,19 +247,23 @@ class JournalWriter:
         records = self._pending.batch()
         store.check_follows(records[0])
         self._note_epoch(records[-1].epoch)
-        store.commit(records)
+        store.commit(records, self._house.beside(store, records))
         at_ns = time.monotonic_ns()
         self._head = store.head
-        self._settled(len(records))
+        trimmed = self._settled(records)
         self._tell(self._on_durable, Durable(store.head.epoch, store.head.seq, at_ns))
         store.sign()
         self._house.wake(at_ns / 1e9)
         self._recovered()
+        if trimmed:
+            store.move_log()  # only then are its pages free for the next records
 
-    def _settled(self, count: int) -> None:
-        self._pending.written(count)
-        self._durable += count
+    def _settled(self, records: Sequence[Record]) -> bool:
+        """These are on disk. True when a step of eviction or pruning went with them."""
+        self._pending.written(len(records))
+        self._durable += len(records)
         self._oldest_at = self._pending.oldest_at
+        return self._house.written(records)
 
     def _note_epoch(self, epoch: int) -> None:
         """An epoch is noted beside the journal before its first record, so that it can never go back."""
@@ -307,7 +317,7 @@ class JournalWriter:
         waiting = self._pending.batch()[: max(0, store.head.seq - known.seq)]
         if not waiting or waiting[-1].ref != store.head.ref or not store.holds(waiting):
             raise Damaged(f"the journal ends at record {store.head.seq}, not at {known.seq} as it did")
-        self._settled(len(waiting))
+        self._settled(waiting)
         self._tell(self._on_durable, Durable(store.head.epoch, store.head.seq, time.monotonic_ns()))
 
     # ── failure ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -377,6 +387,7 @@ class JournalWriter:
             return trouble
         self._head = None
         self._noted_epoch = epoch
+        self._house.forget_step()
         why = f"{damage}; epoch {epoch} begins" + (f", the old file is kept as {aside.name}" if aside else "")
         log.error("%s", why)
         if self._on_epoch is not None and (first is None or first.epoch < epoch):

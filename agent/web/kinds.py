@@ -103,6 +103,8 @@ TITLES: Mapping[str, str] = {
     "journal.ok": mark("Journal writes again"),
     "journal.anchored": mark("Journal agrees with what the far side kept"),
     "journal.space": mark("Journal's card: how full"),
+    "journal.pruned": mark("Old records given up, as the site keeps them"),
+    "journal.evicted": mark("Old routine records thinned out: the card is short of room"),
     "journal.problem": mark("Something was wrong with the journal"),
     "clock.trust": mark("Trust in the clock changed"),
     "clock.stepped": mark("Clock was set"),

@@ -17,6 +17,7 @@ from agent.control.spine import Spine
 from agent.core.events import Event, NewEpoch, Note
 from agent.core.records import Record
 from agent.core.words import ClockTrust, Journal
+from agent.journal.retention import PRUNED, Trim
 from agent.journal.writer import Durable
 
 
@@ -27,6 +28,7 @@ class Writer:
         self.on_durable: Callable[[Durable], None] = on_durable
         self.on_health: Callable[[bool, str], None] = on_health
         self.on_epoch: Callable[[int, str], None] = more["on_epoch"]
+        self.on_trim: Callable[[Trim], None] = more["on_trim"]
         self.head: tuple[int, int] | None = (1, 10)
         self.appended: list[tuple[Sequence[Record], bool]] = []
         self.pruned: list[str] = []
@@ -204,7 +206,14 @@ async def test_a_trusted_clock_prunes_what_is_older_than_the_site_keeps(
     await until("it is pruned", lambda: made.writer.pruned)
     days = (time.time() - time.mktime(time.strptime(made.writer.pruned[0][:19], "%Y-%m-%dT%H:%M:%S"))) / 86_400
     assert abs(days - demo_site().storage.journal_days) < 2
+    assert made.writer.pruned[0].endswith("T00:00:00.000Z"), "a whole day at a time"
     await made.spine.close()
+
+
+async def test_what_is_given_up_is_a_record(scene: Scene) -> None:
+    scene.writer.on_trim(Trim(PRUNED, 1, 500, 500, "age"))
+    data = {"count": 500, "from": 1, "to": 500, "why": "age"}
+    await until("it is a record", lambda: Note("journal.pruned", "journal", "box", data) in scene.loop.events)
 
 
 async def test_records_are_handed_over_as_they_are(scene: Scene) -> None:

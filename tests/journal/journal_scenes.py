@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+
+import msgspec
 
 from agent.core.records import Record, Value, Weight, utc_text
 from agent.core.words import ClockTrust
-from agent.journal import schema
+from agent.journal import retention, schema
 from agent.journal.keys import BoxKey
 from agent.journal.opening import Opened, open_journal
+from agent.journal.retention import Trim
 from agent.journal.store import Store
 from agent.journal.writer import Durable, JournalWriter
 
@@ -116,3 +119,51 @@ def bare_store(path: Path, key: BoxKey | None = None, epoch: int = 1) -> Store:
     """A store without its thread, on a new file."""
     schema.create(path, SITE_BOX, schema.Base.first(epoch))
     return Store(path, key or BoxKey.generate(), SITE_BOX)
+
+
+def prune_all(store: Store, before: str) -> int:
+    """Prune in steps, as the writer would but without a record of it; how many rows went."""
+    gone = 0
+    while trim := retention.look_for_old(store, before):
+        store.in_one_go(retention.statements_of(store, trim, ()))
+        gone += trim.count
+    return gone
+
+
+def evict_all(store: Store, synced: tuple[int, int], kinds: Collection[str]) -> int:
+    """Evict in steps, without a record of it; how many bodies went."""
+    after, bodies = 0, 0
+    while not (looked := retention.look_for_bodies(store, after, synced, kinds)).done:
+        after = looked.seq
+        if looked.trim is not None:
+            store.in_one_go(retention.statements_of(store, looked.trim, kinds))
+            bodies += looked.trim.count
+    return bodies
+
+
+def told_as(seq: int, trim: Trim) -> Record:
+    """The record that tells a step."""
+    return msgspec.structs.replace(record(seq, trim.kind), data=cast("dict[str, Value]", trim.data))
+
+
+class Loop:
+    """Stands in for the box's loop: numbers the records, and answers what may be given up with its record."""
+
+    def __init__(self, found: Opened, ears: Ears, **options: Any) -> None:
+        self.ears = ears
+        self.trims: list[Trim] = []
+        self._lock = threading.Lock()
+        self._next = found.next_seq
+        self.writer = writer_on(found, ears, on_trim=self._on_trim, **options)
+
+    def append(self, make: Callable[[int], Sequence[Record]]) -> int:
+        """Append what `make` builds from the next free number; the last number used."""
+        with self._lock:
+            group = make(self._next)
+            self.writer.append(group, emergency=False)
+            self._next = group[-1].seq + 1
+            return group[-1].seq
+
+    def _on_trim(self, trim: Trim) -> None:
+        self.trims.append(trim)
+        self.append(lambda seq: [told_as(seq, trim)])

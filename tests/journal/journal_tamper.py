@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from journal_scenes import FIRST_MS, SITE_BOX, WEIGHTS, record, records
+from journal_scenes import FIRST_MS, SITE_BOX, WEIGHTS, evict_all, prune_all, record, records
 
 from agent.core.records import Record, Weight, leaf_hash, link_hash, utc_text
-from agent.journal import retention, schema
+from agent.journal import schema
 from agent.journal.checkpoint import Checkpoint, sign
 from agent.journal.keys import BoxKey
 from agent.journal.merkle import Frontier
@@ -65,9 +65,9 @@ def make_original(folder: Path, dice: random.Random) -> Original:
         if seq <= total and dice.random() < 0.4:
             copies.append((_copy_of(store, path, folder / f"copy-{seq}.db"), seq - 1))
     if dice.random() < 0.3:
-        retention.evict(store, 0, (9, 0), ROUTINE)
+        evict_all(store, (9, 0), ROUTINE)
     if dice.random() < 0.3:
-        retention.prune(store, utc_text(FIRST_MS + dice.randint(1, total - 10) * 60_000))
+        prune_all(store, utc_text(FIRST_MS + dice.randint(1, total - 10) * 60_000))
     notes = store.connection.execute("SELECT note, max(size) FROM checkpoint GROUP BY epoch").fetchall()
     first, last = store.connection.execute("SELECT min(seq), max(seq) FROM record").fetchone()
     base = store.connection.execute("SELECT seq, link FROM pruned ORDER BY seq DESC").fetchone() or (0, bytes(32))

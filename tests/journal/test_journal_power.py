@@ -11,10 +11,10 @@ from typing import Any
 import apsw
 import pytest
 from journal_card import Card, Connection, Unplugged
-from journal_scenes import SITE_BOX, Ears, eventually, opened, record, records, writer_on
+from journal_scenes import SITE_BOX, Ears, eventually, opened, record, records, told_as, writer_on
 
 from agent.core.records import encode
-from agent.journal import schema
+from agent.journal import retention, schema
 from agent.journal.errors import FILE_ERRORS, Damaged
 from agent.journal.keys import BoxKey
 from agent.journal.store import Store
@@ -119,6 +119,55 @@ def test_the_harness_bites(empty: bytes, seed: int) -> None:
     """With less than FULL, and with a card that lies about syncing, the same cuts must lose something."""
     assert cut_many(empty, seed, 200, "NORMAL") > 10
     assert cut_many(empty, seed, 200, "FULL", lies=True) > 0
+
+
+@pytest.mark.parametrize("kind", [retention.PRUNED, retention.EVICTED])
+def test_a_cut_leaves_a_step_of_retention_and_its_record_or_neither(empty: bytes, seed: int, kind: str) -> None:
+    """The power goes at each operation in turn while old rows, or bodies, are given up."""
+    dice = random.Random(seed)
+    files = _old_journal(empty)
+    outcomes: set[bool] = set()
+    at, cut = 0, True
+    while cut:
+        card = Card(dict(files))
+        store = store_on(card)
+        trim = retention.look_for_old(store, "9000") if kind == retention.PRUNED else _bodies_due(store)
+        assert trim is not None
+        card.trouble = Countdown(at)
+        try:
+            store.commit([told_as(401, trim)], retention.statements_of(store, trim, ("door.granted",)))
+            store.move_log()
+            cut = False
+        except (Unplugged, *FILE_ERRORS):
+            at += 1
+        outcomes.add(_told_and_done(card.after_cut(dice), kind, trim.count))
+    assert outcomes == {False, True}
+
+
+def _old_journal(empty: bytes) -> dict[str, bytes]:
+    card = Card({str(PATH): empty})
+    store = store_on(card)
+    store.commit(records(1, 400))
+    store.sign()
+    store.save_notes()
+    store.move_log()
+    store.close()
+    return {name: bytes(file.now) for name, file in card.files.items()}
+
+
+def _bodies_due(store: Store) -> retention.Trim | None:
+    return retention.look_for_bodies(store, 0, (1, 400), ("door.granted",)).trim
+
+
+def _told_and_done(files: dict[str, bytes], kind: str, count: int) -> bool:
+    """Whether the step was done; the journal must tell it then, and only then."""
+    store = store_on(Card(files))
+    rows, bodies = store.connection.execute("SELECT count(*), count(body) FROM record WHERE seq <= 400").fetchone()
+    told = store.head.seq == 401
+    gone = (400 - rows) if kind == retention.PRUNED else (rows - bodies)
+    assert gone == (count if told else 0)
+    store.close()
+    return told
 
 
 # ── an error at every n-th operation ───────────────────────────────────────────────────────────────────────────────
