@@ -1,0 +1,1 @@
+"""The alarm path to a video and alarm platform by GB/T 28181."""
