@@ -316,8 +316,8 @@ UNPLAYED = frozenset(
 )  # each has a scene elsewhere
 FROM_THE_SHELL = frozenset(
     {
-        *("journal.anchored", "journal.problem", "journal.space", "panic.latency"),
-        *("policy.refused", "socket.refused", "view.journal"),
+        *("journal.anchored", "journal.evicted", "journal.problem", "journal.pruned", "journal.space"),
+        *("panic.latency", "policy.refused", "socket.refused", "view.journal"),
     }
 )
 
