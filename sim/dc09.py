@@ -57,6 +57,7 @@ CID = frozenset(
 SIA = frozenset(
     ["PA", "HA", "FA", "FT", "TA", "AT", "YT", "RR", "YC", "YX", "UT", "DD", "DF", "DN", "UB", "RX", "RP", "TS", "JT"]
 )
+RESTORES = frozenset(["AR", "DH", "DR", "FJ", "FR", "TE", "TR", "UJ", "YK", "YR", "YZ"])  # it is over
 LIES = ("drop", "delay", "nak", "duh", "wrong_seq", "close", "garbage", "bad_crc", "bytewise")
 _TABLE = [0] * 256
 for _n in range(256):
@@ -209,12 +210,14 @@ class Centre:
             shape = [len(part) for part in parts] == [4, 2, 3] and "".join(parts).isdecimal()
             if not shape or parts[0][0] not in "136" or parts[0][1:] not in CID:
                 raise NotOurs(f"event {event}")
-            return {"code": parts[0][1:], "zone": int(parts[2]), "drill": parts[0][1:] == "607"}
+            code, over = parts[0][1:], parts[0][0] == "3"
+            return {"code": code, "zone": int(parts[2]), "drill": code == "607", "restore": over}
         if token == "SIA-DCS":
             kind = event.removeprefix("Nri0/")
-            if kind == event or kind[:2] not in SIA or not kind[2:5].isdecimal():
+            if kind == event or kind[:2] not in SIA | RESTORES or not kind[2:5].isdecimal():
                 raise NotOurs(f"event {event}")
-            return {"code": kind[:2], "zone": int(kind[2:5]), "drill": kind.endswith("^DRILL^")}
+            code, drill = kind[:2], kind.endswith("^DRILL^")
+            return {"code": code, "zone": int(kind[2:5]), "drill": drill, "restore": code in RESTORES}
         raise NotOurs(f"token {token}")
 
     # ── the wire ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -287,12 +290,13 @@ def make_app(centre: Centre) -> Starlette:
     async def page(request: Request) -> Response:
         lines = "".join(
             f"<tr><td>{m['seq']}<td>{m['code']}<td>{m['zone']}<td>{'演练 DRILL' if m['drill'] else ''}"
+            f"<td>{'恢复 restore' if m['restore'] else ''}"
             for m in centre.messages
         )
         text = f"接警中心 · Police receiving centre (SIA DC-09), link tests: {centre.tests}"
         return HTMLResponse(
             f"<!doctype html><html lang='zh-CN'><meta charset='utf-8'><meta http-equiv='refresh' content='2'>"
-            f"<title>接警中心</title><h1>{text}</h1><table><tr><th>seq<th>code<th>zone<th>{lines}</table>"
+            f"<title>接警中心</title><h1>{text}</h1><table><tr><th>seq<th>code<th>zone<th><th>{lines}</table>"
         )
 
     routes = [Route("/", page), Route("/messages", messages), Route("/lie", lie, methods=["POST"])]

@@ -23,6 +23,7 @@ from agent.control.peers import ALL, Parts, Users, may_ask, may_claim
 from agent.control.runtime import Runtime
 from agent.control.uploads import Refusal, Uploads
 from agent.core.commands import refusal
+from agent.core.endings import ends
 from agent.core.events import AlarmStage, Command, Event, Note, PathHealth, Seq
 from agent.core.kinds import WEIGHT
 from agent.core.records import Record, Weight
@@ -85,6 +86,7 @@ class Server:
         self._peers: set[asyncio.Task[None]] = set()
         self._state_timer: asyncio.TimerHandle | None = None
         self._undurable: list[Record] = []
+        self._endings: list[Record] = []  # what ends an alarm and is not on disk yet; it can wait for that
         self._from_memory: Seq = (0, 0)  # the alarms up to here were told without waiting for the disk
         self.on_anchor: Callable[[bytes], None] = lambda note: None  # the far side's last checkpoint
         self.on_ahead: Callable[[int, int], None] = lambda epoch, seq: None  # what it has and we do not
@@ -121,13 +123,19 @@ class Server:
 
     def durable(self, epoch: int, seq: int) -> None:
         """Everything up to `seq` is on disk: the alarms among it go out first, then the head line."""
+        over = [record for record in self._endings if record.ref <= (epoch, seq)]
         ready = [record for record in self._undurable if record.ref <= (epoch, seq)]
         if ready:
             self._undurable = [record for record in self._undurable if record.ref > (epoch, seq)]
             self._tell_alarms(ready, durable=True)
+        if over:
+            self._endings = [record for record in self._endings if record.ref > (epoch, seq)]
+        for record in over:
+            self._broadcast(_line({"op": "ended", "record": record}))
         self._broadcast(_line({"op": "head", "epoch": epoch, "seq": seq}))
 
     def _on_records(self, records: Sequence[Record]) -> None:
+        self._endings = (self._endings + [r for r in records if ends(r.kind, r.data, r.cause)])[-MOST_UNDURABLE:]
         alarms = [record for record in records if WEIGHT[record.kind] is Weight.ALARM]
         if not alarms:
             return

@@ -130,7 +130,8 @@ def on_path(state: BoxState, event: PathHealth, now: Now, log: Log) -> BoxState:
     if was is not None and was.up is event.up:
         return state
     data: dict[str, Value] = {"path": event.path, "why": event.why}
-    log.add("path.up" if event.up else "path.down", f"path:{event.path}", data)
+    cause = state.health.paths_ref if event.up else None
+    log.add("path.up" if event.up else "path.down", f"path:{event.path}", data, cause=cause)
     path = DeviceState(up=event.up, since_at=now.mono_s, since_ms=now.wall_ms, why=event.why)
     paths_ref = None if event.up else state.health.paths_ref
     paths = {**state.health.paths, event.path: path}

@@ -14,7 +14,7 @@ import msgspec
 
 from agent.core.words import Stage
 from agent.uplink.batch import Ref
-from agent.uplink.path import FROM_AFAR, Alarm, AlarmPath, Reports
+from agent.uplink.path import FROM_AFAR, Alarm, AlarmPath, Ending, HearsEndings, Reports
 
 NEXT_AFTER_S = 10.0  # the promise: no receipt in 10 s, next path
 TURN_S = 0.25
@@ -40,6 +40,7 @@ class Dispatch:
         self._clock = clock or (lambda: asyncio.get_running_loop().time())
         self._groups: tuple[tuple[AlarmPath, ...], ...] = ()
         self._open: dict[Ref, _Open] = {}
+        self._over: dict[Ref, None] = {}  # endings handed on, oldest first: a start may find them again
 
     def use(self, groups: Sequence[Sequence[AlarmPath]]) -> None:
         """The paths, by priority. Once, before the first alarm."""
@@ -59,6 +60,29 @@ class Dispatch:
         self._make_room()
         for _ in range(max(had, default=0) + 1):
             self._hand_on(new, stages)
+
+    def over(self, ending: Ending) -> None:
+        """An alarm has ended: said to the paths that were given it, and to all of them when it is not remembered."""
+        if ending.ref in self._over:
+            return
+        self._over = dict.fromkeys([*self._over, ending.ref][-KEEP:])
+        entry = self._ended(ending)
+        groups = self._groups if entry is None else self._groups[: entry.groups]
+        if entry is not None:
+            ending = msgspec.structs.replace(ending, of=entry.alarm.ref, kinds=_kinds(ending, entry.alarm))
+        for path in (path for group in groups for path in group):
+            try:
+                if isinstance(path, HearsEndings):
+                    path.over(ending)
+            except Exception:
+                log.exception("path %s could not take the end %s", path.name, ending.ref)
+
+    def _ended(self, ending: Ending) -> _Open | None:
+        """The alarm it ended: the one it names, else the newest such alarm of the same thing."""
+        if ending.of in self._open:
+            return self._open[ending.of]
+        same = (e for e in reversed(self._open.values()) if e.alarm.kind in ending.kinds)
+        return next((entry for entry in same if entry.alarm.subject == ending.subject), None)
 
     def _hand_on(self, entry: _Open, stages: Mapping[str, Stage]) -> None:
         """Give the alarm to the next group. One path's bug keeps it from no other."""
@@ -106,6 +130,11 @@ class Dispatch:
                 self._open.values(), key=lambda e: (not e.received, e.alarm.kind.startswith("panic."), e.alarm.ref)
             )
             del self._open[worst.alarm.ref]
+
+
+def _kinds(ending: Ending, alarm: Alarm) -> tuple[str, ...]:
+    """One thing may end two alarms (a door forced and then held open); otherwise the alarm itself says its kind."""
+    return ending.kinds if len(ending.kinds) > 1 else (alarm.kind,)
 
 
 def _begun(stage: Stage | None) -> bool:

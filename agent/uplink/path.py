@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
+from agent.core.endings import ends
 from agent.core.words import Stage
 from agent.uplink.batch import Ref
 
@@ -19,6 +20,18 @@ class Alarm(msgspec.Struct, frozen=True):
     body: bytes
     kind: str
     at: str
+    drill: bool = False
+    subject: str = ""
+
+
+class Ending(msgspec.Struct, frozen=True):
+    """A record that ends alarms: of these `kinds`, and where `of` is known, exactly that one."""
+
+    ref: Ref
+    at: str
+    subject: str
+    kinds: tuple[str, ...]
+    of: Ref | None = None
     drill: bool = False
 
 
@@ -43,12 +56,21 @@ class AlarmPath(Protocol):
     async def run(self) -> None: ...
 
 
+@runtime_checkable
+class HearsEndings(Protocol):
+    """A path whose far side keeps an alarm open until it hears that it is over. Like `take`, `over` never blocks."""
+
+    def over(self, ending: Ending) -> None: ...
+
+
 class _Facts(msgspec.Struct):
     epoch: int
     seq: int
     kind: str
     at: str
     data: dict[str, Any] = {}
+    subject: str = ""
+    cause: Ref | None = None
 
 
 _decode = msgspec.json.Decoder(_Facts).decode
@@ -57,4 +79,15 @@ _decode = msgspec.json.Decoder(_Facts).decode
 def alarm_of(body: bytes) -> Alarm:
     """The alarm in a record. Raises msgspec.DecodeError for what is no record."""
     facts = _decode(body)
-    return Alarm((facts.epoch, facts.seq), body, facts.kind, facts.at, facts.data.get("drill") is True)
+    ref, drill = (facts.epoch, facts.seq), facts.data.get("drill") is True
+    return Alarm(ref, body, facts.kind, facts.at, drill, facts.subject)
+
+
+def ending_of(body: bytes) -> Ending | None:
+    """What a record ends; None for one that ends no alarm. Raises msgspec.DecodeError for what is no record."""
+    facts = _decode(body)
+    kinds = ends(facts.kind, facts.data, facts.cause)
+    if not kinds:
+        return None
+    drill = facts.data.get("drill") is True
+    return Ending((facts.epoch, facts.seq), facts.at, facts.subject, kinds, facts.cause, drill)

@@ -17,6 +17,8 @@ from typing import Any
 import msgspec
 
 from agent.control.notify import notify, watchdog_interval_s
+from agent.core.kinds import WEIGHT
+from agent.core.records import Weight
 from agent.core.words import Stage
 from agent.journal.reader import JournalReader
 from agent.journal.schema import FILE as JOURNAL
@@ -31,7 +33,7 @@ from agent.uplink.dispatch import Dispatch
 from agent.uplink.downward import Downward
 from agent.uplink.health import PathHealth
 from agent.uplink.mqtt import BrokerLost, Connection, Settings, tls_context
-from agent.uplink.path import Alarm, AlarmPath, alarm_of
+from agent.uplink.path import Alarm, AlarmPath, alarm_of, ending_of
 from agent.uplink.records import RecordLane
 from agent.uplink.reporter import Reporter
 from agent.uplink.source import JournalAway, Source
@@ -144,6 +146,8 @@ class Uplink:
         match line["op"]:
             case "alarm":
                 self._dispatch.add(alarm_of(_encode(line["record"])))
+            case "ended":
+                self._over(_encode(line["record"]))
             case "head":
                 self._records.head_is((int(line["epoch"]), int(line["seq"])))
                 self._news.set()
@@ -156,6 +160,11 @@ class Uplink:
             case "lost":
                 log.warning("control is away: %s", line["why"])
                 self._state.picture(None)
+
+    def _over(self, body: bytes) -> None:
+        ending = ending_of(body)
+        if ending is not None:
+            self._dispatch.over(ending)
 
     async def _restore(self) -> None:
         """Each time control (re)starts: find the alarms that were told while nobody listened here."""
@@ -185,7 +194,10 @@ class Uplink:
         start = await self._source.after(max(self._records.outbox.cursor, self._searched), head[1])
         for _, body in await self._source.alarms(start - 1, head[1]):
             alarm = alarm_of(body)
-            if is_live(alarm.at, YOUNG_MS):
+            if WEIGHT.get(alarm.kind) is not Weight.ALARM:
+                if is_live(alarm.at, YOUNG_MS):
+                    self._over(body)
+            elif is_live(alarm.at, YOUNG_MS):
                 self._dispatch.add(alarm)
             elif self._mqtt is not None:
                 self._alarms.add(body)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
+from agent.core.endings import ends
 from agent.core.kinds import WEIGHT
 from agent.core.records import Weight
 from agent.uplink.batch import Ref, Row
@@ -38,6 +39,8 @@ class JournalAway(Exception):
 
 class _Kind(msgspec.Struct):
     kind: str
+    data: dict[str, Any] = {}
+    cause: Ref | None = None
 
 
 _decode_kind = msgspec.json.Decoder(_Kind).decode
@@ -66,7 +69,7 @@ class Source:
         return None if found is None else found[2]
 
     async def alarms(self, after_seq: int, head: int) -> list[tuple[Ref, bytes]]:
-        """The newest alarm records in (after_seq, head], oldest first, at most KEEP_ALARMS."""
+        """The newest records in (after_seq, head] that are alarms or end one, oldest first, at most KEEP_ALARMS."""
         start = max(after_seq + 1, head - SCAN_RECORDS)
         return await self._run(lambda reader: _alarms(reader, start, head))
 
@@ -97,13 +100,14 @@ def _alarms(reader: Reader, start: int, head: int) -> list[tuple[Ref, bytes]]:
         rows = reader.read(start, READ_RECORDS, 1 << 20)
         if not rows:
             break
-        found += [((epoch, seq), body) for seq, epoch, body in rows if body is not None and _is_alarm(body)]
+        found += [((epoch, seq), body) for seq, epoch, body in rows if body is not None and _is_telling(body)]
         start = rows[-1][0] + 1
     return found[-KEEP_ALARMS:]
 
 
-def _is_alarm(body: bytes) -> bool:
-    return WEIGHT.get(_decode_kind(body).kind) is Weight.ALARM
+def _is_telling(body: bytes) -> bool:
+    told = _decode_kind(body)
+    return WEIGHT.get(told.kind) is Weight.ALARM or bool(ends(told.kind, told.data, told.cause))
 
 
 def _after(reader: Reader, cursor: Ref, head: int) -> int:

@@ -18,7 +18,7 @@ from socket_scenes import Message, Peer, Served, serving
 from agent.control import server as server_module
 from agent.control.peers import ALL
 from agent.control.server import MAX_LINE, OVERDUE_S, Ask
-from agent.core.events import PathHealth
+from agent.core.events import OutputFault, PathHealth
 from agent.core.words import Journal
 
 DOCS = Path(__file__).parents[2] / "docs" / "local-socket.md"
@@ -54,7 +54,7 @@ def test_every_request_of_the_document_is_a_request_the_code_reads() -> None:
         op = re.search(r'"op":"(\w+)"', row)
         assert op is not None
         ops.add(op[1])
-        if op[1] not in ("head", "alarm", "latency"):
+        if op[1] not in ("head", "alarm", "ended", "latency"):
             assert keys - {"args", "data"} <= fields, row
     assert {"state", "subscribe", "command", "stage", "path", "synced", "note", "ping"} <= ops
 
@@ -304,6 +304,20 @@ async def test_who_subscribes_later_gets_the_alarms_that_no_journal_holds(served
     kinds = [line["record"]["kind"] for line in lines if line["op"] == "alarm"]
     assert kinds == ["journal.failing", "panic.pressed"]
     assert not any(line["durable"] for line in lines if line["op"] == "alarm")
+    peer.close()
+
+
+async def test_what_ends_an_alarm_is_told_once_durable(served: Served) -> None:
+    peer = await subscribed(served)
+    for ok in (False, True):
+        served.box.runtime.handle(OutputFault("siren", ok))
+    assert [line["op"] for line in await gathered(peer)] == []
+    served.durable()
+    lines = await gathered(peer)
+    assert [line["op"] for line in lines] == ["alarm", "ended", "head"]
+    assert [line["record"]["kind"] for line in lines[:2]] == ["output.fault", "output.ok"]
+    served.durable()
+    assert [line["op"] for line in await gathered(peer)] == ["head"]
     peer.close()
 
 

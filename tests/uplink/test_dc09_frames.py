@@ -7,15 +7,16 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pysiaalarm.data.sia_codes import SIA_CODES
 from siadc09 import account as oracle_account
 from siadc09 import message as oracle
 
+from agent.core.endings import ENDING_KINDS, ends
 from agent.core.kinds import MEANING
 from agent.core.records import Weight
 from agent.uplink.dc09.codes import CODES, DRILL, NOT_SENT, UNKNOWN, code_of, data_of
 from agent.uplink.dc09.frames import PAD_LETTERS, Account, answer, crc16, envelope, frame
-from agent.uplink.path import Alarm
-from sim.dc09 import CID, SIA, check
+from sim.dc09 import CID, RESTORES, SIA, check
 
 AT = datetime(2026, 11, 27, 18, 5, 9, tzinfo=UTC)
 KEYS = [b"", bytes(range(16)), bytes(range(24)), bytes(range(32))]
@@ -122,19 +123,38 @@ def test_the_strict_receiver_knows_every_code() -> None:
     for code in (*CODES.values(), DRILL, UNKNOWN):
         assert code.cid in CID
         assert code.sia in SIA
+        assert not code.over or code.over in RESTORES
 
 
-def alarm(kind: str, *, drill: bool = False) -> Alarm:
-    return Alarm((1, 1), b"{}", kind, "", drill)
+SAMPLES: dict[str, dict[str, object]] = {
+    "panic.released": {"stuck": True},
+    "door.closed": {"forced": True, "held": True},
+}
+
+
+def test_every_alarm_that_a_record_ends_has_a_word_for_its_end() -> None:
+    told = {kind for one in ENDING_KINDS for kind in ends(one, SAMPLES.get(one, {}), (1, 1))}
+    assert told == {kind for kind, code in CODES.items() if code.over} - {"lane.unasked", "supply.unread"}
+    assert all(MEANING[kind][0] is Weight.ALARM for kind in told)
+    assert all(MEANING[kind][0] is not Weight.ALARM for kind in ENDING_KINDS)
+
+
+def test_letters_for_an_end_are_what_a_receivers_own_table_calls_one() -> None:
+    for code in CODES.values():
+        if code.over:
+            said = SIA_CODES[code.over].type.lower()
+            assert "restor" in said or "completed" in said, (code.over, said)
 
 
 def test_a_drill_is_a_walk_test_and_a_new_kind_is_still_told() -> None:
-    assert code_of(alarm("panic.pressed")) == CODES["panic.pressed"]
-    assert code_of(alarm("panic.pressed", drill=True)) is DRILL
-    assert code_of(alarm("something.new")) is UNKNOWN
-    assert code_of(alarm("lane.reversal")) is None
-    mains = code_of(alarm("supply.alarm"), "supply:mains")
+    assert code_of("panic.pressed") == CODES["panic.pressed"]
+    assert code_of("panic.pressed", drill=True) is DRILL
+    assert code_of("something.new") is UNKNOWN
+    assert code_of("lane.reversal") is None
+    mains = code_of("supply.alarm", "supply:mains")
     assert mains is not None
     assert mains.cid == "301"
+    assert data_of("ADM-CID", "1234", mains, 0, drill=False, over=True) == "#1234|3301 00 000"
+    assert data_of("SIA-DCS", "1234", mains, 0, drill=False, over=True) == "#1234|Nri0/AR000"
     assert data_of("SIA-DCS", "1234", DRILL, 2, drill=True) == "#1234|Nri0/TS002^DRILL^"
     assert data_of("ADM-CID", "1234", DRILL, 2, drill=True) == "#1234|1607 00 002"

@@ -17,8 +17,8 @@ from agent.core.words import Stage
 from agent.uplink.dc09 import link as link_module
 from agent.uplink.dc09 import path as path_module
 from agent.uplink.dc09.path import Dc09Path
-from agent.uplink.path import Alarm, alarm_of
-from hardware.site import Board, Dc09, PanicButton, Site, SiteIds
+from agent.uplink.path import Alarm, Ending, alarm_of
+from hardware.site import Board, Dc09, Door, Lane, PanicButton, Site, SiteIds
 from sim.dc09 import LIES, Centre
 
 KEY = b"gate one, secret".hex()
@@ -70,6 +70,8 @@ class Rig:
             site=SiteIds(id="s", box="b"),
             board=Board(model="rpi5"),
             panic_button=(PanicButton(id="gatehouse"), PanicButton(id="office")),
+            door=(Door(id="wicket", lock="gpio:5", lock_kind="fail_safe", evacuation_way=True),),
+            lane=(Lane(id="main", bus="plc", unit=1, profile="p", bollard=()),),
             folder=str(self.folder),
         )
         made = Dc09Path(site, way, self.told)
@@ -96,8 +98,8 @@ async def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
     await made.close()
 
 
-def press(seq: int = 7, *, drill: bool = False, kind: str = "panic.pressed") -> Alarm:
-    record = {"at": "t", "data": {"drill": drill}, "epoch": 1, "kind": kind, "seq": seq, "subject": "button:office"}
+def press(seq: int = 7, *, drill: bool = False, kind: str = "panic.pressed", subject: str = "button:office") -> Alarm:
+    record = {"at": "t", "data": {"drill": drill}, "epoch": 1, "kind": kind, "seq": seq, "subject": subject}
     return alarm_of(json.dumps(record).encode())
 
 
@@ -224,6 +226,55 @@ async def test_what_is_received_or_not_for_the_centre_is_not_sent(rig: Rig) -> N
     path.take(press(7))
     path.take(press(7))
     await until(lambda: rig.told.received())
+    assert len(centre.messages) == 1
+
+
+ENDS = [
+    ("supply.alarm", "supply:mains", "301", "AR", 0),
+    ("supply.unread", "supply:mains", "380", "UJ", 0),
+    ("panic.line_fault", "button:office", "380", "UJ", 2),
+    ("door.held_open", "door:wicket", "426", "DH", 101),
+    ("lane.fault", "lane:main", "300", "YZ", 201),
+    ("path.none", "paths", "350", "YK", 0),
+]
+
+
+@pytest.mark.parametrize("protocol", ["ADM-CID", "SIA-DCS"])
+@pytest.mark.parametrize(("kind", "subject", "cid", "sia", "zone"), ENDS)
+async def test_the_centre_hears_that_an_alarm_is_over(
+    rig: Rig, protocol: str, kind: str, subject: str, cid: str, sia: str, zone: int
+) -> None:
+    centre = Centre("1234")
+    path = rig.path(await rig.listen(centre), protocol=protocol)
+    path.take(press(7, kind=kind, subject=subject))
+    path.over(Ending((1, 8), "t", subject, (kind,), (1, 7)))
+    await until(lambda: len(centre.messages) == 2)
+    assert [m["restore"] for m in centre.messages] == [False, True]
+    assert {m["zone"] for m in centre.messages} == {zone}
+    assert centre.messages[1]["code"] == (cid if protocol == "ADM-CID" else sia)
+    assert centre.refused == []
+    assert {ref for ref, _ in rig.told.stages} == {(1, 7)}  # an end has no stages of its own
+
+
+async def test_an_end_waits_for_its_alarm(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Told the other way round, the alarm would stand open at the centre for ever."""
+    monkeypatch.setattr(path_module, "REFUSED_S", 0.5)
+    centre = Centre("1234")
+    centre.lie, centre.lies_left = "duh", 1
+    path = rig.path(await rig.listen(centre))
+    path.take(press(7, kind="door.forced", subject="door:wicket"))
+    path.over(Ending((1, 8), "t", "door:wicket", ("door.forced", "door.held_open"), (1, 7)))
+    await until(lambda: len(centre.messages) == 3)
+    assert [(m["code"], m["restore"]) for m in centre.messages] == [("423", False), ("423", True), ("426", True)]
+
+
+async def test_what_has_no_end_at_the_centre_sends_none(rig: Rig) -> None:
+    centre = Centre("1234")
+    path = rig.path(await rig.listen(centre))
+    for kind in ("panic.pressed", "lane.reversal", "clock.off"):
+        path.over(Ending((1, 8), "t", "box", (kind,)))
+    path.take(press(9))
+    await until(lambda: rig.told.received(9))
     assert len(centre.messages) == 1
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from agent.core.words import Stage
 from agent.uplink.dispatch import KEEP, NEXT_AFTER_S, Dispatch
-from agent.uplink.path import Alarm, alarm_of
+from agent.uplink.path import Alarm, Ending, alarm_of, ending_of
 
 Ref = tuple[int, int]
 
@@ -126,6 +126,84 @@ def test_a_flood_forgets_what_is_no_panic_first(rig: Rig) -> None:
         rig.dispatch.add(alarm(seq, "door.forced"))
     assert rig.dispatch.knows((1, 0))
     assert not rig.dispatch.knows((1, 1))
+
+
+class Hearing(FakePath):
+    """A path whose far side wants to hear that an alarm is over."""
+
+    def __init__(self, name: str, *, broken: bool = False) -> None:
+        super().__init__(name, broken=broken)
+        self.ended: list[Ending] = []
+
+    def over(self, ending: Ending) -> None:
+        if self.broken:
+            raise RuntimeError("a bug")
+        self.ended.append(ending)
+
+
+def forced(seq: int = 7, subject: str = "door:wicket") -> Alarm:
+    return Alarm((1, seq), b"{}", "door.forced", "2026-11-27T08:00:00.000Z", subject=subject)
+
+
+def closed(seq: int = 9, of: Ref | None = (1, 7)) -> Ending:
+    return Ending((1, seq), "2026-11-27T08:01:00.000Z", "door:wicket", ("door.forced",), of)
+
+
+@pytest.fixture
+def endings(rig: Rig) -> tuple[Hearing, Hearing]:
+    """The same rig with two centres, of the first priority and of the second."""
+    first, late = Hearing("first"), Hearing("late")
+    rig.dispatch.use([[first, rig.first], [late]])
+    return first, late
+
+
+def test_an_end_goes_to_those_who_have_the_alarm_and_wish_to_hear_of_it(
+    rig: Rig, endings: tuple[Hearing, Hearing]
+) -> None:
+    first, late = endings
+    rig.dispatch.add(forced())
+    rig.dispatch.over(closed())
+    assert [one.ref for one in first.ended] == [(1, 9)]
+    assert late.ended == []  # it never heard of the alarm
+    rig.dispatch.over(closed())
+    assert len(first.ended) == 1  # found again after a start: told once
+
+
+def test_an_end_that_names_no_alarm_ends_the_newest_of_that_thing(rig: Rig, endings: tuple[Hearing, Hearing]) -> None:
+    first, late = endings
+    rig.dispatch.add(forced(6))
+    rig.dispatch.add(forced(7, subject="door:staff"))
+    rig.dispatch.over(closed(of=None))
+    assert [one.of for one in first.ended] == [(1, 6)]
+    assert late.ended == []
+
+
+def test_an_end_whose_alarm_nobody_remembers_goes_everywhere(rig: Rig, endings: tuple[Hearing, Hearing]) -> None:
+    rig.dispatch.over(closed())
+    assert [len(path.ended) for path in endings] == [1, 1]
+
+
+def test_one_paths_bug_keeps_an_end_from_no_other(rig: Rig, endings: tuple[Hearing, Hearing]) -> None:
+    first, late = endings
+    first.broken = True
+    rig.dispatch.over(closed())
+    assert len(late.ended) == 1
+
+
+def test_the_alarm_itself_says_what_ended(rig: Rig, endings: tuple[Hearing, Hearing]) -> None:
+    """One record says that a supply is well; whether it was unread or gone, the alarm knows."""
+    rig.dispatch.add(Alarm((1, 7), b"{}", "supply.unread", "t", subject="supply:mains"))
+    rig.dispatch.over(Ending((1, 8), "t", "supply:mains", ("supply.alarm",), (1, 7)))
+    assert endings[0].ended[0].kinds == ("supply.unread",)
+
+
+def test_an_end_is_read_from_its_record() -> None:
+    body = b'{"at":"t","cause":[1,4],"data":{"forced":false,"held":true},"epoch":1,"kind":"door.closed"'
+    body += b',"seq":5,"subject":"door:w"}'
+    assert ending_of(body) == Ending((1, 5), "t", "door:w", ("door.held_open",), (1, 4))
+    assert ending_of(body.replace(b"true", b"false")) is None
+    assert ending_of(body.replace(b"door.closed", b"path.up")) == Ending((1, 5), "t", "door:w", ("path.none",), (1, 4))
+    assert ending_of(body.replace(b"door.closed", b"path.up").replace(b"[1,4]", b"null")) is None
 
 
 def test_no_path_at_all_is_survived() -> None:

@@ -14,16 +14,17 @@ import random
 import secrets
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TypeAlias
 
 import msgspec
 
 from agent.core.words import Stage
 from agent.uplink.backoff import BackOff
 from agent.uplink.batch import Ref
-from agent.uplink.dc09.codes import code_of, data_of, zones
+from agent.uplink.dc09.codes import Code, code_of, data_of, zones
 from agent.uplink.dc09.frames import PAD_LETTERS, Account, Answer, frame
 from agent.uplink.dc09.link import Link, LinkLost
-from agent.uplink.path import FROM_AFAR, Alarm, Reports
+from agent.uplink.path import FROM_AFAR, Alarm, Ending, Reports
 from hardware.places import resolve
 from hardware.site import Dc09, Site
 
@@ -36,18 +37,24 @@ KEEP = 256
 log = logging.getLogger(__name__)
 
 
-class _Waiting(msgspec.Struct):
-    """One alarm on its way. `seq` stays its own until it is acknowledged, so that the centre knows a second copy."""
+_Key: TypeAlias = tuple[Ref, str]  # the record, and for an end the kind of alarm it ends
 
-    alarm: Alarm
+
+class _Waiting(msgspec.Struct):
+    """One alarm on its way, or the end of one. `seq` stays its own until it is acknowledged, so that the centre knows a
+    second copy. `after`: an end is not told before the alarm itself."""
+
+    key: _Key
     data: str
     seq: int
+    panic: bool = False
+    after: Ref | None = None
     sent: bool = False
     not_before: float = 0.0  # monotonic: refused, and to be tried again then
 
-
-class _Facts(msgspec.Struct):
-    subject: str = ""
+    @property
+    def is_alarm(self) -> bool:
+        return not self.key[1]
 
 
 class Refused(Exception):
@@ -63,11 +70,11 @@ class Dc09Path:
         self._way = way
         self._reports = reports
         self._zones = zones(site)
-        self._waiting: dict[Ref, _Waiting] = {}
+        self._waiting: dict[_Key, _Waiting] = {}
         self._news = asyncio.Event()
         self._seq = random.randrange(SEQ_MAX)  # after a restart not the number of an alarm just sent
         self._offset = timedelta()  # receiver's clock minus ours
-        self._refusals: dict[Ref | None, str] = {}  # None: the link test itself
+        self._refusals: dict[_Key | None, str] = {}  # None: the link test itself
         self._back_off = BackOff()
         self._on_backup_since: float | None = None
         self.dropped = 0
@@ -76,14 +83,30 @@ class Dc09Path:
 
     def take(self, alarm: Alarm, stage: Stage = Stage.QUEUED) -> None:
         """Deliver until received. What this path does not carry (`codes.NOT_SENT`) is passed over."""
-        subject = _subject(alarm.body)
-        code = code_of(alarm, subject)
-        if code is None or stage in FROM_AFAR or alarm.ref in self._waiting:
+        code = code_of(alarm.kind, alarm.subject, drill=alarm.drill)
+        if code is None or stage in FROM_AFAR:
             return
+        data = self._data(code, alarm.subject, drill=alarm.drill)
+        panic = alarm.kind.startswith("panic.")
+        self._add(_Waiting((alarm.ref, ""), data, 0, panic=panic, sent=stage is not Stage.QUEUED))
+
+    def over(self, ending: Ending) -> None:
+        """Tell that alarms have ended, after the alarms themselves."""
+        for kind in ending.kinds:
+            code = code_of(kind, ending.subject, drill=ending.drill)
+            if code is not None and code.over:
+                data = self._data(code, ending.subject, drill=ending.drill, over=True)
+                self._add(_Waiting((ending.ref, kind), data, 0, panic=kind.startswith("panic."), after=ending.of))
+
+    def _data(self, code: Code, subject: str, *, drill: bool, over: bool = False) -> str:
         zone = self._zones.get(subject, 0)
-        data = data_of(self._way.protocol, self._way.account.upper(), code, zone, drill=alarm.drill)
-        self._seq = self._seq % SEQ_MAX + 1
-        self._waiting[alarm.ref] = _Waiting(alarm, data, self._seq, sent=stage is not Stage.QUEUED)
+        return data_of(self._way.protocol, self._way.account.upper(), code, zone, drill=drill, over=over)
+
+    def _add(self, waiting: _Waiting) -> None:
+        if waiting.key in self._waiting:
+            return
+        waiting.seq = self._seq = self._seq % SEQ_MAX + 1
+        self._waiting[waiting.key] = waiting
         self._make_room()
         self._news.set()
 
@@ -123,26 +146,26 @@ class Dc09Path:
         """One message, to the main receiver or else to the other. Raises LinkLost."""
         why: list[str] = []
         refused = False
-        ref = None if waiting is None else waiting.alarm.ref
+        key = None if waiting is None else waiting.key
         for link in self._in_order(links):
             try:
                 await self._deliver(link, who, waiting)
             except (LinkLost, Refused) as error:
                 why.append(str(error))
                 if isinstance(error, Refused):
-                    refused, self._refusals[ref] = True, str(error)
+                    refused, self._refusals[key] = True, str(error)
                 continue
-            self._settled(links, link, ref)
+            self._settled(links, link, key)
             return
         if refused and waiting is not None:
             waiting.not_before = _now() + REFUSED_S
-            self._reports.path(self.name, False, self._refusals[ref])
+            self._reports.path(self.name, False, self._refusals[key])
             return
         raise LinkLost("; ".join(why))
 
-    def _settled(self, links: tuple[Link, ...], link: Link, ref: Ref | None) -> None:
+    def _settled(self, links: tuple[Link, ...], link: Link, key: _Key | None) -> None:
         """A receiver has said yes."""
-        self._refusals.pop(ref, None)
+        self._refusals.pop(key, None)
         self._back_off = BackOff()
         if link is links[0]:
             self._on_backup_since = None
@@ -176,21 +199,25 @@ class Dc09Path:
         return await link.exchange(message, waiting.seq, lambda: self._sent(waiting))
 
     def _sent(self, waiting: _Waiting) -> None:
-        if not waiting.sent:
-            waiting.sent = True
-            self._reports.stage(self.name, waiting.alarm.ref, Stage.SENT)
+        if not waiting.sent and waiting.is_alarm:
+            self._reports.stage(self.name, waiting.key[0], Stage.SENT)
+        waiting.sent = True
 
     def _received(self, waiting: _Waiting, by: str) -> None:
-        self._waiting.pop(waiting.alarm.ref, None)
-        self._reports.stage(self.name, waiting.alarm.ref, Stage.RECEIVED, by)
+        self._waiting.pop(waiting.key, None)
+        if waiting.is_alarm:
+            self._reports.stage(self.name, waiting.key[0], Stage.RECEIVED, by)
 
     # ── what is next ───────────────────────────────────────────────────────────────────────────────────────────
 
     def _next(self) -> _Waiting | None:
         """Panic first, then as they happened."""
         now = _now()
-        due = [waiting for waiting in self._waiting.values() if waiting.not_before <= now]
-        return min(due, key=lambda w: (not w.alarm.kind.startswith("panic."), w.alarm.ref), default=None)
+        due = [waiting for waiting in self._waiting.values() if waiting.not_before <= now and self._in_turn(waiting)]
+        return min(due, key=lambda w: (not w.panic, w.key[0]), default=None)
+
+    def _in_turn(self, waiting: _Waiting) -> bool:
+        return waiting.after is None or (waiting.after, "") not in self._waiting
 
     def _quiet_s(self) -> float:
         later = (waiting.not_before - _now() for waiting in self._waiting.values())
@@ -218,11 +245,11 @@ class Dc09Path:
         return links[::-1]
 
     def _make_room(self) -> None:
-        """Beyond KEEP the oldest that is not a panic: it still goes up with the records."""
+        """Beyond KEEP the oldest end, then the oldest that is not a panic: it still goes up with the records."""
         while len(self._waiting) > KEEP:
-            worst = min(self._waiting.values(), key=lambda w: (w.alarm.kind.startswith("panic."), w.alarm.ref))
-            del self._waiting[worst.alarm.ref]
-            self._refusals.pop(worst.alarm.ref, None)
+            worst = min(self._waiting.values(), key=lambda w: (w.is_alarm, w.panic, w.key[0]))
+            del self._waiting[worst.key]
+            self._refusals.pop(worst.key, None)
             self.dropped += 1
 
     # ── settings ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -249,13 +276,6 @@ def _key(path: Path) -> bytes:
     if len(key) not in (16, 24, 32):
         raise LinkLost(f"the key in {path} has {2 * len(key)} hex digits instead of 32, 48 or 64")
     return key
-
-
-def _subject(body: bytes) -> str:
-    try:
-        return msgspec.json.decode(body, type=_Facts).subject
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return ""
 
 
 def _now() -> float:
