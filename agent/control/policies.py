@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -65,14 +66,26 @@ class Policies:
         self._runtime.handle(PolicyChanged(stored.policy, stored.digest, actor, source))
 
     def _refused(self, found: tuple[Contradiction, ...], actor: str, source: str) -> None:
-        for one in found:
-            log.warning("policy refused: %s: %s", one.source, one.what)
-        data: dict[str, object] = {
-            "count": len(found),
-            "source": source,
-            "why": [f"{one.source}: {one.what}"[:200] for one in found[:TOLD]],
-        }
+        why = [_impersonal(one) for one in found[:TOLD]]
+        for text in why:
+            log.warning("policy refused: %s", text)
+        data: dict[str, object] = {"count": len(found), "source": source, "why": why}
         self._runtime.handle(Note("policy.refused", "policy", actor or "?", data))
+
+
+# Where a contradiction stands in no table of people, its words quote nothing of a person.
+_IMPERSONAL = re.compile(
+    r"(bundle|box|site_box|version|current\.bundle|previous\.bundle)|(calendar|plans|policy)\.toml:\d{1,6}"
+)
+_PLACE = re.compile(r"[a-z_]+(\.csv:\d{1,6}|\[\d{1,6}\])?")
+
+
+def _impersonal(one: Contradiction) -> str:
+    """For records and log lines. What is wrong with somebody's row is told to whoever brought the bundle; here only
+    where it is, for its words quote the row."""
+    if _IMPERSONAL.fullmatch(one.source):
+        return f"{one.source}: {one.what}"[:200]
+    return one.source if _PLACE.fullmatch(one.source) else "?"
 
 
 def public_keys(site: Site) -> list[bytes]:

@@ -18,7 +18,7 @@ from agent.core.events import Command, Now, Seq
 from agent.core.latched import KEPT_IDS
 from agent.core.log import Log
 from agent.core.records import Record, Value
-from agent.core.shapes import HANDLE
+from agent.core.shapes import is_code
 from agent.core.state import BoxState
 from agent.core.words import Rank
 
@@ -60,14 +60,21 @@ def refusal(records: Sequence[Record]) -> str:
 
 
 def _data(event: Command, why: str) -> dict[str, Value]:
-    args: dict[str, Value] = {name: event.args[name][:MAX_TEXT] for name in KEPT_ARGS if name in event.args}
-    if event.verb in PEOPLE_VERBS:  # what is no handle may be a name: it never becomes a record
-        args = {name: value if HANDLE.fullmatch(str(value)) else "?" for name, value in args.items() if value}
+    args: dict[str, Value] = {
+        name: text[:MAX_TEXT] if (event.verb, name) == ("drill_start", "reason") else _code(text)
+        for name in KEPT_ARGS
+        if (text := event.args.get(name, ""))
+    }
     verb, command_id = event.verb[:MAX_TEXT], event.id[:MAX_TEXT]
     data: dict[str, Value] = {"args": args, "id": command_id, "rank": event.rank.value, "verb": verb}
     if event.verb in ("drill_start", "drill_end"):
         data["drill"] = True
     return data | ({"why": why} if why else {})
+
+
+def _code(text: str) -> str:
+    """What is no code may be a name: it never becomes a record. Only a drill's reason is free text, told to all."""
+    return text if is_code(text) else "?"
 
 
 # ── who may ─────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -32,6 +32,7 @@ from agent.core.policy import (
     Zone,
 )
 from agent.core.rules import BoxRules
+from agent.core.shapes import is_code
 
 _Entry = TypeVar("_Entry", bound=msgspec.Struct)
 _Key = TypeVar("_Key")
@@ -300,9 +301,17 @@ def _judge_credentials(policy: Policy, found: Found) -> None:
             _known(one.group, groups, "group", f"{file}:{one.line}", found)
         if one.to_ms and one.to_ms <= one.from_ms:
             _ends_early(f"{file}:{one.line}", f"the validity of card {one.card}", found)
+        if not is_code(one.holder):
+            _no_pseudonym(f"{file}:{one.line}", "the holder", found)
         if ":" not in one.card:
             what = f"card {one.card!r} has no format"
             found.append(Contradiction(f"{file}:{one.line}", what, "write it as <format>:<hex>"))
+
+
+def _no_pseudonym(source: str, name: str, found: Found) -> None:
+    """Without the value: who it names must not be told here either."""
+    what = f"{name} is no pseudonym: a name, an ID number or a phone number would get into every record"
+    found.append(Contradiction(source, what, "write a code of Latin letters and digits, and the name into names.csv"))
 
 
 def _judge_people(policy: Policy, found: Found) -> None:
@@ -310,6 +319,9 @@ def _judge_people(policy: Policy, found: Found) -> None:
         one.holder: policy.groups[one.group].kind for one in policy.credentials.values() if one.group in policy.groups
     }
     for slip in policy.slips.values():
+        for text, name in ((slip.id, "the leave slip's number"), (slip.issuer, "the issuer")):
+            if not is_code(text):
+                _no_pseudonym(slip.source or "slips", name, found)
         _holder(slip.pupil, ("pupil",), kinds, slip.source or f"slip {slip.id}", found)
         if slip.to_ms <= slip.from_ms:
             _ends_early(slip.source or f"slip {slip.id}", f"the leave slip {slip.id}", found)

@@ -11,13 +11,20 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-HANDLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}")  # a slip, a holder, a card, a visit
-MOMENT = re.compile(r"[0-9]{1,15}")  # UTC milliseconds
+_PERSONAL = r"[0-9]{15}|[0-9]{17}[0-9Xx]|(?:86)?1[3-9][0-9]{9}"  # ID numbers of 15 and 18 places, mobile numbers
+HANDLE = re.compile(rf"(?!(?:{_PERSONAL})\Z)[A-Za-z0-9][A-Za-z0-9_.:-]{{0,63}}")  # a slip, a holder, a card, a visit
+MOMENT = re.compile(r"[0-9]{13}")  # UTC milliseconds, of the years 2001 to 2286
 NUMBER = re.compile(r"[0-9]{1,4}")
 
 LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u, which are misread on paper
 DRAWN = 12  # characters of a handle that are drawn, 5 bits each
 RANDOM_HANDLE = re.compile(rf"([a-z])-(?=.*[0-9])(?=.*[a-z])[{LETTERS}]{{{DRAWN}}}", re.ASCII)
+
+
+def is_code(text: str) -> bool:
+    """Whether `text` may stand in a record: by its shape, and no ID or phone number. A name in Latin letters or a plate
+    without its first character cannot be told from a code."""
+    return HANDLE.fullmatch(text) is not None
 
 
 def is_handle(text: str, prefix: str = "") -> bool:
