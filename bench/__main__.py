@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench import journal_rate, journal_size, latency, whole
+from bench import journal_rate, journal_size, latency, people, whole
 from bench.stats import table
 
 OUT = Path(__file__).parent / "out"
@@ -47,6 +47,7 @@ def _parts(n: int) -> dict[str, Callable[[], Any]]:
     parts: dict[str, Callable[[], Any]] = {
         "journal": journal_rate.measure,
         "million": journal_size.measure,
+        "people": people.measure,
         "drain": lambda: whole.drain(DRAIN_RECORDS),
         "start": lambda: whole.start_to_first_press(STARTS),
         "roles": whole.idle,
@@ -98,6 +99,8 @@ def _table(results: dict[str, Any]) -> str:
         rows.append((f"durable records/s, {name}", str(told["ours"]), str(told["floor"]), str(told["ratio"]), target))
     if "million" in results:
         rows += _million_rows(results["million"])
+    if "people" in results:
+        rows += _people_rows(results["people"])
     if "drain" in results:
         told = results["drain"]
         rows.append(
@@ -118,6 +121,17 @@ def _million_rows(told: dict[str, Any]) -> list[Row]:
         (f"{name}, size", size, "", "", ""),
         (f"{name}, start", f"{told['open_ms']} ms", "", "", "≤ 100 ms"),
         (f"{name}, verify all", f"{told['verify_s']} s", f"{told['verify_floor_s']} s", str(told["verify_ratio"]), ""),
+    ]
+
+
+def _people_rows(told: dict[str, Any]) -> list[Row]:
+    name, load, decide = f"{told['cards']} cards", told["load"], told["decide"]
+    memory = f"{load['held_mb']} MB, at most {load['peak_mb']} MB"
+    return [
+        (f"{name}, load", f"{load['load_s']} s", f"{load['floor_s']} s", str(load["ratio"]), "≤ 2 s"),
+        (f"{name}, memory beyond the program's", memory, f"{load['plain_mb']} MB", "", ""),
+        (f"{name}, loop held while loading", f"{load['loop_held_ms']} ms", "", "", "≤ 25 ms"),
+        (f"{name}, decision (n={decide['ours']['n']})", _ms(decide["ours"]), _ms(decide["floor"]), "", "p99 ≤ 1 ms"),
     ]
 
 

@@ -41,7 +41,10 @@ MAX_FOUND = 200  # D: a list longer than this is read by nobody
 
 
 def parse(data: Mapping[str, Any]) -> tuple[Policy | None, list[Contradiction]]:
-    """The policy, or None and what is wrong with it. `data` is the wire form: decoded JSON, or the same by hand."""
+    """The policy, or None and what is wrong with it. `data` is the wire form: decoded JSON, or the same by hand.
+
+    Each of its credentials may still be JSON (`msgspec.Raw`).
+    """
     found: Found = []
     reader = _Reader(data, found)
     policy = reader.policy()
@@ -185,17 +188,18 @@ class _Reader:
         return kept
 
     def _credentials(self) -> dict[str, Credential]:
-        """A hundred thousand are read in one go; one by one only where one of them is wrong."""
-        raw, file = self._list("credentials"), str(self._data.get("credentials_file", ""))
-        try:
-            entries: Iterable[Credential] = msgspec.convert(raw, list[Credential])
-        except msgspec.ValidationError:
-            entries = [entry for entry in map(self._credential, raw) if entry is not None]
+        file = str(self._data.get("credentials_file", ""))
+        entries = (one for raw in self._list("credentials") if (one := self._credential(raw)) is not None)
         return self._unique("credentials", entries, lambda one: one.card, lambda one: f"{file}:{one.line}")
 
     def _credential(self, raw: Any) -> Credential | None:
-        line = raw.get("line", 0) if isinstance(raw, dict) else 0
-        return self._one(f"{self._data.get('credentials_file', 'credentials')}:{line}", Credential, raw)
+        """One row, plain or as JSON."""
+        try:
+            return _CREDENTIAL.decode(raw) if isinstance(raw, msgspec.Raw) else msgspec.convert(raw, Credential)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            source = f"{self._data.get('credentials_file', 'credentials')}:{_line_of(raw)}"
+            self._say(source, _plain_words(error), "write it as docs/policy.md shows")
+            return None
 
     def _calendar(self) -> Calendar | None:
         """The special days are a list on the wire, so that two plans for one day can be told."""
@@ -223,7 +227,19 @@ def _source(raw: Any, key: str) -> str:
     return source if isinstance(source, str) and source else key
 
 
-def _plain_words(error: msgspec.ValidationError) -> str:
+_CREDENTIAL = msgspec.json.Decoder(Credential)
+
+
+def _line_of(raw: Any) -> int:
+    try:
+        row = msgspec.json.decode(raw) if isinstance(raw, msgspec.Raw) else raw
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return 0
+    line = row.get("line", 0) if isinstance(row, dict) else 0
+    return line if isinstance(line, int) else 0
+
+
+def _plain_words(error: Exception) -> str:
     """`Object missing required field `card`` and the like, without backticks."""
     return str(error).replace("`", "'")
 

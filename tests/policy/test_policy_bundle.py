@@ -8,11 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from policy_files import office
 
+from agent.core.policy_parse import parse
 from agent.core.rules import BoxRules
 from agent.journal.keys import BoxKey
 from agent.policy import bundle
@@ -47,6 +49,28 @@ def test_what_is_packed_comes_out_and_twice_is_the_same(wires: Wires) -> None:
     found = bundle.unpack(data, [OTHER.public, KEY.public])
     assert (found.manifest.version, found.names) == (3, b"names")
     assert found.wire()["site_box"] == "dongfang-primary/*"
+
+
+def test_its_cards_come_out_one_by_one_and_mean_the_same(wires: Wires) -> None:
+    """A hundred thousand of them in one call would keep a panic press waiting."""
+    unpacked = bundle.unpack(bundle.pack(wires(3), b"", KEY), [KEY.public]).wire()
+    assert all(isinstance(row, msgspec.Raw) for row in unpacked["credentials"])
+    assert parse(unpacked) == parse(wires(3)) and parse(unpacked)[0] is not None
+
+
+def test_a_bad_card_in_a_bundle_is_named_by_its_line_and_hides_no_other(wires: Wires) -> None:
+    wire = wires(3)
+    good = wire["credentials"]
+    bad = [good[0] | {"state": "gone"}, good[1] | {"line": "x"}, [1], good[2] | {"group": "ghosts"}]
+    unpacked = bundle.unpack(bundle.pack(wire | {"credentials": [*bad, good[3]]}, b"", KEY), [KEY.public]).wire()
+    policy, found = parse(unpacked)
+    assert policy is None
+    sources = [one.source for one in found]
+    assert sources[:3] == ["people.csv:2", "people.csv:0", "people.csv:0"] and "people.csv:4" in sources
+    absurd: tuple[object, ...] = ({}, None, "x", 5)
+    for nonsense in absurd:
+        text = bundle.unpack(bundle.pack(wire | {"credentials": nonsense}, b"", KEY), [KEY.public]).wire()
+        assert any("credentials is not a list" in one.what for one in parse(text)[1])
 
 
 def test_a_strangers_bundle_is_refused_before_anything_of_it_is_looked_at(wires: Wires) -> None:
