@@ -262,11 +262,27 @@ class Dc09(Model, frozen=True, kw_only=True):
     supervise_s: float = 30.0  # D: a link test so often; with two receivers a loss is seen within 90 s
 
 
+class Redis(Model, frozen=True, kw_only=True):
+    """``[uplink.redis]``: the district's Redis, where records and alarms are kept as streams."""
+
+    host: str
+    port: int = 6379
+    tls: bool = True
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+    username: str = ""
+    password_file: str = ""
+    durable: bool = False  # the site vouches that an answer means "on disk" where the server does not tell its settings
+    priority: int = 1
+
+
 class Uplinks(Model, frozen=True, kw_only=True):
     """``[uplink]``: which ways up this site has. At least one is needed for a panic to be heard."""
 
     mqtt: Mqtt | None = None
     dc09: tuple[Dc09, ...] = ()
+    redis: Redis | None = None
 
 
 class Web(Model, frozen=True, kw_only=True):

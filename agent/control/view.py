@@ -19,6 +19,7 @@ from agent.guard_picture import Guard, guard
 from agent.picture_build import Extras, PathFigures, picture
 from agent.picture_devices import DeviceFigures
 from hardware.site import Site
+from hardware.ways import sync_names
 
 SHOWN_PRESSES = 16
 
@@ -65,7 +66,10 @@ class View:
             read_back={name: self._outputs.actual(name) for name in names},
             lights={lane: worker.light for lane, worker in self._lanes.items()},
             journal=self._journal(),
-            paths={"mqtt": PathFigures(backlog=self._spine.backlog(), last_receipt_at=self._spine.synced_at)},
+            paths=dict.fromkeys(
+                sync_names(self._site),
+                PathFigures(backlog=self._spine.backlog(), last_receipt_at=self._spine.synced_at),
+            ),
             presses=tuple(pic.Press(ref=press.ref, hops=press.hops) for press in presses),
             hops=self._runtime.latencies.percentiles(),
             devices=self.devices(),

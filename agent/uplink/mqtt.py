@@ -23,6 +23,8 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from agent.uplink.reach import why_not
+
 IN_FLIGHT = 20  # paho's and mosquitto's own default; the window above keeps below it
 NOBODY_LISTENS = 0x10  # PUBACK "no matching subscribers", MQTT 5.0 §3.4.2.1
 MISC_EVERY_S = 0.5
@@ -93,7 +95,7 @@ class Connection:
             raise
         except (OSError, ValueError) as error:
             connection._lose("never connected")
-            raise BrokerLost(_why(error, settings)) from None
+            raise BrokerLost(why_not(error, settings.host, settings.port)) from None
         connection._watcher = asyncio.create_task(connection._watch())
         return connection
 
@@ -207,7 +209,7 @@ class Connection:
 
     def _hint(self) -> str:
         """What to look at when the link breaks before the broker has said a word."""
-        if self._connected.done():
+        if self._connected.done() and self._connected.exception() is None:
             return ""
         return " (does it know this box's certificate?)" if self._settings.tls else " (does it want TLS?)"
 
@@ -350,23 +352,3 @@ def _readable_file(name: str) -> str:
         except OSError as error:
             raise BrokerLost(f"cannot read {name}: {error.strerror}") from None
     return name
-
-
-def _why(error: Exception, settings: Settings) -> str:
-    """What an installer can act on."""
-    where = f"{settings.host}:{settings.port}"
-    match error:
-        case socket.gaierror():
-            return f"the name {settings.host} cannot be resolved: {error.strerror}"
-        case ssl.SSLCertVerificationError():
-            return f"the certificate of {where} is not trusted: {error.verify_message}"
-        case ssl.SSLError():
-            return f"no TLS with {where}: {error.reason or error}"
-        case ConnectionRefusedError():
-            return f"nobody listens at {where}"
-        case TimeoutError():
-            return f"no answer from {where}"
-        case OSError():
-            return f"{where} cannot be reached: {error.strerror or error}"
-        case _:
-            return f"{where}: {error}"

@@ -11,18 +11,18 @@ from pathlib import Path
 import msgspec
 
 from agent.uplink.batch import Batch, Ref, Row, cut
-from agent.uplink.cursor import load_cursor, save_cursor
+from agent.uplink.cursor import CursorKeeper
 from agent.uplink.mqtt import Connection, puback_trouble
 from agent.uplink.outbox import WINDOW, Outbox
 from agent.uplink.reporter import Reporter
 from agent.uplink.source import JournalAway, Source
 
+TARGET = "mqtt"
 MESSAGE_BYTES = 64 * 1024  # some 200 records
 OTHERS_IN_FLIGHT = 4  # kept free in the broker's receive maximum for alarms, state and checkpoint
 TURN_S = 1.0  # how often a stall is looked for
 PACE_S = 0.02  # D: live records go out in groups this far apart; the first after a pause goes at once
 AWAY_S = 1.0  # pause after a failed read
-SAVE_EVERY_S = 1.0  # D: a sync of the card for each receipt would wear it; what a crash forgets is only sent again
 
 log = logging.getLogger(__name__)
 
@@ -43,14 +43,12 @@ class RecordLane:
     def __init__(self, topic: str, source: Source, cursor_file: Path, reporter: Reporter) -> None:
         self._topic = topic
         self._source = source
-        self._cursor_file = cursor_file
         self._reporter = reporter
         self._head: Ref = (0, 0)
         self._next = 0  # number of the next record to read; 0 = to be found from the cursor
         self._wake = asyncio.Event()
-        self._unsaved = asyncio.Event()
-        self.outbox = Outbox(load_cursor(cursor_file))
-        self._saved = self.outbox.cursor
+        self.keeper = CursorKeeper(cursor_file, lambda cursor: reporter.synced(TARGET, cursor))
+        self.outbox = Outbox(self.keeper.start)
         self.trouble = ""  # what stands between this lane and the far side although the connection is up
         self.nonsense = 0
 
@@ -76,7 +74,7 @@ class RecordLane:
         self._compare((word.epoch, word.seq))
         if self.outbox.receipt((word.epoch, word.seq), _now()):
             self.trouble = ""
-            self._unsaved.set()
+            self.keeper.moved(self.outbox.cursor)
         self._wake.set()
 
     def _compare(self, theirs: Ref) -> None:
@@ -103,27 +101,6 @@ class RecordLane:
                 await self._rest()
             elif self._head <= self.outbox.sent_ref:
                 await asyncio.sleep(PACE_S)
-
-    async def keep_cursor(self) -> None:
-        """Write down how far the far side is, at most every SAVE_EVERY_S, and tell control."""
-        while True:
-            await self._unsaved.wait()
-            self._unsaved.clear()
-            await self.save()
-            await asyncio.sleep(SAVE_EVERY_S)
-
-    async def save(self) -> None:
-        """Make the cursor durable, then report it: control may evict only what we will never need to send again."""
-        cursor = self.outbox.cursor
-        if cursor == self._saved:
-            return
-        try:
-            await asyncio.to_thread(save_cursor, self._cursor_file, cursor)
-        except OSError as error:
-            log.error("cannot keep the receipt in %s: %s", self._cursor_file, error)
-            return
-        self._saved = cursor
-        self._reporter.synced(cursor)
 
     # ── inside ─────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Collection
 
 from agent.core.words import Stage
 from agent.link import ControlAway, ControlLink, Message
@@ -19,8 +20,11 @@ log = logging.getLogger(__name__)
 class Reporter:
     """Collects from the lanes without ever making them wait; `run` carries it to control."""
 
-    def __init__(self, link: ControlLink) -> None:
+    def __init__(self, link: ControlLink, targets: Collection[str]) -> None:
+        """`targets` are the far sides that keep the whole journal: what is told as synced is on all of them."""
         self._link = link
+        self._targets = frozenset(targets)
+        self._synced_by: dict[str, Ref] = {}
         self._stages: dict[tuple[str, Ref, Stage], str] = {}
         self._paths: dict[str, tuple[bool, str]] = {}
         self._paths_told: dict[str, tuple[bool, str]] = {}
@@ -39,9 +43,12 @@ class Reporter:
         self._paths[path] = (up, why)
         self._wake.set()
 
-    def synced(self, ref: Ref) -> None:
-        self._synced = ref
-        self._wake.set()
+    def synced(self, target: str, ref: Ref) -> None:
+        """This far side has everything up to `ref`. Told on as far as every one has it, once each has spoken."""
+        self._synced_by[target] = ref
+        if self._targets <= self._synced_by.keys():
+            self._synced = min(self._synced_by.values())
+            self._wake.set()
 
     def ahead(self, ref: Ref) -> None:
         """The far side says that it has this record, which we cannot find."""

@@ -12,7 +12,7 @@ import logging
 import os
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -28,6 +28,7 @@ from agent.uplink.alarms import PATH, AlarmLane, is_live
 from agent.uplink.backoff import BackOff
 from agent.uplink.batch import Ref
 from agent.uplink.cursor import FILE as CURSOR
+from agent.uplink.cursor import CursorKeeper
 from agent.uplink.dc09.path import Dc09Path
 from agent.uplink.dispatch import Dispatch
 from agent.uplink.downward import Downward
@@ -41,7 +42,10 @@ from agent.uplink.state import OFFLINE, StateLane
 from agent.uplink.topics import Topics
 from hardware.places import control_socket, resolve, storage_dir
 from hardware.site import Mqtt, Site
-from hardware.ways import alarm_ways
+from hardware.ways import alarm_ways, sync_names
+
+if TYPE_CHECKING:
+    from agent.uplink.redis.path import RedisPath
 
 GUARD_S = 1.0
 JUDGE_EVERY_S = 0.5
@@ -75,7 +79,7 @@ class Uplink:
         self._topics = Topics.of(site.site)
         self._link = ControlLink(control_socket(site))
         self._source = Source(JournalReader(storage_dir(site) / JOURNAL))
-        self._reporter = Reporter(self._link)
+        self._reporter = Reporter(self._link, sync_names(site))
         self._records = RecordLane(self._topics.records, self._source, own_folder(site) / CURSOR, self._reporter)
         self._dispatch = Dispatch(self._reporter)
         self._alarms = AlarmLane(self._topics.alarm, self._dispatch)
@@ -97,6 +101,7 @@ class Uplink:
         self._searched: Ref = (0, 0)  # the journal was searched for alarms up to here
         self._news = asyncio.Event()  # something durable is new: perhaps a checkpoint
         self._published = b""  # the checkpoint last sent: a broker may echo it
+        self._redis = self._redis_path()
         self._paths = self._all_paths()
         self._dispatch.use(_groups(site, self._paths))
 
@@ -112,7 +117,7 @@ class Uplink:
                 ("reports", self._reporter.run),
                 ("policies", self._policies.run),
                 ("anchors", self._anchors.run),
-                ("cursor", self._records.keep_cursor),
+                *((f"cursor of {name}", keeper.run) for name, keeper in self._keepers().items()),
                 ("health", self._judge),
             ):
                 group.create_task(_guarded(name, work), name=name)
@@ -122,8 +127,23 @@ class Uplink:
         paths: list[AlarmPath] = []
         if self._mqtt is not None:
             paths.append(_MqttPath(self._alarms, self._keep_connected))
+        paths += [] if self._redis is None else [self._redis]
         paths += [Dc09Path(self._site, way, self._dispatch) for way in self._site.uplink.dc09]
         return {path.name: path for path in paths}
+
+    def _redis_path(self) -> RedisPath | None:
+        """The import waits until a site file asks for it: 21 MB (measured)."""
+        way = self._site.uplink.redis
+        if way is None:
+            return None
+        from agent.uplink.redis.path import RedisPath
+
+        return RedisPath(self._site, way, self._source, own_folder(self._site), self._reporter, self._dispatch)
+
+    def _keepers(self) -> dict[str, CursorKeeper]:
+        """One for each far side that keeps the whole journal."""
+        redis = {} if self._redis is None else {"redis": self._redis.records.keeper}
+        return {PATH: self._records.keeper} | redis
 
     async def close(self) -> None:
         """Leave in order: the far side is told, and what was received is not sent again after the next start."""
@@ -131,7 +151,8 @@ class Uplink:
             with contextlib.suppress(BrokerLost):
                 self._connection.publish(self._topics.state, OFFLINE, retain=True)
             await self._connection.close()
-        await self._records.save()
+        for keeper in self._keepers().values():
+            await keeper.save()
         await self._source.close()
         await self._link.close()
 
@@ -149,13 +170,13 @@ class Uplink:
             case "ended":
                 self._over(_encode(line["record"]))
             case "head":
-                self._records.head_is((int(line["epoch"]), int(line["seq"])))
+                self._head_is((int(line["epoch"]), int(line["seq"])))
                 self._news.set()
             case "state":
                 self._state.picture(line["state"])
             case "subscribed":
                 self._reporter.control_is_new()
-                self._records.head_is((int(line["epoch"]), int(line["head"])))
+                self._head_is((int(line["epoch"]), int(line["head"])))
                 self._control_came.set()
             case "lost":
                 log.warning("control is away: %s", line["why"])
@@ -165,6 +186,11 @@ class Uplink:
         ending = ending_of(body)
         if ending is not None:
             self._dispatch.over(ending)
+
+    def _head_is(self, head: Ref) -> None:
+        self._records.head_is(head)
+        if self._redis is not None:
+            self._redis.records.head_is(head)
 
     async def _restore(self) -> None:
         """Each time control (re)starts: find the alarms that were told while nobody listened here."""
@@ -190,8 +216,8 @@ class Uplink:
                 self._dispatch.add(alarm_of(body), stages)
 
     async def _restore_unreceived(self, head: Ref) -> None:
-        """Every alarm record the broker's far side has not received with the others; the young ones on every path."""
-        start = await self._source.after(max(self._records.outbox.cursor, self._searched), head[1])
+        """Every alarm record that a far side has not received with the others; the young ones on every path."""
+        start = await self._source.after(max(min(self._cursors()), self._searched), head[1])
         for _, body in await self._source.alarms(start - 1, head[1]):
             alarm = alarm_of(body)
             if WEIGHT.get(alarm.kind) is not Weight.ALARM:
@@ -199,9 +225,21 @@ class Uplink:
                     self._over(body)
             elif is_live(alarm.at, YOUNG_MS):
                 self._dispatch.add(alarm)
-            elif self._mqtt is not None:
-                self._alarms.add(body)
+            else:
+                self._carry_old(alarm)
         self._searched = head
+
+    def _carry_old(self, alarm: Alarm) -> None:
+        """To the far sides that keep the journal, and have not got so far."""
+        if self._mqtt is not None and alarm.ref > self._records.outbox.cursor:
+            self._alarms.add(alarm.body)
+        if self._redis is not None and alarm.ref > self._redis.cursor:
+            self._redis.take(alarm)
+
+    def _cursors(self) -> list[Ref]:
+        """How far the journal is on each far side that keeps it; one at least."""
+        redis = [] if self._redis is None else [self._redis.cursor]
+        return redis if redis and self._mqtt is None else [self._records.outbox.cursor, *redis]
 
     # ── the broker ─────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -36,6 +36,8 @@ BOUNDS = (
     Bound("bus", "port", 1, 65535, "TCP"),
     Bound("uplink.mqtt", "port", 1, 65535, "TCP"),
     Bound("uplink.mqtt", "priority", 1, 9, _OURS),
+    Bound("uplink.redis", "port", 1, 65535, "TCP"),
+    Bound("uplink.redis", "priority", 1, 9, _OURS),
     Bound("uplink.dc09", "port", 1, 65535, "TCP"),
     Bound("uplink.dc09", "backup_port", 0, 65535, "TCP"),
     Bound("uplink.dc09", "priority", 1, 9, _OURS),

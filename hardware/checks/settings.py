@@ -9,6 +9,7 @@ from hardware import places
 from hardware.checks.look import Check, Look
 from hardware.checks.people import day
 from hardware.mistakes import Finding, found
+from hardware.site import Mqtt, Redis
 
 SOCKET_PATH_MAX = 107  # bytes, Linux unix(7): sun_path holds 108 with its end mark (V)
 _ADDRESS = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9.-]*|\*)):(\d{1,5})", re.ASCII)
@@ -87,28 +88,44 @@ def web_addresses_are_named(look: Look) -> Iterator[Finding]:
         seen.add(text)
 
 
-def mqtt_is_private(look: Look) -> Iterator[Finding]:
-    """TLS with a named authority, except to this very machine."""
-    mqtt = look.site.uplink.mqtt
-    if not mqtt or not look.sound("uplink", "mqtt", "tls"):
-        return
-    if not mqtt.host:
-        yield found(("uplink", "mqtt", "host"), "mqtt_needs_host")
-    elif not mqtt.tls and not is_loopback(mqtt.host):
-        yield found(("uplink", "mqtt", "tls"), "mqtt_in_the_clear", host=mqtt.host)
-    if mqtt.tls and not mqtt.ca_file:
-        yield found(("uplink", "mqtt", "ca_file"), "mqtt_needs_ca")
+def stores_are_private(look: Look) -> Iterator[Finding]:
+    """The broker and Redis: TLS with a named authority, except to this very machine."""
+    for name, way in _stores(look):
+        if not look.sound("uplink", name, "tls"):
+            continue
+        if not way.host:
+            yield found(("uplink", name, "host"), f"{name}_needs_host")
+        elif not way.tls and not is_loopback(way.host):
+            yield found(("uplink", name, "tls"), "mqtt_in_the_clear", host=way.host)
+        if way.tls and not way.ca_file:
+            yield found(("uplink", name, "ca_file"), "mqtt_needs_ca")
 
 
-def mqtt_pairs_are_whole(look: Look) -> Iterator[Finding]:
-    mqtt = look.site.uplink.mqtt
-    if not mqtt or not look.sound("uplink", "mqtt"):
-        return
-    if bool(mqtt.cert_file) != bool(mqtt.key_file):
-        absent, there = ("key_file", "cert_file") if mqtt.cert_file else ("cert_file", "key_file")
-        yield found(("uplink", "mqtt", there), "mqtt_half_pair", there=there, absent=absent)
-    if mqtt.password_file and not mqtt.username:
-        yield found(("uplink", "mqtt", "password_file"), "mqtt_half_pair", there="password_file", absent="username")
+def store_pairs_are_whole(look: Look) -> Iterator[Finding]:
+    for name, way in _stores(look):
+        if not look.sound("uplink", name):
+            continue
+        if bool(way.cert_file) != bool(way.key_file):
+            absent, there = ("key_file", "cert_file") if way.cert_file else ("cert_file", "key_file")
+            yield found(("uplink", name, there), "mqtt_half_pair", there=there, absent=absent)
+        if isinstance(way, Redis):  # a password alone is Redis's own default user
+            if way.username and not way.password_file:
+                yield _half_log_in(name, "username", "password_file")
+        elif way.password_file and not way.username:
+            yield _half_log_in(name, "password_file", "username")
+
+
+def _half_log_in(name: str, there: str, absent: str) -> Finding:
+    return found(("uplink", name, there), "mqtt_half_pair", there=there, absent=absent)
+
+
+def _stores(look: Look) -> Iterator[tuple[str, Mqtt | Redis]]:
+    """The ways up that keep the whole journal, by the name of their table."""
+    uplink = look.site.uplink
+    if uplink.mqtt is not None:
+        yield "mqtt", uplink.mqtt
+    if uplink.redis is not None:
+        yield "redis", uplink.redis
 
 
 def dc09_fields_are_whole(look: Look) -> Iterator[Finding]:
@@ -156,8 +173,8 @@ CHECKS: tuple[Check, ...] = (
     time_zone_is_known,
     socket_path_fits,
     web_addresses_are_named,
-    mqtt_is_private,
-    mqtt_pairs_are_whole,
+    stores_are_private,
+    store_pairs_are_whole,
     dc09_fields_are_whole,
     dc09_is_private,
     raising_is_signed,

@@ -40,6 +40,7 @@ class Case:
 
 
 DC09 = '[[uplink.dc09]]\nhost = "arc.example"\nport = 9999\naccount = "1234"\nkey_file = "k"\n\n[web]'
+REDIS = '[uplink.redis]\nhost = "redis.example"\nca_file = "r.pem"\n\n[web]'
 
 CASES = [
     # the pen
@@ -237,6 +238,14 @@ CASES = [
          "cert_file"),
     Case("mqtt_half_pair", 'ca_file = "ca.pem"', 'ca_file = "ca.pem"\npassword_file = "p"', "password",
          "uplink.mqtt.password_file", "username"),
+    Case("redis_needs_host", "[web]", REDIS.replace("redis.example", ""), 'host = ""', "uplink.redis.host", "Redis"),
+    Case("mqtt_in_the_clear", "[web]", REDIS.replace('ca_file = "r.pem"', "tls = false"), "tls", "uplink.redis.tls",
+         "redis.example"),
+    Case("mqtt_needs_ca", "[web]", REDIS.replace('ca_file = "r.pem"\n', ""), "[uplink.redis]", "uplink.redis.ca_file"),
+    Case("mqtt_half_pair", "[web]", REDIS.replace("ca_file", 'cert_file = "c"\nca_file'), "cert_file",
+         "uplink.redis.cert_file", "key_file"),
+    Case("mqtt_half_pair", "[web]", REDIS.replace("ca_file", 'username = "box"\nca_file'), "username",
+         "uplink.redis.username", "password_file"),
     Case("dc09_needs_host", "[web]", DC09.replace('"arc.example"', '""'), 'host = ""', "uplink.dc09[1].host", "empty"),
     Case("dc09_not_hex", "[web]", DC09.replace("1234", "12G4"), "12G4", "uplink.dc09[1].account", "hex"),
     Case("dc09_in_the_clear", "[web]", DC09.replace('key_file = "k"\n', ""), "[[uplink.dc09]]",

@@ -31,7 +31,7 @@ def test_a_role_loads_nothing_of_the_developers(role: str) -> None:
     ("role", "never"),
     [
         ("control", {"starlette", "uvicorn", "paho", "jinja2"}),
-        ("uplink", {"pymodbus", "gpiozero", "serial", "starlette"}),
+        ("uplink", {"pymodbus", "gpiozero", "serial", "starlette", "redis"}),
         ("web", {"pymodbus", "gpiozero", "serial", "paho", "cryptography"}),
     ],
 )

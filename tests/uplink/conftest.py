@@ -57,7 +57,7 @@ async def district_process(tmp_path: Path, broker: BrokerProcess) -> AsyncIterat
 @pytest.fixture(autouse=True)
 def save_often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Control hears of receipts sooner: nearly every test waits for that."""
-    monkeypatch.setattr("agent.uplink.records.SAVE_EVERY_S", 0.05)
+    monkeypatch.setattr("agent.uplink.cursor.SAVE_EVERY_S", 0.05)
 
 
 @pytest.fixture

@@ -240,7 +240,6 @@ Running = Callable[[Site], AbstractAsyncContextManager[Uplink]]
 @contextlib.asynccontextmanager
 async def running_uplink(site: Site) -> AsyncIterator[Uplink]:
     """The role in this loop, left in order at the end."""
-    assert site.uplink.mqtt is not None
     uplink = Uplink(site, site.uplink.mqtt)
     task = asyncio.create_task(uplink.run())
     try:
@@ -366,8 +365,8 @@ class UplinkChild:
         code = (
             "import asyncio, sys, logging; logging.basicConfig(level=logging.ERROR)\n"
             "import msgspec; from hardware.site import Site; from agent.uplink.role import run\n"
-            "from agent.uplink import outbox, records\n"
-            "outbox.STALL_S, records.TURN_S, records.SAVE_EVERY_S = 1.0, 0.2, 0.05\n"
+            "from agent.uplink import cursor, outbox, records\n"
+            "outbox.STALL_S, records.TURN_S, cursor.SAVE_EVERY_S = 1.0, 0.2, 0.05\n"
             "asyncio.run(run(msgspec.json.decode(sys.argv[1], type=Site)))"
         )
         self._child = Child("-c", code, self._text, ready_line=False)
