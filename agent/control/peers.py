@@ -1,7 +1,8 @@
 """Who may speak over the local socket, and as what. The kernel tells the user id; the unit says what that user is.
 
-`MENWEI_SOCKET_USERS="menwei-uplink=upstream menwei-web=console menwei-camera"`: a user speaks for the far side, for the
-screens at the gate, for both (`=upstream,console`), or only looks. Root and control's own user may do all of it.
+`MENWEI_SOCKET_USERS="menwei-uplink=upstream menwei-web=console menwei-stick=stick menwei-camera"`: a user speaks for
+the far side, for the screens at the gate, for both (`=upstream,console`), hands over what a USB stick brought, or only
+looks. Root and control's own user may do all of it.
 """
 
 from __future__ import annotations
@@ -24,22 +25,24 @@ class Part(StrEnum):
 
     UPSTREAM = "upstream"
     CONSOLE = "console"
+    STICK = "stick"
 
 
 Parts: TypeAlias = frozenset[Part]
 Users: TypeAlias = Mapping[int, Parts]  # user id → its parts; who is not in it is turned away
 
 ALL: Parts = frozenset(Part)
+_SPEAKS: Parts = frozenset({Part.UPSTREAM, Part.CONSOLE})
 # Requests not named here only look. What the far side has received, and its policies, nobody else can know; holders and
 # slips are the guard's business and never leave the gate.
 NEEDED: Mapping[str, Parts] = {
     "ahead": frozenset({Part.UPSTREAM}),
     "anchor": frozenset({Part.UPSTREAM}),
-    "command": ALL,
+    "command": _SPEAKS,
     "guard": frozenset({Part.CONSOLE}),
-    "note": ALL,
+    "note": _SPEAKS,
     "path": frozenset({Part.UPSTREAM}),
-    "policy": frozenset({Part.UPSTREAM}),
+    "policy": frozenset({Part.UPSTREAM, Part.STICK}),
     "stage": frozenset({Part.UPSTREAM}),
     "synced": frozenset({Part.UPSTREAM}),
 }
@@ -78,5 +81,5 @@ def _parts(name: str, said: str) -> Parts:
         try:
             parts.add(Part(one))
         except ValueError:
-            log.warning("%s: %s cannot be %r; it is upstream or console", USERS_VARIABLE, name, one)
+            log.warning("%s: %s cannot be %r; it is upstream, console or stick", USERS_VARIABLE, name, one)
     return frozenset(parts)

@@ -8,6 +8,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -225,18 +226,26 @@ def _show(arguments: argparse.Namespace) -> int:
 # ── applying ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+MOST_ON_STICK = 64  # D: a stick with more of them is somebody's trick
+
+
 def newest_on(stick: Path) -> Path | None:
-    """The newest bundle at the top of a stick, by the version it claims; links are not followed."""
-    from agent.policy.bundle import BadBundle
+    """The newest bundle at the top of a stick, by the version it claims; links are not followed.
+
+    Where none can be read, one of them all the same: the box refuses it, and says so in the journal.
+    """
+    from agent.policy.bundle import MOST_BYTES, BadBundle
 
     best: tuple[int, Path] | None = None
-    for path in sorted(stick.glob("menwei-*.bundle")):
-        if path.is_symlink() or not path.is_file():
+    for path in islice(sorted(stick.glob("menwei-*.bundle")), MOST_ON_STICK):
+        if path.is_symlink() or not path.is_file() or path.stat().st_size > MOST_BYTES:
             continue
         try:
             version = unsigned(path.read_bytes()).manifest.version
-        except (BadBundle, OSError):
+        except OSError:
             continue
+        except BadBundle:
+            version = -1
         if best is None or version > best[0]:
             best = (version, path)
     return best[1] if best is not None else None

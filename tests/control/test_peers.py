@@ -34,7 +34,7 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
 
 def test_users_are_named_apart_by_spaces_each_with_its_parts() -> None:
     me = pwd.getpwuid(os.getuid()).pw_name
-    assert users(f"  daemon=console   {me}=upstream,console bin ") == {
+    assert users(f"  daemon=console   {me}=upstream,console,stick bin ") == {
         pwd.getpwnam("daemon").pw_uid: CONSOLE,
         os.getuid(): ALL,
         pwd.getpwnam("bin").pw_uid: LOOKS,
@@ -53,7 +53,7 @@ def test_a_part_nobody_knows_is_told_and_opens_nothing(caplog: pytest.LogCapture
 
 
 def test_a_user_named_twice_has_both_parts() -> None:
-    assert users("daemon=console daemon=upstream") == {pwd.getpwnam("daemon").pw_uid: ALL}
+    assert users("daemon=console daemon=upstream") == {pwd.getpwnam("daemon").pw_uid: UPSTREAM | CONSOLE}
 
 
 def test_each_rank_is_one_parts_and_the_ranks_of_hands_are_nobodys() -> None:
@@ -70,6 +70,12 @@ def test_looking_needs_no_part_and_everything_else_does() -> None:
     assert not any(may_ask(CONSOLE, op) for op in ("stage", "path", "synced", "anchor", "ahead", "policy"))
     assert not may_ask(UPSTREAM, "guard")
     assert all(may_ask(ALL, op) for op in NEEDED)
+
+
+def test_who_brings_a_stick_hands_over_a_policy_and_speaks_for_nobody() -> None:
+    stick = frozenset({Part.STICK})
+    assert {op for op in NEEDED if may_ask(stick, op)} == {"policy"}
+    assert not any(may_claim(stick, rank) for rank in Rank)
 
 
 async def ask_as(served: Served, monkeypatch: pytest.MonkeyPatch, part: Part, *asks: dict[str, Any]) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,13 +13,14 @@ import pytest
 from control_scenes import demo_site, until
 from msgspec.structs import replace
 
+from agent import site_file
 from agent.control import compose, role
 from agent.control.uploads import MOST_UPLOADS, Refusal, Uploads
 from agent.core.events import CardRead
 from agent.journal import schema
 from agent.journal.keys import BoxKey
 from agent.picture_devices import DeviceFigures
-from agent.policy import bundle
+from agent.policy import bundle, command
 from agent.policy.upload import PIECE, upload
 from hardware import places
 from hardware.site import PolicyKeys, Site
@@ -116,6 +118,24 @@ async def test_a_bad_bundle_is_one_record_and_changes_nothing(site: Site) -> Non
         policy = control._runtime.state.policy
         assert policy is not None and policy.version == 5
     assert len(told(site, "policy.refused")) == 3
+
+
+async def test_what_a_stick_brings_is_answered_by_a_record(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(site_file, "load_site", lambda path: site)
+    stick = tmp_path / "stick"
+    stick.mkdir()
+    apply = ["apply", "--stick", str(stick)]
+    async with boot(site):
+        assert await asyncio.to_thread(command.run, apply) == 2
+        (stick / "menwei-a.bundle").write_bytes(b"rubbish")
+        assert await asyncio.to_thread(command.run, apply) == 2
+        (stick / "menwei-b.bundle").write_bytes(bundle.pack(WIRE, b"", KEY))
+        assert await asyncio.to_thread(command.run, apply) == 0
+    refused, changed = told(site, "policy.refused"), told(site, "policy.changed")
+    assert len(refused) == len(changed) == 1
+    assert all('"source":"usb"' in record for record in (*refused, *changed))
 
 
 def test_pieces_must_follow_and_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

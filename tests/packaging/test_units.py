@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from agent.supervise import ROLES
 
 SYSTEMD = Path(__file__).resolve().parents[2] / "systemd"
 UNITS = sorted((SYSTEMD / "units").glob("*.service"))
+ROLE_UNITS = [unit for unit in UNITS if "@" not in unit.name]
+STICK = SYSTEMD / "units/menwei-stick@.service"
 # What a staged root of ours does not hold: units of the system itself, and manuals.
 OF_THE_SYSTEM = re.compile(
     r"(sysinit|basic|shutdown|local-fs|network|time-set|multi-user)\.target|man page|documentation"
@@ -28,10 +31,10 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Path:
     units.mkdir(parents=True)
     for unit in UNITS:
         shutil.copy(unit, units)
-    program = root / "usr/bin/menwei"
-    program.parent.mkdir(parents=True)
-    program.write_text("#!/bin/sh\n")
-    program.chmod(0o755)
+    (root / "usr/bin").mkdir(parents=True)
+    for name in ("menwei", "mount", "umount"):
+        (root / "usr/bin" / name).write_text("#!/bin/sh\n")
+        (root / "usr/bin" / name).chmod(0o755)
     return root
 
 
@@ -45,7 +48,7 @@ def verify(root: Path, unit: str) -> list[str]:
 
 @pytest.mark.parametrize("unit", [unit.name for unit in UNITS])
 def test_systemd_takes_the_unit(unit: str, stage: Path) -> None:
-    assert verify(stage, unit) == []
+    assert verify(stage, unit.replace("@", "@sda1")) == []
 
 
 def test_the_check_bites(stage: Path) -> None:
@@ -55,9 +58,9 @@ def test_the_check_bites(stage: Path) -> None:
 
 
 def test_every_role_has_its_unit_and_its_user() -> None:
-    assert {unit.stem for unit in UNITS} == {f"menwei-{role}" for role in ROLES}
+    assert {unit.stem for unit in ROLE_UNITS} == {f"menwei-{role}" for role in ROLES}
     users = (SYSTEMD / "menwei.sysusers").read_text()
-    for unit in UNITS:
+    for unit in ROLE_UNITS:
         text = unit.read_text()
         user = re.search(r"^User=(\S+)$", text, re.M)
         assert user and f"u     {user[1]} " in users
@@ -70,7 +73,8 @@ def test_control_knows_each_roles_user_by_its_part() -> None:
     found = re.search(rf'^Environment="{USERS_VARIABLE}=(.*)"$', unit, re.M)
     assert found is not None
     told = dict(word.partition("=")[::2] for word in found[1].split())
-    assert told == {"menwei-uplink": Part.UPSTREAM, "menwei-web": Part.CONSOLE, "menwei-camera": ""}
+    parts = {"menwei-uplink": Part.UPSTREAM, "menwei-web": Part.CONSOLE, "menwei-stick": Part.STICK}
+    assert told == parts | {"menwei-camera": ""}
     users = (SYSTEMD / "menwei.sysusers").read_text()
     assert all(f"u     {user} " in users for user in told)
 
@@ -88,3 +92,83 @@ def test_every_folder_belongs_to_a_user_that_is_made(line: str) -> None:
     assert kind == "d" and path.startswith(("/run/menwei", "/var/lib/menwei")) and mode == "0750"
     users = (SYSTEMD / "menwei.sysusers").read_text()
     assert f"u     {user} " in users and group == "menwei"
+
+
+# ── the USB stick ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_stick_is_mounted_so_that_nothing_on_it_can_do_anything() -> None:
+    mounts = [line for line in STICK.read_text().splitlines() if "/mount " in line]
+    assert len(mounts) == 1
+    options = re.search(r"-o (\S+) ", mounts[0])
+    assert options is not None and {"ro", "nosuid", "nodev", "noexec"} <= set(options[1].split(","))
+
+
+def test_only_mounting_is_done_as_root() -> None:
+    text = STICK.read_text()
+    lines = dict(re.findall(r"^(Exec\w+)=([-+]*/usr/bin/\w+)", text, re.M))
+    assert lines == {
+        "ExecStartPre": "+/usr/bin/mount",
+        "ExecStart": "/usr/bin/menwei",
+        "ExecStopPost": "-+/usr/bin/umount",
+    }
+    assert "User=menwei-stick" in text and "u     menwei-stick " in (SYSTEMD / "menwei.sysusers").read_text()
+
+
+def test_the_command_of_the_unit_is_one_that_menwei_has(capsys: pytest.CaptureFixture[str]) -> None:
+    from agent.policy import command
+
+    words = re.search(r"^ExecStart=/usr/bin/menwei policy (.*)$", STICK.read_text(), re.M)
+    assert words is not None
+    assert command.run(words[1].replace("%i", "no-such-stick").split()) == 2
+    assert "there is no bundle on /run/menwei-stick/no-such-stick" in capsys.readouterr().err
+
+
+def test_the_stick_units_exposure_is_small(stage: Path) -> None:
+    """systemd's own measure, in tenths: 10 is "safe" by its words, a service without any of this has 96."""
+    unit = "/etc/systemd/system/menwei-stick@sda1.service"
+    command = ["systemd-analyze", "security", "--offline=true", "--threshold=10", f"--root={stage}", unit]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-400:]
+
+
+RULE = [
+    re.fullmatch(r'(\w+)(?:\{(\w+)\})?(==|\+=)"([^"]*)"', part.strip())
+    for line in (SYSTEMD / "udev/60-menwei-stick.rules").read_text().splitlines()
+    if not line.startswith("#")
+    for part in line.split(", ")
+]
+
+
+def wanted(**device: str) -> str:
+    """What udev would start for a device with these properties: all of the rule's conditions must match."""
+    wants = ""
+    for found in RULE:
+        assert found is not None, "the rule is written as udev reads it"
+        key, name, operator, value = found.groups()
+        if operator == "==" and not any(fnmatch(device.get(name or key, ""), glob) for glob in value.split("|")):
+            return ""
+        if name == "SYSTEMD_WANTS":
+            wants = value.replace("%k", device["kernel"])
+    return wants
+
+
+STICK_DEVICE = {
+    "kernel": "sda1", "ACTION": "add", "SUBSYSTEM": "block", "ID_BUS": "usb", "ID_FS_USAGE": "filesystem",
+    "ID_FS_TYPE": "vfat",
+}  # fmt: skip
+
+
+def test_udev_starts_the_unit_for_a_stick_and_for_nothing_else() -> None:
+    assert wanted(**STICK_DEVICE) == "menwei-stick@sda1.service"
+    assert wanted(**STICK_DEVICE | {"ID_FS_TYPE": "exfat"}) == "menwei-stick@sda1.service"
+    for change in (
+        {"ID_BUS": "ata"},
+        {"kernel": "mmcblk0p1", "ID_BUS": ""},
+        {"ID_FS_TYPE": "ext4"},
+        {"ID_FS_USAGE": "crypto"},
+        {"ACTION": "change"},
+        {"ACTION": "remove"},
+        {"SUBSYSTEM": "usb"},
+    ):
+        assert wanted(**STICK_DEVICE | change) == ""

@@ -94,4 +94,11 @@ def test_the_newest_bundle_of_a_stick_is_found(folder: Path, tmp_path: Path) -> 
         made(folder, stick / f"menwei-x-{version}.bundle", version)
     (stick / "menwei-broken.bundle").write_bytes(b"x")
     (stick / "menwei-link.bundle").symlink_to(stick / "menwei-x-5.bundle")
+    with (stick / "menwei-huge.bundle").open("wb") as file:
+        file.truncate(1 << 40)
     assert command.newest_on(stick) == stick / "menwei-x-9.bundle"
+
+
+def test_a_stick_with_nothing_but_a_broken_bundle_brings_that_to_be_refused(tmp_path: Path) -> None:
+    (tmp_path / "menwei-broken.bundle").write_bytes(b"x")
+    assert command.newest_on(tmp_path) == tmp_path / "menwei-broken.bundle"
