@@ -12,6 +12,8 @@ import msgspec
 from agent.core import calendar
 from agent.core.events import Now
 from agent.core.state import BoxState
+from agent.picture import Asked
+from agent.picture_build import asked
 
 
 class Inside(msgspec.Struct, frozen=True):
@@ -59,6 +61,7 @@ class Guard(msgspec.Struct, frozen=True, kw_only=True):
     waiting: tuple[Waiting, ...] = ()
     bans: tuple[str, ...] = ()
     counts: dict[str, int] = {}
+    asked: tuple[Asked, ...] = ()
     inside: tuple[Inside, ...] = ()
 
 
@@ -84,6 +87,7 @@ def guard(state: BoxState, now: Now) -> Guard:
         waiting=tuple(_waiting(state, now)),
         bans=tuple(sorted(campus.bans)),
         counts=campus.crowd.counts(),
+        asked=tuple(map(asked, state.orders.asked)),
         inside=tuple(Inside(holder, mark.kind, mark.since_ms) for holder, mark in inside),
     )
 

@@ -76,6 +76,18 @@ class Drill(Part, frozen=True, kw_only=True):
     ends: Instant
 
 
+class Asked(Part, frozen=True, kw_only=True):
+    """What the far side asks a person on site to do, until `until`: an all-clear, or a drill of `button`."""
+
+    what: Literal["all_clear", "drill"]
+    button: str = ""
+    minutes: str = ""
+    reason: str = ""
+    since: Instant
+    until: Instant
+    ref: Ref | None = None
+
+
 class Panic(Part, frozen=True, kw_only=True):
     latched: bool = False
     since: Instant | None = None
@@ -267,6 +279,15 @@ class JournalPart(Part, frozen=True, kw_only=True):
     anchored: Instant | None = None  # when that was found
 
 
+class Orders(Part, frozen=True, kw_only=True):
+    """Signed commands of the far side since the start: how many keys this box knows, how many commands it carried out,
+    and how many it refused for what reason."""
+
+    keys: int = 0
+    done: int = 0
+    refused: dict[str, int] = {}
+
+
 class Press(Part, frozen=True, kw_only=True):
     """How long one press took, in microseconds from the edge: "decision_us", "outputs_us", "modbus_us", …"""
 
@@ -318,6 +339,8 @@ class Picture(Part, frozen=True, kw_only=True):
     journal: JournalPart = JournalPart()
     presses: tuple[Press, ...] = ()  # newest first, at most 16
     machine: Machine = Machine()
+    orders: Orders = Orders()
+    asked: tuple[Asked, ...] = ()  # what the far side asks of a person on site
     hops: tuple[Hop, ...] = ()  # percentiles over the last presses that are written down, restarts included
 
 

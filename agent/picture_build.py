@@ -57,6 +57,7 @@ class Extras(msgspec.Struct, frozen=True, kw_only=True):
     devices: Mapping[str, DeviceFigures] = {}
     bollards: Mapping[str, BollardFigures] = {}
     machine: pic.Machine = pic.Machine()
+    orders: pic.Orders = pic.Orders()
 
 
 def picture(state: core.BoxState, now: Now, outputs: Outputs, site: Site, extras: Extras) -> pic.Picture:
@@ -89,6 +90,8 @@ def picture(state: core.BoxState, now: Now, outputs: Outputs, site: Site, extras
         presses=extras.presses[:MAX_PRESSES],
         hops=extras.hops,
         machine=extras.machine,
+        orders=extras.orders,
+        asked=tuple(map(asked, state.orders.asked)),
     )
 
 
@@ -123,6 +126,18 @@ def _panic(state: core.BoxState, site: Site, reach: Reach) -> pic.Panic:
 
 def _drill(drill: core.DrillState) -> pic.Drill | None:
     return pic.Drill(button=drill.button, ends=round(drill.ends_at * 1000)) if drill.button else None
+
+
+def asked(one: core.Asked) -> pic.Asked:
+    return pic.Asked(
+        what="drill" if one.verb == "drill_propose" else "all_clear",
+        button=one.button,
+        minutes=one.minutes,
+        reason=one.reason,
+        since=round(one.since_at * 1000),
+        until=round(one.until_at * 1000),
+        ref=one.ref,
+    )
 
 
 def _alarm(alarm: core.AlarmState) -> pic.Alarm:

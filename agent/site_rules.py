@@ -87,12 +87,12 @@ def _credential(credential: Credential, zone: ZoneInfo) -> CredentialRules:
         group=credential.group,
         doors=frozenset(credential.doors),
         lanes=frozenset(credential.lanes),
-        valid_from_ms=_midnight_ms(credential.valid_from, zone, 0),
-        valid_to_ms=_midnight_ms(credential.valid_to, zone, 1),
+        valid_from_ms=midnight_ms(credential.valid_from, zone, 0),
+        valid_to_ms=midnight_ms(credential.valid_to, zone, 1),
     )
 
 
-def _midnight_ms(text: str, zone: ZoneInfo, days: int) -> int:
+def midnight_ms(text: str, zone: ZoneInfo, days: int) -> int:
     """UTC ms of the start of the day `days` after ISO date `text`; 0 for empty text (no limit)."""
     if not text:
         return 0

@@ -277,12 +277,22 @@ class Redis(Model, frozen=True, kw_only=True):
     priority: int = 1
 
 
+class CommandKey(Model, frozen=True, kw_only=True):
+    """``[[uplink.command_key]]``: a key with which the district signs commands; two while one replaces the other."""
+
+    id: str
+    file: str  # an Ed25519 public key
+    valid_from: str = ""  # ISO date in the site's time zone, inclusive; empty = no limit
+    valid_to: str = ""
+
+
 class Uplinks(Model, frozen=True, kw_only=True):
     """``[uplink]``: which ways up this site has. At least one is needed for a panic to be heard."""
 
     mqtt: Mqtt | None = None
     dc09: tuple[Dc09, ...] = ()
     redis: Redis | None = None
+    command_key: tuple[CommandKey, ...] = ()  # without one no command from afar is carried out
 
 
 class Web(Model, frozen=True, kw_only=True):

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from sim.district_wire import Wire
 from sim.district_writer import Message, Writer
+from sim.orders import Signer
 
 BROKER_WAIT_S = 2.0
 
@@ -34,7 +35,9 @@ class District:
         db: Path,
         auto_coming_s: float | None = None,
         tls: ssl.SSLContext | None = None,
+        signer: Signer | None = None,
     ) -> None:
+        self.signer = signer
         self._broker = broker
         self._db = db
         self.wire = Wire(self._take, tls)
@@ -63,7 +66,7 @@ async def serve(district: District, db: Path, port: int, broker: str) -> None:
     """Serve the page until SIGINT or SIGTERM; print the ready line once it answers."""
     import uvicorn
 
-    from sim.district_http import make_app
+    from sim.district_http import Commander, make_app
 
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -76,7 +79,7 @@ async def serve(district: District, db: Path, port: int, broker: str) -> None:
             connected = await asyncio.to_thread(district.wire.wait, BROKER_WAIT_S)
             print(json.dumps({"url": url, "broker": broker, "connected": connected, "db": str(db)}), flush=True)
 
-    app = make_app(district.writer, db, lambda: district.wire.connected)
+    app = make_app(district.writer, db, lambda: district.wire.connected, Commander(district.signer, district.wire))
     await Server(uvicorn.Config(app, log_level="warning", access_log=False)).serve(sockets=[listener])
 
 
@@ -86,6 +89,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--db", type=Path, default=Path("district.db"))
     parser.add_argument("--http", type=int, default=0, metavar="PORT", help="0 takes a free one")
     parser.add_argument("--auto-coming", type=float, metavar="SECONDS", help="say 'coming' by itself after an alarm")
+    parser.add_argument("--command-key", type=Path, metavar="FILE", help="signs commands; made where it is missing")
     parser.add_argument("--tls", nargs=3, metavar=("CA", "CERT", "KEY"), help="PEM files, for a broker with TLS")
     options = parser.parse_args(argv)
     host, _, port = options.broker.rpartition(":")
@@ -93,7 +97,8 @@ def main(argv: list[str] | None = None) -> int:
         parser.error(f"--broker is HOST:PORT, not {options.broker!r}")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        district = District((host, int(port)), options.db, options.auto_coming, _tls(options.tls))
+        signer = Signer.of(options.command_key) if options.command_key else None
+        district = District((host, int(port)), options.db, options.auto_coming, _tls(options.tls), signer)
         district.start()
         with contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError):
             asyncio.run(serve(district, options.db, options.http, options.broker))

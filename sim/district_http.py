@@ -16,7 +16,9 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from sim.district_store import STAGES, Box, now_ms
+from sim.district_wire import Wire
 from sim.district_writer import Writer
+from sim.orders import LIES, VALID_S, Signer
 
 PAGE = Path(__file__).with_name("district_page.html")
 MAX_ROWS = 10_000
@@ -27,8 +29,25 @@ class Mistake(Exception):
     """A request that cannot be answered; the text tells the caller what would be right."""
 
 
-def make_app(writer: Writer, db: Path, connected: Callable[[], bool]) -> Starlette:
-    """The application: `/`, `/boxes`, `/alarms`, `/records`, `/stage`."""
+class Commander:
+    """Gives boxes signed commands, where the district has a key."""
+
+    def __init__(self, signer: Signer | None, wire: Wire) -> None:
+        self._signer = signer
+        self._wire = wire
+
+    def give(self, box: str, verb: str, args: dict[str, str], valid_s: float, lie: str) -> str:
+        """Sign and send; returns the command's id. Raises Mistake."""
+        if self._signer is None:
+            raise Mistake("this district has no key to sign with: start it with --command-key")
+        payload = self._signer.payload(box, verb, args, valid_s, lie)
+        if not self._wire.command(box, payload, retain=lie == "retained"):
+            raise Mistake("there is no broker now, and a command does not wait for one")
+        return "" if lie == "malformed" else str(json.loads(payload)["id"])
+
+
+def make_app(writer: Writer, db: Path, connected: Callable[[], bool], commander: Commander | None = None) -> Starlette:
+    """The application: `/`, `/boxes`, `/alarms`, `/records`, `/stage`, `/command`."""
     app = Starlette(
         routes=[
             Route("/", _page),
@@ -36,10 +55,12 @@ def make_app(writer: Writer, db: Path, connected: Callable[[], bool]) -> Starlet
             Route("/alarms", _alarms),
             Route("/records", _records),
             Route("/stage", _stage, methods=["POST"]),
+            Route("/command", _command, methods=["POST"]),
         ],
         exception_handlers={Mistake: _mistake},
     )
     app.state.writer, app.state.db, app.state.connected = writer, db, connected
+    app.state.commander = commander
     return app
 
 
@@ -114,6 +135,23 @@ async def _stage(request: Request) -> Response:
         raise Mistake(f"stage is one of {', '.join(STAGES)}")
     writer: Writer = request.app.state.writer
     return JSONResponse({"changed": await asyncio.wrap_future(writer.click(site, box, ref, stage, by))})
+
+
+async def _command(request: Request) -> Response:
+    """`{"box","verb","args"}`, with `valid_s` and a `lie` on wish."""
+    try:
+        wish = json.loads(await request.body())
+        box = "/".join(_box_of(str(wish["box"])))
+        args = {str(name): str(value) for name, value in dict(wish.get("args", {})).items()}
+        verb, valid_s, lie = str(wish["verb"]), float(wish.get("valid_s", VALID_S)), str(wish.get("lie", ""))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise Mistake('wanted: {"box": "site/box", "verb": "lockdown", "args": {}}') from None
+    if lie and lie not in LIES:
+        raise Mistake(f"lie is one of {', '.join(LIES)}")
+    commander: Commander | None = request.app.state.commander
+    if commander is None:
+        raise Mistake("this district gives no commands")
+    return JSONResponse({"id": commander.give(box, verb, args, valid_s, lie)})
 
 
 def _box_of(text: str) -> tuple[str, str]:

@@ -46,10 +46,12 @@ class Connection:
         self._client.connect_async(host, port, keepalive=10)
         self._client.loop_start()
 
-    def send(self, topic: str, payload: bytes) -> None:
-        """Answer a box, or drop it while there is no broker: the box asks again."""
-        if self._client.is_connected():
-            self._client.publish(topic, payload, qos=1)
+    def send(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
+        """Answer a box, or drop it while there is no broker: the box asks again. False: dropped."""
+        if not self._client.is_connected():
+            return False
+        self._client.publish(topic, payload, qos=1, retain=retain)
+        return True
 
     def stop(self) -> None:
         self._client.disconnect()
@@ -102,6 +104,10 @@ class Wire:
 
     def send(self, topic: str, payload: bytes) -> None:
         (self._urgent if topic.endswith("/alarm/receipt") else self._records).send(topic, payload)
+
+    def command(self, box: str, payload: bytes, *, retain: bool = False) -> bool:
+        """Give a box ("site/box") a command. False: there is no broker, and a command does not wait for one."""
+        return self._urgent.send(f"menwei/v1/{box}/command", payload, retain=retain)
 
     def stop(self) -> None:
         self._records.stop()

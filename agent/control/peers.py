@@ -38,15 +38,17 @@ _SPEAKS: Parts = frozenset({Part.UPSTREAM, Part.CONSOLE})
 NEEDED: Mapping[str, Parts] = {
     "ahead": frozenset({Part.UPSTREAM}),
     "anchor": frozenset({Part.UPSTREAM}),
-    "command": _SPEAKS,
+    "command": frozenset({Part.CONSOLE}),
     "guard": frozenset({Part.CONSOLE}),
     "note": _SPEAKS,
+    "order": frozenset({Part.UPSTREAM}),
     "path": frozenset({Part.UPSTREAM}),
     "policy": frozenset({Part.UPSTREAM, Part.STICK}),
     "stage": frozenset({Part.UPSTREAM}),
     "synced": frozenset({Part.UPSTREAM}),
 }
-RANKS: Mapping[Rank, Part] = {Rank.CONSOLE: Part.CONSOLE, Rank.UPSTREAM: Part.UPSTREAM}
+# The far side commands by signature (`order`), not by a user: whoever takes the uplink over commands nothing.
+RANKS: Mapping[Rank, Part] = {Rank.CONSOLE: Part.CONSOLE}
 
 
 def may_ask(parts: Parts, op: str) -> bool:
@@ -56,7 +58,7 @@ def may_ask(parts: Parts, op: str) -> bool:
 
 
 def may_claim(parts: Parts, rank: Rank) -> bool:
-    """Whether somebody with these parts may command in this rank. Ranks of hands are nobody's over a socket."""
+    """Whether somebody with these parts may command in this rank. All but the console's are nobody's over a socket."""
     return RANKS.get(rank) in parts
 
 

@@ -21,6 +21,7 @@ from agent.control.intake import Intake
 from agent.control.lanes import LaneWorker
 from agent.control.latency import Latencies, Press, recall
 from agent.control.notify import notify, watchdog_interval_s
+from agent.control.orders import Orders
 from agent.control.peers import USERS_VARIABLE, users
 from agent.control.policies import Policies
 from agent.control.recall import recall_inside
@@ -109,6 +110,9 @@ class Control:
         self._policies = Policies(site, state.rules, self._runtime)
         self._server.on_policy = self._policies.take
         self._server.on_guard = self._view.guard
+        self._orders = Orders(site, self._runtime, self._clock)
+        self._server.on_order = lambda payload, retained: self._orders.take(payload, retained=retained)
+        self._view.orders = self._orders.figures
         self._devices = compose.Devices(site, self._intake, self._groups, self._lanes, self._report)
         self._view.devices = self._devices.figures
         self._scan = Scan(self._inputs(), self._scanned)

@@ -65,6 +65,8 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     piece: str = ""
     number: int = 0
     last: bool = False
+    order: str = ""
+    retained: bool = False
 
 
 class Server:
@@ -91,6 +93,7 @@ class Server:
         self.on_anchor: Callable[[bytes], None] = lambda note: None  # the far side's last checkpoint
         self.on_ahead: Callable[[int, int], None] = lambda epoch, seq: None  # what it has and we do not
         self.on_policy: Callable[[bytes, str, str], Awaitable[dict[str, Any]]] | None = None
+        self.on_order: Callable[[bytes, bool], str] | None = None
         self.on_guard: Callable[[], object] = dict
         self._uploads = Uploads()
         runtime.on_records = self._on_records
@@ -270,6 +273,8 @@ class Server:
                 return self._note(ask)
             case "policy":
                 return self._policy(ask)
+            case "order":
+                return self._order(ask)
             case "anchor":
                 self.on_anchor(ask.note.encode())
                 return {"op": "done", "id": ask.id, "ok": True}
@@ -326,6 +331,12 @@ class Server:
         if self.on_policy is None:
             raise Refusal("policies are not taken now")
         return self.on_policy(whole, ask.actor, ask.subject)
+
+    def _order(self, ask: Ask) -> dict[str, Any]:
+        if self.on_order is None:
+            raise Refusal("commands from afar are not taken now")
+        why = self.on_order(ask.order.encode("utf-8", "replace"), ask.retained)
+        return {"op": "done", "id": ask.id, "ok": not why} | ({"why": why} if why else {})
 
     def _is_synced(self, ask: Ask) -> dict[str, Any]:
         state = self._runtime.state

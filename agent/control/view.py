@@ -45,6 +45,7 @@ class View:
         self._lanes = lanes
         self._anchor = anchor
         self.devices: Callable[[], Mapping[str, DeviceFigures]] = dict
+        self.orders: Callable[[], pic.Orders] = pic.Orders
         self.machine = pic.Machine()
         self.trend = Trend()
 
@@ -74,6 +75,7 @@ class View:
             hops=self._runtime.latencies.percentiles(),
             devices=self.devices(),
             machine=self.machine,
+            orders=self.orders(),
             bollards=self.trend.figures(),
         )
 

@@ -27,6 +27,7 @@ from agent.core import (
     lane,
     latched,
     lifecycle,
+    orders,
     panic,
     visits,
 )
@@ -111,6 +112,8 @@ def step(state: BoxState, event: Event, now: Now) -> tuple[BoxState, tuple[Recor
     new = _route(new, event, now, log)
     if new.campus.windows is not state.campus.windows or new.policy is not state.policy:
         new = duty.settle(new, now, log)
+    if new.orders.asked:
+        new = orders.settle(new, log)
     latched.note(state, new, log, anyway=isinstance(event, NewEpoch) and state.boot != "")
     if log.records:
         new = replace(new, next_seq=log.next_seq)
@@ -144,6 +147,7 @@ def _pass_time(state: BoxState, now: Now, log: Log) -> BoxState:
     state = campus_day.on_tick(state, now, log)
     state = visits.on_tick(state, now, log)
     state = duty.on_tick(state, now, log)
+    state = orders.on_tick(state, now, log)
     return lane.on_tick(state, now, log)
 
 

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
-from agent.core import access, campus_commands, door, drill, duty, fire, lane, panic, visits
+from agent.core import access, campus_commands, door, drill, duty, fire, lane, orders, panic, visits
 from agent.core.events import Command, Now, Seq
 from agent.core.latched import KEPT_IDS
 from agent.core.log import Log
@@ -23,7 +23,9 @@ from agent.core.state import BoxState
 from agent.core.words import Rank
 
 # domain rules, section 1: no raise, no reset
-UPSTREAM_VERBS = frozenset({"lower", "release", "acknowledge", "lockdown"}) | campus_commands.UPSTREAM_VERBS
+UPSTREAM_VERBS = (
+    frozenset({"lower", "release", "acknowledge", "lockdown"}) | orders.ASKING_VERBS | campus_commands.UPSTREAM_VERBS
+)
 TIMETABLE_VERBS = frozenset({"lower", "raise"})  # its raise is only shown to the guard: the lane sees to that
 LANE_VERBS = frozenset({"lower", "raise", "stop", "lane_clear_fault"})
 ON_SITE_VERBS = frozenset({"panic_reset", "fire_reset", "all_clear", "drill_start"}) | duty.ON_SITE_VERBS
@@ -37,8 +39,11 @@ MAX_TEXT = 120  # D: of a text that a person typed, so much goes into a record
 
 def on_command(state: BoxState, event: Command, now: Now, log: Log) -> BoxState:
     """Carry a command out, or refuse it: exactly one `command.done` or `command.refused`."""
-    why = _refusal(state, event, now)
-    if why not in ("no_id", "duplicate"):
+    untimely = orders.refusal(state, event, now)
+    why = untimely or _refusal(state, event, now)
+    if event.expires_ms:
+        state = state if untimely else orders.spend(state, event, now)
+    elif why not in ("no_id", "duplicate"):
         state = replace(state, commands=(*state.commands, event.id)[-KEPT_IDS:])
     if why:
         log.add("command.refused", "command", _data(event, why), actor=event.actor)
@@ -67,7 +72,7 @@ def _data(event: Command, why: str) -> dict[str, Value]:
     }
     verb, command_id = event.verb[:MAX_TEXT], event.id[:MAX_TEXT]
     data: dict[str, Value] = {"args": args, "id": command_id, "rank": event.rank.value, "verb": verb}
-    if event.verb in ("drill_start", "drill_end"):
+    if event.verb in ("drill_start", "drill_end", "drill_propose"):
         data["drill"] = True
     return data | ({"why": why} if why else {})
 
@@ -83,7 +88,7 @@ def _code(text: str) -> str:
 def _refusal(state: BoxState, event: Command, now: Now) -> str:
     if not event.id:
         return "no_id"
-    if event.id in state.commands:
+    if event.id in state.commands and not event.expires_ms:
         return "duplicate"
     if event.verb not in KNOWN_VERBS:
         return "unknown_verb"
@@ -93,7 +98,7 @@ def _refusal(state: BoxState, event: Command, now: Now) -> str:
 def _not_by_rank(event: Command) -> str:
     match event.rank:
         case Rank.CONSOLE:
-            return ""
+            return orders.by_rank(event)
         case Rank.UPSTREAM:
             return "" if event.verb in UPSTREAM_VERBS else "rank"
         case Rank.TIMETABLE:
@@ -113,13 +118,13 @@ def _not_now(state: BoxState, event: Command, now: Now) -> str:
             return _subject(verb).refusal(state, event, now)
         case "release":
             return _no_release(state, event)
-        case "all_clear":
+        case "all_clear" | "all_clear_request":
             return panic.all_clear_refusal(state)
         case "panic_reset":
             return panic.reset_refusal(state)
         case "fire_reset":
             return _no_fire_reset(state)
-        case "drill_start":
+        case "drill_start" | "drill_propose":
             return drill.start_refusal(state, event.args.get("button", ""), event.args.get("minutes", ""))
         case "drill_end":
             return "" if state.drill.button else "no_drill"
@@ -194,6 +199,8 @@ def _person(state: BoxState, event: Command) -> str:
 
 
 _VERBS: dict[str, Callable[[BoxState, Command, Seq, Now, Log], BoxState]] = {
+    "all_clear_request": orders.ask,
+    "drill_propose": orders.ask,
     "release": _release,
     "lockdown": _lockdown,
     "all_clear": _all_clear,

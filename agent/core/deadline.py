@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from agent.core import campus_day, campus_passage, clock, door, drill, duty, health, lane, panic, visits
+from agent.core import campus_day, campus_passage, clock, door, drill, duty, health, lane, orders, panic, visits
 from agent.core.state import BoxState
 
 NEVER = float("inf")
@@ -12,7 +12,7 @@ NEVER = float("inf")
 
 class _Answer(msgspec.Struct):
     state: BoxState
-    people_at: float  # panic and drill
+    people_at: float  # panic, drill, and what is asked for
     doors_at: float
     box_at: float  # health and clock
     campus_at: float
@@ -39,7 +39,7 @@ def _answer(state: BoxState, last: _Answer | None) -> _Answer:
         campus_at = _campus_at(state)
     else:
         was = last.state
-        people_same = was.panic is state.panic and was.drill is state.drill
+        people_same = was.panic is state.panic and was.drill is state.drill and was.orders is state.orders
         doors_same = was.doors is state.doors and was.fire is state.fire
         box_same = was.health is state.health and was.clock is state.clock
         campus_same = was.campus is state.campus and was.policy is state.policy
@@ -54,7 +54,7 @@ def _answer(state: BoxState, last: _Answer | None) -> _Answer:
 
 
 def _people_at(state: BoxState) -> float:
-    return min(panic.deadline(state.panic), drill.deadline(state))
+    return min(panic.deadline(state.panic), drill.deadline(state), orders.deadline(state.orders))
 
 
 def _box_at(state: BoxState) -> float:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 MEMORY_S = 60.0  # longer than any presence or unlock time that is judged
 LET_GO_S = 0.05
 IDS = 30  # of so many last commands a repetition must be noticed
+SIGNED_IDS = 1000  # more than any run gives within ten minutes
 ORDER = {stage: place for place, stage in enumerate(Stage)}
 
 
@@ -53,6 +54,7 @@ class PeopleFacts:
         "pressed_before",
         "rex_at",
         "scanned",
+        "signed_ids",
         "stages",
     )
 
@@ -72,6 +74,7 @@ class PeopleFacts:
         self.rex_at: dict[str, float] = {}
         self.stages: dict[Seq, int] = {}  # furthest stage told of each alarm
         self.done_ids: dict[str, None] = {}  # commands decided, the oldest first
+        self.signed_ids: dict[str, None] = {}  # signed commands carried out, the oldest first
         self.drill_since: float | None = None
         self.before: Outputs | None = None
 
@@ -92,6 +95,10 @@ class PeopleFacts:
             self.drill_since = step.now.mono_s
 
     def _keep_command(self, step: Step, event: Command) -> None:
+        if event.expires_ms:
+            if any(record.kind == "command.done" for record in step.records):
+                self.signed_ids = dict.fromkeys([*self.signed_ids, event.id][-SIGNED_IDS:])
+            return
         self.done_ids[event.id] = None
         if len(self.done_ids) > IDS:
             del self.done_ids[next(iter(self.done_ids))]
@@ -106,6 +113,8 @@ def _started(facts: PeopleFacts, event: Started, now: Now) -> None:
             facts.stages[(alarm["ref"][0], alarm["ref"][1])] = max(stages, default=0)
     commands = latched.get("commands")
     facts.done_ids = dict.fromkeys(commands) if isinstance(commands, list) else {}
+    with suppress(TypeError, KeyError):
+        facts.signed_ids = dict.fromkeys(latched["orders"]["spent"])
 
 
 def _scan(facts: PeopleFacts, event: ScanComplete, now: Now) -> None:

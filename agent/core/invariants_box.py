@@ -14,6 +14,7 @@ from agent.core.records import Weight
 from agent.core.words import ClockTrust, Hold, Line, Rank
 
 CARD_KINDS = frozenset({"access.granted", "access.denied", "access.presence"})
+AHEAD_MS = 5_000
 OUTCOMES = frozenset({"command.done", "command.refused"})
 ENTERS_ON_A_BAD_CLOCK = frozenset({"staff", "guard", "responder"})
 EVICTABLE = (Weight.PASSAGE, Weight.FACT)
@@ -31,13 +32,30 @@ def one_record_for_each_command(step: Step) -> str | None:
 
 @invariant(24, "each_command_once", on=(Command,))
 def each_command_once(step: Step) -> str | None:
-    done = any(record.kind == "command.done" for record in step.records)
-    return "a command id was carried out again" if done and _done_before(step) else None
+    return "a command id was carried out again" if _is_done(step) and _done_before(step) else None
+
+
+def _is_done(step: Step) -> bool:
+    return any(record.kind == "command.done" for record in step.records)
 
 
 def _done_before(step: Step) -> bool:
     assert isinstance(step.event, Command)
-    return step.event.id in step.facts.people.done_ids
+    return not step.event.expires_ms and step.event.id in step.facts.people.done_ids
+
+
+@invariant(24, "signed_once_and_in_its_time", on=(Command,))
+def signed_once_and_in_its_time(step: Step) -> str | None:
+    """What the far side signed is done at most once, between its dates, by a clock that somebody vouches for."""
+    assert isinstance(step.event, Command)
+    event = step.event
+    if not event.expires_ms or not _is_done(step):
+        return None
+    if event.id in step.facts.people.signed_ids:
+        return "a signed command was carried out again"
+    in_time = event.issued_ms - AHEAD_MS <= step.now.wall_ms < event.expires_ms
+    known = step.now.trust is not ClockTrust.UNTRUSTED
+    return None if in_time and known else "a signed command was carried out outside its time"
 
 
 @invariant(24, "one_record_for_each_card", on=(CardRead,))

@@ -238,11 +238,14 @@ def latch_survives_restart(step: Step) -> str | None:
 
 @invariant(19, "all_clear_on_site_only", reads=("panic",))
 def all_clear_on_site_only(step: Step) -> str | None:
-    """A lockdown ends by an all-clear on site, or with the reset of the panic that began it."""
+    """A lockdown ends by an all-clear on site, with the reset of the panic that began it, or with the reset key where
+    the far side asks for it: a request alone never ends one."""
     if not step.old.panic.lockdown or step.new.panic.lockdown or isinstance(step.event, Started):
         return None
     reset = step.old.panic.latched and not step.new.panic.latched
-    return None if reset or _asked_on_site(step, "all_clear") else f"{type(step.event).__name__} ended the lockdown"
+    asked = any(one.verb == "all_clear_request" for one in step.old.orders.asked)
+    by_hand = _asked_on_site(step, "all_clear") or (asked and _key_turned(step, "panic_reset"))
+    return None if reset or by_hand else f"{type(step.event).__name__} ended the lockdown"
 
 
 def _survives(step: Step, part: str, field: str, *, survived: bool) -> str | None:

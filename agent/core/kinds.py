@@ -110,6 +110,7 @@ MEANING: dict[str, tuple[Weight, str]] = {
     # commands and notes
     "command.done": (_ACTION, "a person's or the far side's command was carried out"),
     "command.refused": (_ACTION, "a command was refused, and why"),
+    "request.ended": (_ACTION, "what the far side asked of a person on site was done, ran out or was replaced"),
     "socket.refused": (_ACTION, "a process that may not was turned away from the local socket"),
     "view.journal": (_ACTION, "a person looked at, or exported, records"),
     "note": (_ACTION, "a fact from the shell whose kind is not in this list; `data.kind` has it"),

@@ -11,13 +11,13 @@ from typing import TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from agent.core import campus_latched, lane, people_latched
+from agent.core import campus_latched, lane, orders, people_latched
 from agent.core.campus_latched import CampusPicture
 from agent.core.events import Seq, Started
 from agent.core.log import Log
 from agent.core.people_latched import DutyPicture, VisitPicture
 from agent.core.records import Value
-from agent.core.state import AlarmState, BoxState, FireState, LaneState
+from agent.core.state import AlarmState, BoxState, FireState, LaneState, OrdersState
 from agent.core.words import Stage
 
 
@@ -40,6 +40,19 @@ class PanicPicture(msgspec.Struct, frozen=True):
 class DrillPicture(msgspec.Struct, frozen=True):
     button: str = ""
     ref: Seq | None = None
+
+
+class AskedPicture(msgspec.Struct, frozen=True):
+    verb: str
+    ref: Seq | None = None
+
+
+class OrdersPicture(msgspec.Struct, frozen=True):
+    """What is asked for ends with the boot, and is named only to be recorded as ended."""
+
+    spent: dict[str, int] = {}
+    floor_ms: int = 0
+    asked: tuple[AskedPicture, ...] = ()
 
 
 class FirePicture(msgspec.Struct, frozen=True):
@@ -65,9 +78,15 @@ def picture(state: BoxState) -> dict[str, Value]:
         "drill": {"button": state.drill.button, "ref": _ref(state.drill.ref)} if state.drill.button else None,
         "fire": {"latched": state.fire.latched, "ref": _ref(state.fire.ref)},
         "lanes": lane.latched(state),
+        "orders": _orders(state.orders),
         "panic": _panic(state),
         "visits": people_latched.visits(state),
     }
+
+
+def _orders(orders: OrdersState) -> dict[str, Value]:
+    asked: list[Value] = [{"ref": _ref(one.ref), "verb": one.verb} for one in orders.asked]
+    return {"asked": asked, "floor_ms": orders.floor_ms, "spent": dict(orders.spent)}
 
 
 def _panic(state: BoxState) -> dict[str, Value]:
@@ -105,7 +124,7 @@ def _may_differ(old: BoxState, new: BoxState) -> bool:
     """Cheap: lanes change with every reading, so they are looked into only where they may have something to keep."""
     if old.panic is not new.panic or old.fire is not new.fire or old.drill is not new.drill:
         return True
-    if old.commands is not new.commands:
+    if old.commands is not new.commands or old.orders is not new.orders:
         return True
     if people_latched.may_differ(old, new):
         return True
@@ -140,6 +159,8 @@ def restore(state: BoxState, event: Started, log: Log) -> BoxState:
     state = _restore_fire(state, fire or FirePicture(), event.latched_ref, log)
     commands = _read(parts, "commands", tuple[str, ...], (), log)
     state = replace(state, commands=(commands or ())[-KEPT_IDS:])
+    nothing = OrdersPicture(floor_ms=log.now.wall_ms + orders.MOST_VALID_MS)  # it may have been judged: never again
+    state = _restore_orders(state, _read(parts, "orders", OrdersPicture, nothing, log), log)
     drill = _read(parts, "drill", DrillPicture, DrillPicture(), log) or DrillPicture()
     if drill.button:
         data: dict[str, Value] = {"button": drill.button, "drill": True, "why": "restart"}
@@ -190,6 +211,14 @@ def _restore_fire(state: BoxState, part: FirePicture, cause: Seq | None, log: Lo
         return state
     log.add("fire.restored", "fire", cause=part.ref or cause)
     return replace(state, fire=FireState(latched=True, ref=part.ref))
+
+
+def _restore_orders(state: BoxState, part: OrdersPicture | None, log: Log) -> BoxState:
+    if part is None:
+        return state
+    for one in part.asked:
+        orders.ended(one.verb, "restart", one.ref, log)
+    return replace(state, orders=OrdersState(spent=part.spent, floor_ms=part.floor_ms))
 
 
 def _restore_lanes(state: BoxState, parts: dict[str, object], cause: Seq | None, log: Log) -> BoxState:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from agent.core import door, drill, duty, lane
+from agent.core import door, drill, duty, lane, orders
 from agent.core.events import AlarmStage, Now, PanicLine, Seq
 from agent.core.log import Log
 from agent.core.records import Value
@@ -270,8 +270,11 @@ def reset(state: BoxState, actor: str, cause: Seq | None, now: Now, log: Log) ->
 
 
 def on_reset_key(state: BoxState, key: str, now: Now, log: Log) -> BoxState:
-    """The key switch at the box was turned on."""
+    """The key switch at the box was turned on. With nothing latched it grants the all-clear that the far side asks."""
     why = reset_refusal(state)
+    wish = orders.asked(state, "all_clear_request")
+    if why == "not_latched" and wish is not None and state.panic.lockdown:
+        return all_clear(state, f"key:{key}", wish.ref, log)
     if why:
         log.add("panic.reset_refused", f"key:{key}", {"why": why}, actor=f"key:{key}")
         return state
@@ -294,6 +297,6 @@ def all_clear_refusal(state: BoxState) -> str:
     return "panic_latched" if state.panic.latched else ""
 
 
-def all_clear(state: BoxState, actor: str, cause: Seq, log: Log) -> BoxState:
+def all_clear(state: BoxState, actor: str, cause: Seq | None, log: Log) -> BoxState:
     log.add("lockdown.ended", "entry", actor=actor, cause=cause)
     return replace(state, panic=replace(state.panic, lockdown=False, lockdown_ref=None, lockdown_by=""))

@@ -73,6 +73,27 @@ class DrillState(Slice, frozen=True, kw_only=True):
     press_ref: Seq | None = None
 
 
+class Asked(Slice, frozen=True, kw_only=True):
+    """What the far side asks a person on site to do: an all-clear, or a drill of `button`."""
+
+    verb: str
+    button: str = ""
+    minutes: str = ""
+    reason: str = ""
+    actor: str = ""
+    since_at: float = 0.0
+    until_at: float = 0.0
+    ref: Seq | None = None
+
+
+class OrdersState(Slice, frozen=True, kw_only=True):
+    """Signed commands that were judged, id → expiry in UTC ms; `floor_ms` is the latest expiry of those forgotten."""
+
+    spent: dict[str, int] = {}
+    floor_ms: int = 0
+    asked: tuple[Asked, ...] = ()
+
+
 # ── lanes ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -333,3 +354,4 @@ class BoxState(Slice, frozen=True, kw_only=True):
     visits: dict[str, Visit] = {}
     duty: DutyState = DutyState()
     commands: tuple[str, ...] = ()  # ids already decided, newest last, bounded
+    orders: OrdersState = OrdersState()

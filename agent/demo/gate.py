@@ -56,6 +56,11 @@ class Gate:
         body = {"box": f"{alarm['site']}/{alarm['box']}", "epoch": alarm["epoch"], "seq": alarm["seq"], "stage": stage}
         fetch(f"{self.district}/stage", body)
 
+    def order(self, verb: str, lie: str = "", **args: str) -> None:
+        """The district gives the box a signed command, or sends what must be refused."""
+        ids = self.site.site
+        fetch(f"{self.district}/command", {"box": f"{ids.id}/{ids.box}", "verb": verb, "args": args, "lie": lie})
+
     # ── eyes ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def world(self) -> Entry:
@@ -79,6 +84,16 @@ class Gate:
         """What the receiving centre has taken by SIA DC-09, oldest first."""
         messages: list[Entry] = fetch(f"{self.centre}/messages")["messages"] if self.centre else []
         return messages
+
+    def records(self, box: str) -> list[Entry]:
+        """Every record that the district has of a box."""
+        found: list[Entry] = []
+        while True:
+            since = found[-1]["seq"] if found else 0
+            page: list[Entry] = fetch(f"{self.district}/records?box={box}&since={since}&limit=10000")["records"]
+            if not page:
+                return found
+            found += page
 
     def boxes(self) -> list[Entry]:
         boxes: list[Entry] = fetch(f"{self.district}/boxes")["boxes"]

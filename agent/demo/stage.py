@@ -29,6 +29,14 @@ supervise_s = 5
 """
 
 
+COMMAND_KEY = """
+# The key with which the demo's district signs commands.
+[[uplink.command_key]]
+id = "district"
+file = "district.pub"
+"""
+
+
 class Stage:
     """The processes: broker, simulator, district, receiving centre, and the box with all its roles."""
 
@@ -58,7 +66,7 @@ class Stage:
         self.district = Child(
             "district",
             python("-m", "sim.district", "--broker", address, "--db", f"{folder_text}/district.db", "--http",
-                   str(district)),
+                   str(district), "--command-key", f"{folder_text}/district.key"),
             self.folder,
         )  # fmt: skip
         self.centre = self._centre()
@@ -79,6 +87,7 @@ class Stage:
             text = SITE_FILE.read_text("utf-8")
             for port in PORTS:
                 text = text.replace(str(port), str(free_port(port)))
+            text += COMMAND_KEY
             text += SECOND_PATH.format(port=free_port(CENTRE_PORT), account=ACCOUNT)
             self.site_file.write_text(text, "utf-8")
         site, mistakes = loader.load(self.site_file)

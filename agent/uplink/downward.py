@@ -1,25 +1,10 @@
-"""What comes down from the far side: receipts go to their lanes, policies to control, commands are refused, politely.
-
-Signed commands are not enabled in this release; a refusal is one record, so that both ends can see it.
-"""
+"""What comes down from the far side: receipts go to their lanes, policies, checkpoints and commands on to control."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-import msgspec
-
-from agent.uplink.reporter import Reporter
 from agent.uplink.topics import Topics
-
-ID_CHARACTERS = 64
-
-
-class _Command(msgspec.Struct):
-    id: str = ""
-
-
-_decode_command = msgspec.json.Decoder(_Command).decode
 
 
 class Downward:
@@ -30,18 +15,18 @@ class Downward:
         topics: Topics,
         alarm_receipt: Callable[[bytes], None],
         receipt: Callable[[bytes], None],
-        reporter: Reporter,
         policy: Callable[[bytes], None],
         checkpoint: Callable[[bytes], None],
+        command: Callable[[bytes, bool], None],
     ) -> None:
-        self._policy = policy
-        self._checkpoint = checkpoint
         self._topics = topics
         self._alarm_receipt = alarm_receipt
         self._receipt = receipt
-        self._reporter = reporter
+        self._policy = policy
+        self._checkpoint = checkpoint
+        self._command = command
 
-    def take(self, topic: str, payload: bytes) -> None:
+    def take(self, topic: str, payload: bytes, retained: bool) -> None:
         if topic == self._topics.receipt:
             self._receipt(payload)
         elif topic == self._topics.alarm_receipt:
@@ -51,12 +36,4 @@ class Downward:
         elif topic == self._topics.checkpoint:
             self._checkpoint(payload)
         elif topic == self._topics.command:
-            self._refuse(topic.rpartition("/")[2], payload)
-
-    def _refuse(self, what: str, payload: bytes) -> None:
-        try:
-            number = _decode_command(payload).id[:ID_CHARACTERS]
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            number = ""
-        data: dict[str, str | int] = {"id": number, "why": f"a {what} from the far side is not enabled on this box"}
-        self._reporter.note("command.refused", what, "upstream", data)
+            self._command(payload, retained)

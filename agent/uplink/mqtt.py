@@ -60,7 +60,7 @@ class _Message:
     taken: asyncio.Future[int]
 
 
-Take = Callable[[str, bytes], None]
+Take = Callable[[str, bytes, bool], None]  # topic, payload, whether it was retained by the broker
 
 
 class Connection:
@@ -83,7 +83,7 @@ class Connection:
 
     @classmethod
     async def open(cls, settings: Settings, take: Take) -> Connection:
-        """Connect, or raise BrokerLost. `take(topic, payload)` is called in the loop for every message."""
+        """Connect, or raise BrokerLost. `take(topic, payload, retained)` is called in the loop for every message."""
         connection = cls(settings, take)
         try:
             await asyncio.to_thread(connection._reach)
@@ -308,7 +308,7 @@ class Connection:
             future.set_result(None)
 
     def _on_message(self, client: mqtt.Client, _: object, message: mqtt.MQTTMessage) -> None:
-        self._take(message.topic, bytes(message.payload))
+        self._take(message.topic, bytes(message.payload), bool(message.retain))
 
 
 def puback_trouble(code: int, what: str) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Collection
+from typing import Any
 
 from agent.core.words import Stage
 from agent.link import ControlAway, ControlLink, Message
@@ -55,7 +56,7 @@ class Reporter:
         self._ahead = ref
         self._wake.set()
 
-    def note(self, kind: str, subject: str, actor: str, data: dict[str, str | int]) -> None:
+    def note(self, kind: str, subject: str, actor: str, data: dict[str, Any]) -> None:
         """One record that decides nothing. Beyond NOTES waiting ones it is only counted; the next one says how many."""
         if len(self._notes) >= NOTES:
             self.notes_dropped += 1

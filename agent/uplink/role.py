@@ -27,6 +27,7 @@ from agent.uplink import couriers
 from agent.uplink.alarms import PATH, AlarmLane, is_live
 from agent.uplink.backoff import BackOff
 from agent.uplink.batch import Ref
+from agent.uplink.commands import Commands
 from agent.uplink.cursor import FILE as CURSOR
 from agent.uplink.cursor import CursorKeeper
 from agent.uplink.dc09.path import Dc09Path
@@ -85,13 +86,14 @@ class Uplink:
         self._alarms = AlarmLane(self._topics.alarm, self._dispatch)
         self._state = StateLane(self._topics.state)
         self._policies, self._anchors = couriers.policies(self._link), couriers.checkpoints(self._link)
+        self._commands = Commands(self._link, self._reporter)
         self._downward = Downward(
             self._topics,
             self._alarms.receipt,
             self._records.receipt,
-            self._reporter,
             self._policies.take,
             self._anchor,
+            self._commands.take,
         )
         self._health = PathHealth(self._alarms, self._records, self._dispatch)
         self._back_off = BackOff()
@@ -118,6 +120,7 @@ class Uplink:
                 ("policies", self._policies.run),
                 ("anchors", self._anchors.run),
                 *((f"cursor of {name}", keeper.run) for name, keeper in self._keepers().items()),
+                ("commands", self._commands.run),
                 ("health", self._judge),
             ):
                 group.create_task(_guarded(name, work), name=name)

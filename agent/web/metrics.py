@@ -107,6 +107,9 @@ def _gate(page: Page, p: Picture) -> None:
 def _uplink(page: Page, p: Picture) -> None:
     page.family("uplink_up", "Whether an uplink path is up.", (({"path": path.id}, path.up) for path in p.paths))
     page.family("uplink_backlog", "Records not yet confirmed.", (({"path": path.id}, path.backlog) for path in p.paths))
+    counts = {"done": p.orders.done, **p.orders.refused}
+    page.family("district_commands", "Signed commands by outcome.", (({"outcome": o}, n) for o, n in counts.items()))
+    page.one("district_keys", "Keys of the district that this box knows.", p.orders.keys)
     j = p.journal
     page.one("journal_ok", "Whether the journal writes.", None if j.health is None else j.health == Journal.OK)
     page.one("journal_head", "Newest record.", j.head)

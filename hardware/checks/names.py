@@ -28,6 +28,8 @@ def _ids(look: Look) -> Iterator[tuple[str, Path, str]]:
         for i, thing in enumerate(getattr(site, table)):
             yield table, (table, i, "id"), thing.id
     yield from (("path", ("uplink", "dc09", i, "id"), way.id) for i, way in enumerate(site.uplink.dc09))
+    keys = site.uplink.command_key
+    yield from (("command_key", ("uplink", "command_key", i, "id"), key.id) for i, key in enumerate(keys))
     for i, lane in enumerate(site.lane):
         for k, bollard in enumerate(lane.bollard):
             yield "bollard", ("lane", i, "bollard", k, "id"), bollard.id

@@ -10,6 +10,8 @@ from hardware import profiles
 from hardware.checks.look import Check, Look
 from hardware.checks.names import is_plain
 from hardware.mistakes import Finding, found
+from hardware.site import CommandKey, Credential
+from hardware.terminals import Path
 
 _CARD = re.compile(r"[0-9A-F]{10}", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
@@ -64,19 +66,25 @@ def holders_are_pseudonyms(look: Look) -> Iterator[Finding]:
             yield found(("credential", i, "holder"), "holder_not_pseudonym", holder=credential.holder)
 
 
+def _limited(look: Look) -> Iterator[tuple[Path, Credential | CommandKey]]:
+    """Everything that is valid from a day to a day."""
+    yield from ((("credential", i), one) for i, one in enumerate(look.site.credential))
+    yield from ((("uplink", "command_key", i), one) for i, one in enumerate(look.site.uplink.command_key))
+
+
 def dates_are_dates(look: Look) -> Iterator[Finding]:
-    for i, credential in enumerate(look.site.credential):
+    for path, one in _limited(look):
         for key in ("valid_from", "valid_to"):
-            text: str = getattr(credential, key)
+            text: str = getattr(one, key)
             if text and not day(text):
-                yield found(("credential", i, key), "date_bad", text=text)
+                yield found((*path, key), "date_bad", text=text)
 
 
 def validity_runs_forward(look: Look) -> Iterator[Finding]:
-    for i, credential in enumerate(look.site.credential):
-        start, end = day(credential.valid_from), day(credential.valid_to)
+    for path, one in _limited(look):
+        start, end = day(one.valid_from), day(one.valid_to)
         if start and end and end < start:
-            yield found(("credential", i, "valid_to"), "date_backwards", start=start, end=end)
+            yield found((*path, "valid_to"), "date_backwards", start=start, end=end)
 
 
 def day(text: str) -> datetime.date | None:

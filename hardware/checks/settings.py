@@ -144,6 +144,12 @@ def dc09_fields_are_whole(look: Look) -> Iterator[Finding]:
             yield found((*path, "backup_port"), "mqtt_half_pair", there="backup_port", absent="backup_host")
 
 
+def command_keys_are_files(look: Look) -> Iterator[Finding]:
+    for i, key in enumerate(look.site.uplink.command_key):
+        if not key.file:
+            yield found(("uplink", "command_key", i, "file"), "command_key_needs_file")
+
+
 def dc09_is_private(look: Look) -> Iterator[Finding]:
     """An alarm in the clear can be read and forged on the way; only to this very machine it may be."""
     for i, way in enumerate(look.site.uplink.dc09):
@@ -177,6 +183,7 @@ CHECKS: tuple[Check, ...] = (
     store_pairs_are_whole,
     dc09_fields_are_whole,
     dc09_is_private,
+    command_keys_are_files,
     raising_is_signed,
     signing_day_is_a_date,
 )

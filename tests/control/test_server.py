@@ -87,7 +87,7 @@ async def test_the_same_command_twice_is_done_once(peer: Peer, served: Served) -
     assert (again["ok"], again["why"]) == (False, "duplicate")
 
 
-@pytest.mark.parametrize("rank", ["hardware", "fire", "fire_key", "panic", "hold_to_run", "timetable"])
+@pytest.mark.parametrize("rank", ["hardware", "fire", "fire_key", "panic", "hold_to_run", "timetable", "upstream"])
 async def test_nobody_claims_a_rank_of_hands_over_the_socket(peer: Peer, served: Served, rank: str) -> None:
     ask = {"op": "command", "id": "a1", "rank": rank, "actor": "web", "verb": "raise", "args": {"lane": "main"}}
     answer = await peer.ask(ask)

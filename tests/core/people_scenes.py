@@ -269,6 +269,13 @@ class Gate:
         self._ids += 1
         return self.send(Command(id or f"c{self._ids}", rank, "desk", verb, args))
 
+    def order(self, verb: str, id: str = "", lasts_s: float = 60.0, **args: str) -> tuple[Record, ...]:
+        """A signed command of the far side, given now."""
+        self._ids += 1
+        expires_ms = self.wall_ms + round(lasts_s * 1000)
+        ident = id or f"s{self._ids}"
+        return self.send(Command(ident, Rank.UPSTREAM, "upstream:k1", verb, args, self.wall_ms, expires_ms))
+
     def drill(self, button: str = "gatehouse", minutes: str = "5") -> None:
         self.card("guard", GUARD)
         assert kinds(self.command("drill_start", button=button, minutes=minutes))[:2] == [

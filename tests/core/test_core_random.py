@@ -91,7 +91,7 @@ def draw(rng: random.Random, gate: Gate) -> Event:
         case 14:
             return FireInput(rng.choice((True, False, False, False, None)))
         case 15 | 16:
-            return _command(rng)
+            return _command(rng, gate)
         case 17:
             return _stage(rng, gate)
         case 18:
@@ -125,7 +125,7 @@ def _reading(rng: random.Random, gate: Gate) -> Event:
     return reading(gate.mono_s - rng.choice((0.0, 0.0, 0.05, 0.4)), **changes)
 
 
-def _command(rng: random.Random) -> Command:
+def _command(rng: random.Random, gate: Gate) -> Command:
     args = {
         "lane": "main",
         "door": rng.choice(DOORS),
@@ -141,6 +141,11 @@ def _command(rng: random.Random) -> Command:
         "to_ms": str(WALL_MS + 7_200_000),
         "guardian": rng.choice(("0", "1")),
     }
+    if rng.random() < 0.3:
+        verb = rng.choice(("lockdown", "all_clear_request", "all_clear_request", "drill_propose", "release", "lower"))
+        issued = gate.wall_ms + rng.choice((-700_000, -90_000, -50, 0, 4000, 9000))
+        expires = issued + rng.choice((-1, 1000, 60_000, 600_000, 600_001))
+        return Command(f"s{rng.randrange(60)}", Rank.UPSTREAM, "upstream:k", verb, args, issued, expires)
     return Command(f"id{rng.randrange(400)}", rng.choice(RANKS), "desk", rng.choice(VERBS), args)
 
 

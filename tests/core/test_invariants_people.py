@@ -22,12 +22,14 @@ from agent.core import (
     lane_reading,
     latched,
     lifecycle,
+    orders,
     panic,
 )
 from agent.core.events import (
     AlarmStage,
     BollardReading,
     ClockChanged,
+    Command,
     FireInput,
     Note,
     PanicLine,
@@ -311,6 +313,15 @@ def _(gate: Gate) -> None:
     gate.start()
     gate.ask("release", {"door": "wicket"}, id="x1")
     gate.ask("release", {"door": "wicket"}, id="x1")
+
+
+@seeded("signed_once_and_in_its_time", becomes(orders, "refusal", lambda state, event, now: ""))
+def _(gate: Gate) -> None:
+    gate.start()
+    event = Command("s1", Rank.UPSTREAM, "upstream:k", "release", {"door": "wicket"}, gate.wall_ms, gate.wall_ms + 900)
+    gate.send(event)
+    gate.wait(0.1)
+    gate.send(event)
 
 
 @seeded("one_record_for_each_card", wraps(access, "on_card", _twice("access.denied")))

@@ -39,6 +39,7 @@ class Case:
         return spoil((self.old, self.new), *self.also)
 
 
+KEY = '[[uplink.command_key]]\nid = "district"\nfile = "d.pub"\nvalid_from = "2026-01-01"\n\n[web]'
 DC09 = '[[uplink.dc09]]\nhost = "arc.example"\nport = 9999\naccount = "1234"\nkey_file = "k"\n\n[web]'
 REDIS = '[uplink.redis]\nhost = "redis.example"\nca_file = "r.pem"\n\n[web]'
 
@@ -254,6 +255,10 @@ CASES = [
          "uplink.dc09.mqtt.id", "mqtt"),
     Case("mqtt_half_pair", "[web]", DC09.replace("key_file", "backup_port = 7\nkey_file"), "backup_port",
          "uplink.dc09[1].backup_port", "backup_host"),
+    Case("command_key_needs_file", "[web]", KEY.replace('"d.pub"', '""'), 'file = ""',
+         "uplink.command_key.district.file", "public key"),
+    Case("date_bad", "[web]", KEY.replace("2026-01-01", "2026-13-01"), "2026-13-01",
+         "uplink.command_key.district.valid_from", "2026-13-01"),
     Case("decision_unsigned", 'signed_by = "head of security"\n', "", "[decisions]", "decisions.signed_by",
          "signed_by"),
     Case("decision_unsigned", 'signed_on = "2026-09-01"\n', "", "[decisions]", "decisions.signed_on", "signed_on"),

@@ -26,6 +26,7 @@ from uplink_rig import (
     until,
 )
 
+from agent.uplink.commands import MOST_WAITING
 from hardware.site import Site
 from sim.broker import BrokerProcess, free_port, start_broker
 
@@ -242,12 +243,33 @@ async def test_a_stage_missed_while_the_uplink_was_down_comes_on_reconnect(
         await until(lambda: "arrived" in control.stages(press.ref))
 
 
-async def test_commands_are_refused_with_a_record(site: Site, control: FakeControl, ear: Ear, running: Running) -> None:
+async def test_commands_are_carried_to_control_as_they_came(
+    site: Site, control: FakeControl, ear: Ear, running: Running
+) -> None:
+    ear.say("command", b'{"old": true}', retain=True)
+    await until(lambda: ear.of("command"))
     async with running(site):
         await connected(control)
-        ear.say("command", {"id": "c-1", "verb": "lower", "args": {"lane": "main"}})
-        notes = await until(lambda: [m for m in control.asked if m["op"] == "note"])
-    assert [(m["kind"], m["subject"], m["data"]["id"]) for m in notes] == [("command.refused", "command", "c-1")]
+        ear.say("command", b"\xff" * 9000)
+        ear.say("command", b'{"id": "c-1"}')
+        orders = await until(lambda: [m for m in control.asked if m["op"] == "order"][2:] and control.asked)
+    told = [(m["order"][:9], len(m["order"]), m["retained"]) for m in orders if m["op"] == "order"]
+    assert told == [('{"old": t', 13, True), ("\ufffd" * 9, 8192, False), ('{"id": "c', 13, False)]
+
+
+async def test_a_command_waits_for_control_and_a_flood_is_dropped(
+    site: Site, control: FakeControl, ear: Ear, running: Running
+) -> None:
+    async with running(site) as uplink:
+        await connected(control)
+        await control.stop()
+        for number in range(MOST_WAITING + 8):
+            ear.say("command", {"id": f"c-{number}"})
+        await until(lambda: uplink._commands.dropped == 8)
+        await control.start()
+        await until(lambda: len([m for m in control.asked if m["op"] == "order"]) == MOST_WAITING)
+        await until(lambda: len([m for m in control.asked if m["op"] == "note"]) == 8)
+    assert {m["data"]["why"] for m in control.asked if m["op"] == "note"} == {"flood"}
 
 
 async def test_a_policy_is_carried_to_control_in_pieces_once(

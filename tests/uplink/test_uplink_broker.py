@@ -161,7 +161,7 @@ def settings(port: int, **more: Any) -> Settings:
     return Settings(**(base | more))  # type: ignore[arg-type]
 
 
-def ignore(topic: str, payload: bytes) -> None:
+def ignore(topic: str, payload: bytes, retained: bool) -> None:
     """Take a message and do nothing."""
 
 
@@ -198,7 +198,7 @@ async def test_somebody_who_is_no_broker_does_not_hold_us_up() -> None:
 async def test_an_error_while_taking_a_message_ends_the_connection_loudly(broker: BrokerProcess) -> None:
     """Not silently, as a dead network thread would: `lost` tells, and a new connection can be made."""
 
-    def fail(topic: str, payload: bytes) -> None:
+    def fail(topic: str, payload: bytes, retained: bool) -> None:
         raise RuntimeError("a bug in a lane")
 
     connection = await Connection.open(settings(broker.port), fail)

@@ -109,6 +109,7 @@ async def test_metrics_are_prometheus_text_and_leave_out_the_unknown(rig: Rig) -
     assert 'menwei_bollard_position{lane="main",bollard="main-1",position="up"} 0' in dead.text
     assert 'menwei_bollard_position{lane="main",bollard="main-1",position="unknown"} 1' in dead.text
     assert 'menwei_device_up{device="bus:plc"} 0' in dead.text
+    assert 'menwei_district_commands{outcome="done"} 0' in well.text
     assert 'menwei_uplink_backlog{path="mqtt"} 412' in dead.text
     assert "menwei_control_up 0" in gone.text and "menwei_panic_latched" not in gone.text
     for answer in (well, dead, gone):

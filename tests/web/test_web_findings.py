@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from agent.core.words import ClockTrust, Contact, Journal, Line, Mode, Motion, Position, Sensor, Stage
-from agent.picture import Drill, Output, Picture
+from agent.picture import Asked, Drill, Output, Picture
 from agent.web.findings import AREAS, Weight, findings, glance, verdict
 from agent.web.words import Words
 
@@ -75,6 +75,16 @@ CHANGES: dict[str, tuple[Change, str, str]] = {
         lambda p: replace(p, panic=replace(p.panic, drill=Drill(button="office", ends=50_100_000))),
         "ok",
         "Drill on panic button “教务处”",
+    ),
+    "all-clear asked": (
+        lambda p: replace(p, asked=(Asked(what="all_clear", since=1, until=2),)),
+        "warning",
+        "asks for the all-clear If the gate is safe, turn the panic reset key",
+    ),
+    "drill proposed": (
+        lambda p: replace(p, asked=(Asked(what="drill", button="office", since=1, until=2),)),
+        "warning",
+        "proposes a drill on panic button “教务处”",
     ),
     "not scanned": (lambda p: replace(p, scanned=False), "warning", "not every input has been read"),
     "lane lost": (lambda p: lane(p, lost=True), "fault", "everything there is unknown"),

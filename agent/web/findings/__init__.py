@@ -21,6 +21,7 @@ __all__ = ["AREAS", "Finding", "Verdict", "Weight", "findings", "glance", "verdi
 
 _PARTS = (
     ("panic", people.panic),
+    ("panic", people.asked),
     ("fire", people.fire),
     ("devices", box.devices),
     ("lanes", lanes.lanes),

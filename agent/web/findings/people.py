@@ -43,6 +43,18 @@ def panic(picture: Picture, site: Site, w: Words) -> Iterator[Finding]:
         )
 
 
+def asked(picture: Picture, site: Site, w: Words) -> Iterator[Finding]:
+    """What the district asks of the people at the gate. It cannot do it itself."""
+    for one in picture.asked:
+        if one.what == "drill":
+            text = w.t("The district proposes a drill on panic button “%(name)s”", name=w.name("button", one.button))
+            advice = w.t("A guard on site starts it, or lets it pass. Until then every press is real.")
+        else:
+            text = w.t("The district asks for the all-clear")
+            advice = w.t("If the gate is safe, turn the panic reset key at the box; or a guard's card and the console.")
+        yield Finding(weight=Weight.WARNING, text=text, advice=advice, since=one.since, ref=one.ref)
+
+
 def _panic_advice(alarms: list[Alarm], w: Words) -> str:
     if alarms and all(_heard(alarm) for alarm in alarms):
         return w.t("The far side has received it. Keep the gate as it is; only a person on site may reset the alarm.")

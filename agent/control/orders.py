@@ -1,0 +1,209 @@
+"""Signed commands of the far side, from the bytes to the core: size, form, signature, box, and then time and the rest.
+
+The uplink only carries the bytes here, so that whoever takes that role over still commands nothing. What fails before
+the core is asked is one `command.refused` record too, a few of them at once: a flood is counted, not written down.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import logging
+import re
+from collections import Counter
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from agent import picture as pic
+from agent.control.runtime import Runtime, TimeSource
+from agent.core.commands import KNOWN_VERBS, refusal
+from agent.core.events import Command, Note
+from agent.core.words import Rank
+from agent.journal.keys import BadKey, load_public, signed_by
+from agent.site_rules import midnight_ms
+from hardware import places
+from hardware.site import Site
+
+MOST_BYTES = 4096  # D: the longest command is a few hundred bytes
+MOST_TEXT = 120
+MOST_ARGS = 16
+AT_ONCE = 20  # D: refusals written down one after the other; then one every EVERY_S
+EVERY_S = 3.0
+ID = re.compile(r"([a-z0-9-]{1,40}/[a-z0-9-]{1,40})/[A-Za-z0-9._-]{1,64}", re.ASCII)
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z", re.ASCII)
+_canonical = msgspec.json.Encoder(order="sorted").encode
+
+log = logging.getLogger("menwei.control")
+
+
+class Refused(Exception):
+    """A short id of the reason: `malformed`, `forged` …"""
+
+
+class Key(msgspec.Struct, frozen=True):
+    """A public key of the far side; `from_ms` inclusive, `to_ms` exclusive, UTC; 0 = no limit."""
+
+    id: str
+    public: bytes
+    from_ms: int
+    to_ms: int
+
+    def holds_at(self, wall_ms: int) -> bool:
+        return self.from_ms <= wall_ms and (not self.to_ms or wall_ms < self.to_ms)
+
+
+class _Order(msgspec.Struct, forbid_unknown_fields=True):
+    """The payload of the topic `command`. `id` begins with the box it is for."""
+
+    id: str
+    verb: str
+    args: dict[str, str]
+    issued_at: str
+    expires_at: str
+    sig: str
+
+    def signed_text(self) -> bytes:
+        """What the signature covers: the canonical JSON of everything else."""
+        return _canonical({name: getattr(self, name) for name in self.__struct_fields__ if name != "sig"})
+
+
+class Orders:
+    """One box's ear for the far side's commands."""
+
+    def __init__(self, site: Site, runtime: Runtime, clock: TimeSource) -> None:
+        self._box = f"{site.site.id}/{site.site.box}"
+        self._keys = load_keys(site)
+        self._runtime = runtime
+        self._clock = clock
+        self._counts: Counter[str] = Counter()
+        self._room = float(AT_ONCE)
+        self._room_at = clock.now().mono_s
+        self._unrecorded = 0
+
+    def take(self, payload: bytes, *, retained: bool) -> str:
+        """Judge one message and carry it out. Returns "" or the reason why not; either way it is recorded."""
+        try:
+            if retained:
+                raise Refused("retained")
+            order = _read(payload)
+            key = self._signer(order)
+            command = self._command(order, key)
+        except Refused as refused:
+            return self._refuse(payload, str(refused))
+        why = refusal(self._runtime.handle(command))
+        self._counts[why.partition(":")[0] or "done"] += 1
+        return why
+
+    def figures(self) -> pic.Orders:
+        """What came of them since the start."""
+        refused = {why: count for why, count in sorted(self._counts.items()) if why != "done"}
+        return pic.Orders(keys=len(self._keys), done=self._counts["done"], refused=refused)
+
+    def _signer(self, order: _Order) -> Key:
+        """The key that signed it. Raises Refused."""
+        if not self._keys:
+            raise Refused("no_key")
+        signature, text = _signature(order.sig), order.signed_text()
+        key = next((key for key in self._keys if signed_by(key.public, signature, text)), None)
+        if key is None:
+            raise Refused("forged")
+        if not key.holds_at(self._clock.now().wall_ms):
+            raise Refused("key_out_of_date")
+        return key
+
+    def _command(self, order: _Order, key: Key) -> Command:
+        found = ID.fullmatch(order.id)
+        if found is None:
+            raise Refused("malformed")
+        if found[1] != self._box:
+            raise Refused("wrong_box")
+        issued_ms, expires_ms = _time_ms(order.issued_at), _time_ms(order.expires_at)
+        return Command(order.id, Rank.UPSTREAM, f"upstream:{key.id}", order.verb, order.args, issued_ms, expires_ms)
+
+    def _refuse(self, payload: bytes, why: str) -> str:
+        self._counts[why] += 1
+        if not self._may_record():
+            self._unrecorded += 1
+            return why
+        data: dict[str, object] = {**_told(payload), "rank": Rank.UPSTREAM.value, "why": why}
+        if self._unrecorded:
+            data["unrecorded"], self._unrecorded = self._unrecorded, 0
+        log.warning("a command from the far side was refused: %s", why)
+        self._runtime.handle(Note("command.refused", "command", "upstream", data))
+        return why
+
+    def _may_record(self) -> bool:
+        at = self._clock.now().mono_s
+        self._room = min(AT_ONCE, self._room + (at - self._room_at) / EVERY_S)
+        self._room_at = at
+        if self._room < 1.0:
+            return False
+        self._room -= 1.0
+        return True
+
+
+def load_keys(site: Site) -> tuple[Key, ...]:
+    """The keys of the site file; one that cannot be read is told and left out."""
+    zone = ZoneInfo(site.site.timezone)
+    keys = []
+    for one in site.uplink.command_key:
+        path = places.resolve(site, one.file)
+        try:
+            public = load_public(path.read_bytes())
+        except (OSError, BadKey) as error:
+            log.warning("[[uplink.command_key]] %s: %s cannot be used: %s", one.id, path, error)
+            continue
+        keys.append(Key(one.id, public, midnight_ms(one.valid_from, zone, 0), midnight_ms(one.valid_to, zone, 1)))
+    return tuple(keys)
+
+
+def _read(payload: bytes) -> _Order:
+    """Raises Refused for what is too long or no command in form."""
+    if len(payload) > MOST_BYTES:
+        raise Refused("too_long")
+    try:
+        order = msgspec.json.decode(payload, type=_Order)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise Refused("malformed") from None
+    texts = [order.verb, order.id, *order.args, *order.args.values()]
+    if len(order.args) > MOST_ARGS or any(len(text) > MOST_TEXT or not text.isprintable() for text in texts):
+        raise Refused("malformed")
+    return order
+
+
+def _signature(text: str) -> bytes:
+    """Only the one right way to write it: base64 leaves bits over that anybody could change. Raises Refused."""
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise Refused("malformed") from None
+    if base64.b64encode(raw).decode() != text:
+        raise Refused("malformed")
+    return raw
+
+
+def _time_ms(text: str) -> int:
+    """UTC milliseconds of `2026-09-01T07:30:00Z`. Raises Refused."""
+    try:
+        if _TIME.fullmatch(text) is None:
+            raise Refused("malformed")
+        return round(datetime.fromisoformat(text).timestamp() * 1000)
+    except ValueError:
+        raise Refused("malformed") from None
+
+
+def _told(payload: bytes) -> dict[str, Any]:
+    """What may be written down of a message nobody vouches for: an id and a verb that look like ours."""
+    try:
+        found = msgspec.json.decode(payload[:MOST_BYTES], type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        found = {}
+    ident, verb = str(found.get("id", "")), str(found.get("verb", ""))
+    return {
+        "args": {},
+        "id": ident if ID.fullmatch(ident) else "",
+        "verb": verb if verb in KNOWN_VERBS else "?",
+    }
