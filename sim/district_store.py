@@ -16,11 +16,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
 
-import msgspec
+from sim.box_messages import Garbage, Ref, Row, parse_record, parse_records, reach
 
-Ref: TypeAlias = tuple[int, int]  # (epoch, seq)
 NOWHERE: Ref = (0, 0)
 STAGES = ("received", "acknowledged", "coming", "arrived")
 MAX_BOXES = 10_000
@@ -46,30 +44,9 @@ CREATE TABLE IF NOT EXISTS checkpoint(
 """
 
 
-class Garbage(Exception):
-    """A message that cannot be right; the text says what is wrong with it."""
-
-
-class RecordsMessage(msgspec.Struct, frozen=True):
-    """Payload of `records`. `prev`: what stands before the first record in the box's journal, [0, 0] for nothing."""
-
-    records: list[msgspec.Raw]
-    lane: str
-    prev: Ref | None = None
-
-
-class RecordHead(msgspec.Struct, frozen=True):
-    """The part of a record that the district reads; the body is kept as it came."""
-
-    epoch: int
-    seq: int
-    kind: str
-    site_box: str
-
-
 @dataclass(slots=True)
 class Gap:
-    """Records are missing between `after` and `seen`; the box has been asked, by silence, to send again."""
+    """Records are missing between `after` and `seen`; the box has been asked to send again."""
 
     after: Ref
     seen: Ref
@@ -96,19 +73,6 @@ class Box:
     last_heard_ms: int = 0
     last_receipt_ms: int = 0
     state: dict[str, object] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One record on its way into the table."""
-
-    ref: Ref
-    kind: str
-    body: bytes
-
-
-_decode_message = msgspec.json.Decoder(RecordsMessage).decode
-_decode_head = msgspec.json.Decoder(RecordHead).decode
 
 
 def now_ms() -> int:
@@ -185,11 +149,11 @@ class Store:
         Returns what a receipt may say after the commit: the end of this message, or the position if that is less. A
         box that sends again from far back has not sent our position yet in its present life, and would not believe it.
         """
-        message, rows = _parse_records(box, payload)
-        reach = _reach(box, message.prev, rows)
-        if reach < len(rows):
-            self._note_gap(box, rows[reach].ref)
-        kept = rows[:reach]
+        message, rows = parse_records(f"{box.site}/{box.name}", payload)
+        good = reach(box.position, message.prev, rows)
+        if good < len(rows):
+            self._note_gap(box, rows[good].ref)
+        kept = rows[:good]
         if not kept:
             return box.position
         if kept[-1].ref > box.position:
@@ -242,7 +206,7 @@ class Store:
 
     def take_alarm(self, box: Box, payload: bytes, lane: str) -> tuple[Ref, str, str, bool]:
         """Keep an alarm. Returns (ref, stage, by, is new): a copy of a known one keeps its stage."""
-        row = _parse_record(box, payload)
+        row = parse_record(f"{box.site}/{box.name}", payload)
         known = self._db.execute(
             "SELECT stage, by FROM alarm WHERE box=? AND epoch=? AND seq=?", (box.id, *row.ref)
         ).fetchone()
@@ -282,49 +246,3 @@ class Store:
 
     def close(self) -> None:
         self._db.close()
-
-
-def _parse_records(box: Box, payload: bytes) -> tuple[RecordsMessage, list[Row]]:
-    try:
-        message = _decode_message(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Garbage(f"records: {error}") from None
-    if message.lane not in ("live", "late"):
-        raise Garbage(f"records: lane {message.lane!r}")
-    return message, [_parse_record(box, bytes(raw)) for raw in message.records]
-
-
-def _parse_record(box: Box, body: bytes) -> Row:
-    try:
-        head = _decode_head(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Garbage(f"record: {error}") from None
-    if head.site_box != f"{box.site}/{box.name}":
-        raise Garbage(f"a record of {head.site_box!r} on the topic of {box.site}/{box.name}")
-    if not (0 < head.epoch < 2**62 and 0 < head.seq < 2**62):
-        raise Garbage(f"a record numbered ({head.epoch}, {head.seq})")
-    return Row((head.epoch, head.seq), head.kind, body)
-
-
-def _reach(box: Box, prev: Ref | None, rows: list[Row]) -> int:
-    """How many of the rows, from the first, leave no gap behind them."""
-    if not rows:
-        return 0
-    if rows[0].ref > box.position and not _starts_well(box.position, prev, rows[0].ref):
-        return 0
-    last = rows[0].ref
-    for index, row in enumerate(rows[1:], start=1):
-        if not _follows(last, row.ref):
-            return index
-        last = row.ref
-    return len(rows)
-
-
-def _starts_well(position: Ref, prev: Ref | None, first: Ref) -> bool:
-    """A message continues where we stand if its box says so, or else if the numbers say so."""
-    return prev <= position if prev is not None else _follows(position, first)
-
-
-def _follows(last: Ref, ref: Ref) -> bool:
-    """`seq` never restarts within a journal; a new epoch takes over at or before the next number."""
-    return ref[1] == last[1] + 1 if ref[0] == last[0] else ref[0] > last[0] and ref[1] <= last[1] + 1

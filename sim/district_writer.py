@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from sim.district_store import NOWHERE, STAGES, Box, Garbage, Ref, Store, now_ms
+from sim.box_messages import PREFIX, Garbage, Ref, address
+from sim.district_store import NOWHERE, STAGES, Box, Store, now_ms
 
-PREFIX = ("menwei", "v1")
 LEAST_GROUP = 4  # messages of records in one transaction, where so many wait
 QUEUE = 4000  # more than every box's window together; beyond it messages are dropped and come again
 
@@ -146,7 +146,7 @@ class Writer:
             self.last_garbage = str(error)[:200]
 
     def _take_message(self, store: Store, message: Message) -> None:
-        site, name, what = _address(message.topic)
+        site, name, what = address(message.topic)
         box = store.box(site, name)
         box.last_heard_ms = now_ms()
         try:
@@ -191,10 +191,12 @@ class Writer:
                 self._tell_stage(box, ref, stage, by)
 
     def _receipt(self, box: Box, ref: Ref) -> None:
-        if ref == NOWHERE:
+        """With a gap behind our position the box is asked to send again from there, or from its beginning."""
+        if ref == NOWHERE and box.gap is None:
             return
         box.last_receipt_ms = now_ms()
-        self._queue(box, "receipt", {"epoch": ref[0], "seq": ref[1]})
+        resend: dict[str, object] = {} if box.gap is None else {"resend": True}
+        self._queue(box, "receipt", resend | {"epoch": ref[0], "seq": ref[1]})
 
     def _tell_stage(self, box: Box, ref: Ref, stage: str, by: str) -> None:
         self._queue(box, "alarm/receipt", {"epoch": ref[0], "seq": ref[1], "by": by, "stage": stage})
@@ -216,11 +218,3 @@ class Writer:
         for _, box, ref in (entry for entry in self._coming if entry[0] <= now):
             self._urgent.append(Click(box.site, box.name, ref, "coming", "auto", Future()))
         self._coming = [entry for entry in self._coming if entry[0] > now]
-
-
-def _address(topic: str) -> tuple[str, str, str]:
-    """(site, box, what) of "menwei/v1/<site>/<box>/<what>"."""
-    parts = topic.split("/")
-    if len(parts) != 5 or tuple(parts[:2]) != PREFIX or not all(0 < len(part) <= 64 for part in parts[2:]):
-        raise Garbage(f"topic {topic!r}")
-    return parts[2], parts[3], parts[4]

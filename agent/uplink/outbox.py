@@ -18,6 +18,7 @@ LEAST_BUDGET = 4 * 1024
 MOST_BUDGET = 1024 * 1024
 SLOW_S = 0.5  # D: a message acknowledged later than this halves the budget
 FAST_S = 0.25
+NOTHING: Ref = (0, 0)  # the far side's word that it has no record of ours at all
 STALL_S = 5.0  # no receipt for so long with something sent: send again
 
 
@@ -86,7 +87,7 @@ class Outbox:
 
     def receipt(self, ref: Ref, now: float) -> bool:
         """The far side has everything up to `ref`. True if that moved the cursor; else it is counted and ignored."""
-        if min(ref) >= 1:
+        if min(ref) >= 1 or ref == NOTHING:
             self.stated = ref
         if self._sent and self.sent_ref < ref <= self._trusted:
             ref = self.sent_ref

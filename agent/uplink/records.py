@@ -20,6 +20,7 @@ from agent.uplink.source import JournalAway, Source
 TARGET = "mqtt"
 MESSAGE_BYTES = 64 * 1024  # some 200 records
 OTHERS_IN_FLIGHT = 4  # kept free in the broker's receive maximum for alarms, state and checkpoint
+RESEND_S = 1.0  # D: a far side that asks for a resend is heeded so often at most; what is on its way asks again
 TURN_S = 1.0  # how often a stall is looked for
 PACE_S = 0.02  # D: live records go out in groups this far apart; the first after a pause goes at once
 AWAY_S = 1.0  # pause after a failed read
@@ -28,10 +29,11 @@ log = logging.getLogger(__name__)
 
 
 class _Receipt(msgspec.Struct):
-    """Payload of `receipt`."""
+    """Payload of `receipt`. `resend`: something is missing there behind this record."""
 
     epoch: int
     seq: int
+    resend: bool = False
 
 
 _decode_receipt = msgspec.json.Decoder(_Receipt).decode
@@ -51,6 +53,8 @@ class RecordLane:
         self.outbox = Outbox(self.keeper.start)
         self.trouble = ""  # what stands between this lane and the far side although the connection is up
         self.nonsense = 0
+        self._asked = False  # the far side's latest word asks for a resend
+        self._went_back_at = -RESEND_S
 
     @property
     def head(self) -> Ref:
@@ -75,6 +79,7 @@ class RecordLane:
         if self.outbox.receipt((word.epoch, word.seq), _now()):
             self.trouble = ""
             self.keeper.moved(self.outbox.cursor)
+        self._asked = word.resend
         self._wake.set()
 
     def _compare(self, theirs: Ref) -> None:
@@ -89,7 +94,7 @@ class RecordLane:
         self._next = 0
         while True:
             self._wake.clear()
-            if self.outbox.stalled(_now()):
+            if self.outbox.stalled(_now()) or (self._asked and _now() - self._went_back_at >= RESEND_S):
                 self._go_back()
             try:
                 busy = await self._send_some(connection)
@@ -105,7 +110,9 @@ class RecordLane:
     # ── inside ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _go_back(self) -> None:
-        log.info("no receipt since %s: sending again", self.outbox.cursor)
+        """From the loop of `run` only: nothing is being read then."""
+        log.info("sending again what has no receipt since %s", self.outbox.cursor)
+        self._asked, self._went_back_at = False, _now()
         self.outbox.recover(self._head)
         self._next = 0
 

@@ -17,8 +17,9 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from uplink_rig import BOX, PREFIX, SITE, Child, DistrictChild, DistrictHere, make_record, until
 
 from agent.core.records import encode
+from sim.box_messages import Garbage, Ref
 from sim.broker import BrokerProcess
-from sim.district_store import Garbage, Ref, Store
+from sim.district_store import Store
 from sim.district_writer import QUEUE, Message, Writer
 
 TOTAL = 40

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import shutil
 from pathlib import Path
 
+import pytest
 from uplink_rig import DistrictChild, DistrictHere, FakeControl, Running, now_ms, until
 
 from agent.uplink.outbox import WINDOW
 from hardware.site import Site
 from sim.broker import BrokerProcess
+from sim.district_writer import Message, Writer
 
 HOUR_MS = 3_600_000
 
@@ -80,6 +83,42 @@ async def test_a_stall_sends_again_from_the_last_receipt(
         await asyncio.to_thread(district.restart)
         await until(lambda: control.synced == (1, 800), what="the rest")
     assert seqs(await district.records()) == list(range(1, 801))
+
+
+async def test_a_far_side_that_misses_something_is_heeded_at_once(
+    site: Site, control: FakeControl, district: DistrictHere, running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A message lost on the way: the far side sees the gap with the next one, and nobody waits for a stall."""
+    monkeypatch.setattr("agent.uplink.outbox.STALL_S", 600.0)
+    put, on_the_way = Writer.put, itertools.count(1)
+
+    def lossy(self: Writer, message: Message) -> None:
+        if not message.topic.endswith("/records") or next(on_the_way) != 5:
+            put(self, message)
+
+    monkeypatch.setattr(Writer, "put", lossy)
+    control.journal.add(20_000)
+    async with running(site) as uplink:
+        await until(lambda: control.synced == control.journal.head)
+        assert uplink._records.outbox.resends >= 1
+    assert (await district.box())["gaps"] == 1
+    assert seqs(await district.records()) == list(range(1, 20_001))
+
+
+async def test_a_far_side_that_lost_everything_gets_it_again(
+    tmp_path: Path, broker: BrokerProcess, site: Site, control: FakeControl, running: Running
+) -> None:
+    district = await asyncio.to_thread(DistrictHere, tmp_path, broker.port)
+    control.journal.add(2000)
+    async with running(site):
+        await until(lambda: control.synced == control.journal.head)
+        await district.close()
+        (tmp_path / "empty").mkdir()
+        district = await asyncio.to_thread(DistrictHere, tmp_path / "empty", broker.port)
+        control.add(10)
+        await until(lambda: control.synced == control.journal.head)
+        assert seqs(await district.records()) == list(range(1, 2011))
+    await district.close()
 
 
 async def test_a_lost_tail_goes_on_in_a_new_epoch(
