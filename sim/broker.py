@@ -48,6 +48,7 @@ class BrokerProcess:
         self.host = host
         self.port = port
         self._command = command
+        self.folder = folder
         self._log = folder / "broker.log"
         self._child: subprocess.Popen[bytes] | None = None
 

@@ -112,10 +112,12 @@ class Outbox:
         return 0.0 if self._owing_since is None else now - self._owing_since
 
     def new_connection(self) -> None:
-        """Nothing sent before is on its way any more."""
+        """Nothing sent before is on its way any more. A link that was lost with bytes on their way may have been too
+        slow for them: the next try begins with fewer."""
+        most = self.budget // 2 if self._unacknowledged else FIRST_BUDGET
+        self.budget = max(LEAST_BUDGET, min(FIRST_BUDGET, most))
         self.go_back()
         self._owing_since = None
-        self.budget = FIRST_BUDGET
 
     def go_back(self) -> None:
         """Take everything unreceived back, to be sent again from the cursor."""

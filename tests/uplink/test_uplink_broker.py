@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import re
 import signal
-from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
+from chaos_link import link_to
 from uplink_certs import Authority
 from uplink_rig import (
     BOX,
@@ -210,55 +209,8 @@ async def test_an_error_while_taking_a_message_ends_the_connection_loudly(broker
         connection.publish("t", b"x")
 
 
-class Proxy:
-    """Passes bytes on until told to freeze: a mobile link that died without a word. `rate` paces it, bytes/s."""
-
-    def __init__(self, target: int, rate: float = 0.0) -> None:
-        self._target = target
-        self.port = 0
-        self.rate = rate
-        self.open = asyncio.Event()
-        self.open.set()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._writers: list[asyncio.StreamWriter] = []
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
-        self._writers += [writer, far_writer]
-        for source, sink in ((reader, far_writer), (far_reader, writer)):
-            self._tasks.add(asyncio.create_task(self._pump(source, sink)))
-
-    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError):
-            while data := await source.read(1024 if self.rate else 65536):
-                await self.open.wait()
-                if self.rate:
-                    await asyncio.sleep(len(data) / self.rate)
-                sink.write(data)
-                await sink.drain()
-        sink.close()
-
-    async def end(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        for writer in self._writers:
-            writer.transport.abort()
-        await asyncio.sleep(0)
-
-
-@contextlib.asynccontextmanager
-async def proxy(port: int) -> AsyncIterator[Proxy]:
-    made = Proxy(port)
-    server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
-    made.port = server.sockets[0].getsockname()[1]
-    yield made
-    server.close()
-    await made.end()
-
-
 async def test_a_link_that_dies_without_a_word_is_noticed(broker: BrokerProcess) -> None:
-    async with proxy(broker.port) as link:
+    async with link_to(broker.port) as link:
         busy = await Connection.open(settings(link.port, ack_s=0.5), ignore)
         idle = await Connection.open(settings(link.port, keepalive_s=1, client_id="menwei.a.c"), ignore)
         link.open.clear()
@@ -274,7 +226,7 @@ async def test_an_alarm_finds_room_on_a_slow_link(
 ) -> None:
     """A link of 32 kB/s with a backlog of 6 MB on it: the window has learned to leave room."""
     control.journal.add(20_000)
-    async with proxy(broker.port) as link:
+    async with link_to(broker.port) as link:
         link.rate = 32_000.0
         async with running(make_site(tmp_path, link.port)) as uplink:
             await until(lambda: uplink._records.outbox.budget <= 16_384, what="the budget shrinks", limit_s=30)

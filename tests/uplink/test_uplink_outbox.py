@@ -108,6 +108,18 @@ def test_the_far_side_owes_a_receipt_across_resends_of_one_connection() -> None:
     assert outbox.owed_s(20.0) == 0.0
 
 
+def test_a_link_lost_with_bytes_on_their_way_is_given_fewer_the_next_time() -> None:
+    outbox = Outbox((0, 0))
+    tried = []
+    for _ in range(8):
+        tried.append(outbox.room())
+        outbox.add(a_batch(1, 10, size=outbox.room()), 0.0)
+        outbox.new_connection()
+    assert tried == [65536, 32768, 16384, 8192, 4096, 4096, 4096, 4096]
+    outbox.new_connection()
+    assert outbox.room() == 65536, "an idle link that was lost says nothing about its speed"
+
+
 @given(st.integers(0, 2**32))
 def test_whatever_the_far_side_says_nothing_is_skipped(seed: int) -> None:
     """A far side that keeps what it gets in order, answers when it likes, and sometimes lies; a link that loses. The

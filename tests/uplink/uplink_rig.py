@@ -355,21 +355,28 @@ class DistrictChild(DistrictView):
 
 
 class UplinkChild:
-    """The role `uplink` as a process of its own, with the shorter waits of the fixture `impatient`."""
+    """The role `uplink` as a process of its own, with the shorter waits of the fixture `impatient`.
 
-    def __init__(self, site: Site) -> None:
+    `ack_s`: a broker that does not acknowledge for so long is gone. `bug`: code run first, to prove that a test bites.
+    """
+
+    def __init__(self, site: Site, ack_s: float = 5.0, bug: str = "") -> None:
         self._text = msgspec.json.encode(site).decode()
+        self._ack_s = ack_s
+        self._bug = bug
         self.start()
 
     def start(self) -> None:
         code = (
-            "import asyncio, sys, logging; logging.basicConfig(level=logging.ERROR)\n"
-            "import msgspec; from hardware.site import Site; from agent.uplink.role import run\n"
-            "from agent.uplink import cursor, outbox, records\n"
-            "outbox.STALL_S, records.TURN_S, cursor.SAVE_EVERY_S = 1.0, 0.2, 0.05\n"
-            "asyncio.run(run(msgspec.json.decode(sys.argv[1], type=Site)))"
+            "import asyncio, functools, sys, logging; logging.basicConfig(level=logging.ERROR)\n"
+            "import msgspec; from hardware.site import Site; from agent.uplink import role\n"
+            "from agent.uplink import alarms, cursor, outbox, records\n"
+            "outbox.STALL_S, records.TURN_S, cursor.SAVE_EVERY_S, alarms.RESEND_S = 1.0, 0.2, 0.05, 0.5\n"
+            "role.Settings = functools.partial(role.Settings, ack_s=float(sys.argv[2]), keepalive_s=2)\n"
+            f"{self._bug}\n"
+            "asyncio.run(role.run(msgspec.json.decode(sys.argv[1], type=Site)))"
         )
-        self._child = Child("-c", code, self._text, ready_line=False)
+        self._child = Child("-c", code, self._text, str(self._ack_s), ready_line=False)
 
     @property
     def pid(self) -> int:
