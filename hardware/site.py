@@ -286,6 +286,25 @@ class CommandKey(Model, frozen=True, kw_only=True):
     valid_to: str = ""
 
 
+class Gb28181(Model, frozen=True, kw_only=True):
+    """``[[uplink.gb28181]]``: an alarm or video platform that speaks GB/T 28181. `id` names the path."""
+
+    id: str = "gb28181"
+    host: str
+    port: int = 5060
+    platform_id: str  # 20 digits, given by the platform: a server (digits 11 to 13: 200 to 299)
+    device_id: str  # 20 digits, given by the platform: a device (digits 11 to 13: 111 to 199)
+    domain: str = ""  # empty: the first ten digits of platform_id
+    user: str = ""  # empty: device_id
+    password_file: str
+    transport: Literal["udp", "tcp"] = "udp"
+    keepalive_s: float = 25.0  # D: three misses are seen within 90 s; where it is longer, OPTIONS go between
+    expires_s: int = 86400  # GB/T 28181-2016 9.1 (S)
+    charset: Literal["GB2312", "GB18030", "UTF-8"] = "GB2312"
+    inputs: tuple[str, ...] = ()  # the panic buttons' own numbers at the platform, in the order of this file
+    priority: int = 2
+
+
 class Uplinks(Model, frozen=True, kw_only=True):
     """``[uplink]``: which ways up this site has. At least one is needed for a panic to be heard."""
 
@@ -293,6 +312,7 @@ class Uplinks(Model, frozen=True, kw_only=True):
     dc09: tuple[Dc09, ...] = ()
     redis: Redis | None = None
     command_key: tuple[CommandKey, ...] = ()  # without one no command from afar is carried out
+    gb28181: tuple[Gb28181, ...] = ()
 
 
 class Web(Model, frozen=True, kw_only=True):

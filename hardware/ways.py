@@ -11,6 +11,7 @@ def alarm_ways(site: Site) -> tuple[tuple[int, str], ...]:
     ways = [(uplink.mqtt.priority, "mqtt")] if uplink.mqtt is not None else []
     ways += [(uplink.redis.priority, "redis")] if uplink.redis is not None else []
     ways += [(way.priority, way.id) for way in uplink.dc09]
+    ways += [(way.priority, way.id) for way in uplink.gb28181]
     return tuple(sorted(ways, key=lambda way: way[0]))
 
 

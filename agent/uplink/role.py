@@ -42,7 +42,7 @@ from agent.uplink.source import JournalAway, Source
 from agent.uplink.state import OFFLINE, StateLane
 from agent.uplink.topics import Topics
 from hardware.places import control_socket, resolve, storage_dir
-from hardware.site import Mqtt, Site
+from hardware.site import Gb28181, Mqtt, Site
 from hardware.ways import alarm_ways, sync_names
 
 if TYPE_CHECKING:
@@ -85,6 +85,7 @@ class Uplink:
         self._dispatch = Dispatch(self._reporter)
         self._alarms = AlarmLane(self._topics.alarm, self._dispatch)
         self._state = StateLane(self._topics.state)
+        self._picture: Message | None = None  # what control last told; None while it is away
         self._policies, self._anchors = couriers.policies(self._link), couriers.checkpoints(self._link)
         self._commands = Commands(self._link, self._reporter)
         self._downward = Downward(
@@ -132,6 +133,7 @@ class Uplink:
             paths.append(_MqttPath(self._alarms, self._keep_connected))
         paths += [] if self._redis is None else [self._redis]
         paths += [Dc09Path(self._site, way, self._dispatch) for way in self._site.uplink.dc09]
+        paths += [self._gb28181(way) for way in self._site.uplink.gb28181]
         return {path.name: path for path in paths}
 
     def _redis_path(self) -> RedisPath | None:
@@ -147,6 +149,11 @@ class Uplink:
         """One for each far side that keeps the whole journal."""
         redis = {} if self._redis is None else {"redis": self._redis.records.keeper}
         return {PATH: self._records.keeper} | redis
+
+    def _gb28181(self, way: Gb28181) -> AlarmPath:
+        from agent.uplink.gb28181.path import Gb28181Path  # SIP and XML only where they are spoken
+
+        return Gb28181Path(self._site, way, self._dispatch, self._reporter.note, lambda: self._picture)
 
     async def close(self) -> None:
         """Leave in order: the far side is told, and what was received is not sent again after the next start."""
@@ -176,13 +183,15 @@ class Uplink:
                 self._head_is((int(line["epoch"]), int(line["seq"])))
                 self._news.set()
             case "state":
-                self._state.picture(line["state"])
+                self._picture = line["state"]
+                self._state.picture(self._picture)
             case "subscribed":
                 self._reporter.control_is_new()
                 self._head_is((int(line["epoch"]), int(line["head"])))
                 self._control_came.set()
             case "lost":
                 log.warning("control is away: %s", line["why"])
+                self._picture = None
                 self._state.picture(None)
 
     def _over(self, body: bytes) -> None:

@@ -12,7 +12,7 @@ from hardware.terminals import Path
 
 ID_MAX = 40  # D: keeps topics, file names and screens readable
 _ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
-_OTHER_PATHS = ("mqtt", "gb28181", "redis")
+_OTHER_PATHS = ("mqtt", "redis")
 _TAKEN = ("gpio", "plc")  # terminals of these names are not boards'
 
 
@@ -27,12 +27,19 @@ def _ids(look: Look) -> Iterator[tuple[str, Path, str]]:
     for table in ("lane", "door", "reader", "panic_button", "key"):
         for i, thing in enumerate(getattr(site, table)):
             yield table, (table, i, "id"), thing.id
-    yield from (("path", ("uplink", "dc09", i, "id"), way.id) for i, way in enumerate(site.uplink.dc09))
+    yield from (("path", path, name) for path, name in _paths(look))
     keys = site.uplink.command_key
     yield from (("command_key", ("uplink", "command_key", i, "id"), key.id) for i, key in enumerate(keys))
     for i, lane in enumerate(site.lane):
         for k, bollard in enumerate(lane.bollard):
             yield "bollard", ("lane", i, "bollard", k, "id"), bollard.id
+
+
+def _paths(look: Look) -> Iterator[tuple[Path, str]]:
+    """The alarm paths that a site file names itself."""
+    for table in ("dc09", "gb28181"):
+        for i, way in enumerate(getattr(look.site.uplink, table)):
+            yield ("uplink", table, i, "id"), way.id
 
 
 def is_plain(name: str) -> bool:
@@ -56,9 +63,9 @@ def ids_are_unique(look: Look) -> Iterator[Finding]:
 
 def path_names_are_free(look: Look) -> Iterator[Finding]:
     """The other ways up have names of their own."""
-    for i, way in enumerate(look.site.uplink.dc09):
-        if way.id in _OTHER_PATHS:
-            yield found(("uplink", "dc09", i, "id"), "id_twice", id=way.id)
+    for path, name in _paths(look):
+        if name in _OTHER_PATHS:
+            yield found(path, "id_twice", id=name)
 
 
 def board_names_are_free(look: Look) -> Iterator[Finding]:

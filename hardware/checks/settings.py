@@ -10,9 +10,12 @@ from hardware.checks.look import Check, Look
 from hardware.checks.people import day
 from hardware.mistakes import Finding, found
 from hardware.site import Mqtt, Redis
+from hardware.terminals import Path
 
 SOCKET_PATH_MAX = 107  # bytes, Linux unix(7): sun_path holds 108 with its end mark (V)
 _ADDRESS = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9.-]*|\*)):(\d{1,5})", re.ASCII)
+# GB/T 28181-2016, annex D (S): digits 11 to 13 of a number say what it is.
+_DEVICES, _INPUTS, _SERVERS = range(111, 200), range(134, 135), range(200, 300)
 _EVERYWHERE = ("", "*", "0.0.0.0", "::")
 
 
@@ -158,6 +161,45 @@ def dc09_is_private(look: Look) -> Iterator[Finding]:
             yield found(("uplink", "dc09", i, "key_file"), "dc09_in_the_clear", host=way.host)
 
 
+def gb28181_fields_are_whole(look: Look) -> Iterator[Finding]:
+    """Numbers as GB/T 28181, annex D has them, and an address to reach the platform."""
+    for i, way in enumerate(look.site.uplink.gb28181):
+        path = ("uplink", "gb28181", i)
+        if not look.sound(*path):
+            continue
+        if not way.host:
+            yield found((*path, "host"), "gb28181_needs_host")
+        if not way.password_file:
+            yield found((*path, "password_file"), "gb28181_needs_password")
+        yield from _gb28181_number((*path, "platform_id"), way.platform_id, _SERVERS)
+        yield from _gb28181_number((*path, "device_id"), way.device_id, _DEVICES)
+        if way.domain and not re.fullmatch(r"\d{8}|\d{10}", way.domain, re.ASCII):
+            yield found((*path, "domain"), "gb28181_domain", text=way.domain)
+        if not re.fullmatch(r"[A-Za-z0-9._-]{0,64}", way.user, re.ASCII):
+            yield found((*path, "user"), "gb28181_user", text=way.user)
+
+
+def gb28181_inputs_are_the_buttons(look: Look) -> Iterator[Finding]:
+    """One number for each panic button, or none at all; no number twice."""
+    for i, way in enumerate(look.site.uplink.gb28181):
+        path = ("uplink", "gb28181", i, "inputs")
+        if not way.inputs or not look.sound("uplink", "gb28181", i) or not look.sound("panic_button"):
+            continue
+        if len(way.inputs) != len(look.site.panic_button):
+            yield found(path, "gb28181_inputs", given=len(way.inputs), buttons=len(look.site.panic_button))
+        for k, number in enumerate(way.inputs):
+            yield from _gb28181_number((*path, k), number, _INPUTS)
+            if number in way.inputs[:k]:
+                yield found((*path, k), "gb28181_twice", text=number)
+
+
+def _gb28181_number(path: Path, text: str, kinds: range) -> Iterator[Finding]:
+    if not re.fullmatch(r"\d{20}", text, re.ASCII):
+        yield found(path, "gb28181_number", text=text, length=len(text))
+    elif int(text[10:13]) not in kinds:
+        yield found(path, "gb28181_kind", kind=text[10:13], least=kinds[0], most=kinds[-1])
+
+
 def raising_is_signed(look: Look) -> Iterator[Finding]:
     """Domain rules, section 5: that a panic raises the bollards is the site's own decision, with name and day."""
     decisions = look.site.decisions
@@ -184,6 +226,8 @@ CHECKS: tuple[Check, ...] = (
     dc09_fields_are_whole,
     dc09_is_private,
     command_keys_are_files,
+    gb28181_fields_are_whole,
+    gb28181_inputs_are_the_buttons,
     raising_is_signed,
     signing_day_is_a_date,
 )

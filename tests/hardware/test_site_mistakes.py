@@ -42,6 +42,10 @@ class Case:
 KEY = '[[uplink.command_key]]\nid = "district"\nfile = "d.pub"\nvalid_from = "2026-01-01"\n\n[web]'
 DC09 = '[[uplink.dc09]]\nhost = "arc.example"\nport = 9999\naccount = "1234"\nkey_file = "k"\n\n[web]'
 REDIS = '[uplink.redis]\nhost = "redis.example"\nca_file = "r.pem"\n\n[web]'
+GB28181 = (
+    '[[uplink.gb28181]]\nhost = "police.example"\nplatform_id = "34020000002000000001"\n'
+    'device_id = "34020000001170000001"\npassword_file = "p"\n\n[web]'
+)
 
 CASES = [
     # the pen
@@ -259,6 +263,32 @@ CASES = [
          "uplink.command_key.district.file", "public key"),
     Case("date_bad", "[web]", KEY.replace("2026-01-01", "2026-13-01"), "2026-13-01",
          "uplink.command_key.district.valid_from", "2026-13-01"),
+    Case("gb28181_needs_host", "[web]", GB28181.replace("police.example", ""), 'host = ""', "uplink.gb28181[1].host",
+         "empty"),
+    Case("gb28181_needs_password", "[web]", GB28181.replace('"p"', '""'), 'password_file = ""',
+         "uplink.gb28181[1].password_file", "platform gave"),
+    Case("gb28181_number", "[web]", GB28181.replace('"34020000002', '"3402000000２'), "3402000000２",
+         "uplink.gb28181[1].platform_id", "20 digits"),
+    Case("gb28181_number", "[web]", GB28181.replace("34020000001170000001", "340200000011700001"), "340200000011700001",
+         "uplink.gb28181[1].device_id", "18 characters"),
+    Case("gb28181_kind", "[web]", GB28181.replace("0000117", "0000200"), "34020000002000000001\"\npass",
+         "uplink.gb28181[1].device_id", "111 to 199"),
+    Case("gb28181_kind", "[web]", GB28181.replace("0000200", "0000117"), "platform_id",
+         "uplink.gb28181[1].platform_id", "200 to 299"),
+    Case("gb28181_domain", "[web]", GB28181.replace("\npass", '\ndomain = "police"\npass'), 'domain = "police"',
+         "uplink.gb28181[1].domain", "10 digits"),
+    Case("gb28181_user", "[web]", GB28181.replace("\npass", '\nuser = "a b"\npass'), 'user = "a b"',
+         "uplink.gb28181[1].user", "cannot be"),
+    Case("gb28181_inputs", "[web]", GB28181.replace("\npass", '\ninputs = ["34020000001340000001"]\npass'), "inputs =",
+         "uplink.gb28181[1].inputs", "for 2 panic buttons"),
+    Case("gb28181_kind", "[web]",
+         GB28181.replace("\npass", '\ninputs = [\n"34020000001340000001",\n"34020000001310000001"]\npass'),
+         "34020000001310000001", "uplink.gb28181[1].inputs[2]", "134 to 134"),
+    Case("gb28181_twice", "[web]",
+         GB28181.replace("\npass", '\ninputs = [\n"34020000001340000001",\n"34020000001340000001"]\npass'),
+         '34020000001340000001"]', "uplink.gb28181[1].inputs[2]", "twice"),
+    Case("id_twice", "[web]", GB28181.replace("\npass", '\nid = "mqtt"\npass'), 'id = "mqtt"',
+         "uplink.gb28181.mqtt.id", "mqtt"),
     Case("decision_unsigned", 'signed_by = "head of security"\n', "", "[decisions]", "decisions.signed_by",
          "signed_by"),
     Case("decision_unsigned", 'signed_on = "2026-09-01"\n', "", "[decisions]", "decisions.signed_on", "signed_on"),

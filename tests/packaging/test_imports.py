@@ -27,6 +27,10 @@ def test_a_role_loads_nothing_of_the_developers(role: str) -> None:
     assert not loaded(f"import agent.{role}.role") & set(DEVELOPMENT)
 
 
+def test_the_uplink_reads_sip_only_where_a_site_speaks_it() -> None:
+    assert loaded("import agent.uplink.role\nassert not [name for name in sys.modules if 'gb28181' in name]")
+
+
 @pytest.mark.parametrize(
     ("role", "never"),
     [

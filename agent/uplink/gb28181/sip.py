@@ -135,8 +135,8 @@ def decode(data: bytes) -> Request | Response:
 
 
 def body_length(head: bytes) -> int:
-    """`Content-Length` of a message whose headers have come whole, as a stream needs it. Raises BadMessage."""
-    headers = _headers(head.decode("latin-1").split("\r\n")[1:])
+    """`Content-Length` of a message whose headers have come, as a stream needs it. Raises BadMessage."""
+    headers = _headers(head.strip(b"\r\n").decode("latin-1").split("\r\n")[1:])
     lengths = [value for key, value in headers if long_name(key) == "content-length"]
     if not lengths:
         raise BadMessage("no Content-Length on a stream")

@@ -1,0 +1,80 @@
+"""The GB/T 28181 platform's page for people, and its verbs for programs."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Route
+
+if TYPE_CHECKING:
+    from sim.gb28181 import Platform
+
+
+def make_app(platform: Platform) -> Starlette:
+    """`/` for people; `/messages`; `POST /lie {"kind","count"}`; `POST /ask {"what"}`; `POST /forget`."""
+
+    async def messages(request: Request) -> Response:
+        return JSONResponse(told(platform))
+
+    async def lie(request: Request) -> Response:
+        from sim.gb28181 import LIES
+
+        wish = await request.json()
+        if wish.get("kind") not in LIES:
+            return JSONResponse({"error": f"kind is one of {', '.join(LIES)}"}, status_code=400)
+        platform.lie, platform.lies_left = wish["kind"], int(wish.get("count", 1))
+        return JSONResponse({"ok": True})
+
+    async def ask(request: Request) -> Response:
+        from sim.gb28181 import CONTROLS, QUERIES
+
+        what = (await request.json()).get("what")
+        if what not in (*QUERIES, *CONTROLS):
+            return JSONResponse({"error": f"what is one of {', '.join((*QUERIES, *CONTROLS))}"}, status_code=400)
+        return JSONResponse({"sn": platform.query(what)})
+
+    async def forget(request: Request) -> Response:
+        platform.forget()
+        return JSONResponse({"ok": True})
+
+    async def page(request: Request) -> Response:
+        return HTMLResponse(_page(platform))
+
+    return Starlette(
+        routes=[
+            Route("/", page),
+            Route("/messages", messages),
+            Route("/lie", lie, methods=["POST"]),
+            Route("/ask", ask, methods=["POST"]),
+            Route("/forget", forget, methods=["POST"]),
+        ]
+    )
+
+
+def told(platform: Platform) -> dict[str, Any]:
+    """All it knows."""
+    return {
+        "messages": platform.alarms,
+        "answers": platform.answers,
+        "keepalives": platform.keepalives,
+        "options": platform.options,
+        "registrations": platform.registrations,
+        "refused": platform.refused[-20:],
+    }
+
+
+def _page(platform: Platform) -> str:
+    rows = "".join(
+        f"<tr><td>{alarm['at']}<td>{alarm['priority']}<td>{escape(alarm['words'])}<td>{alarm['device']}"
+        f"<td>{'演练 DRILL' if alarm['drill'] else ''}"
+        for alarm in platform.alarms
+    )
+    title = f"公安平台 · Police platform (GB/T 28181), keepalives: {platform.keepalives}"
+    return (
+        "<!doctype html><html lang='zh-CN'><meta charset='utf-8'><meta http-equiv='refresh' content='2'>"
+        f"<title>公安平台</title><h1>{title}</h1><table><tr><th>time<th>priority<th>alarm<th>device<th>{rows}</table>"
+    )
