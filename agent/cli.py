@@ -16,7 +16,7 @@ from typing import Any
 from agent.site_file import DEFAULT_SITE, load_site
 
 OK, WRONG, MISUSE = 0, 1, 2
-OWN_LINE = ("explain", "journal", "policy", "preview", "sim")
+OWN_LINE = ("explain", "journal", "policy", "preview", "report", "sim")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -65,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_policy(verbs)
     _add_preview(verbs)
     _add_muster(verbs)
+    _add_report(verbs)
     _add_sim(verbs)
     return parser
 
@@ -242,6 +243,17 @@ def _explain(arguments: argparse.Namespace) -> int:
     parser = argparse.ArgumentParser(prog="menwei explain")
     command.add_explain(parser)
     return command.explained(parser.parse_args(arguments.rest))
+
+
+def _add_report(verbs: Verbs[argparse.ArgumentParser]) -> None:
+    verb = verbs.add_parser("report", help="the month for the five rules, as HTML, CSV and XLSX", add_help=False)
+    verb.set_defaults(run=_report)
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    from agent.reports import command
+
+    return command.run(arguments.rest)
 
 
 # ── demo and simulator ─────────────────────────────────────────────────────────────────────────────────────────────

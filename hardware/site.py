@@ -321,6 +321,12 @@ class Web(Model, frozen=True, kw_only=True):
     listen: tuple[str, ...] = ("127.0.0.1:8080",)
 
 
+class Reports(Model, frozen=True, kw_only=True):
+    """``[reports]``: the monthly report. ``template`` is the school's own form, a file; "" = the form of the house."""
+
+    template: str = ""
+
+
 class Decisions(Model, frozen=True, kw_only=True):
     """``[decisions]``: what the site has signed (domain rules, section 5). Defaults are the cautious answer."""
 
@@ -357,5 +363,6 @@ class Site(Model, frozen=True, kw_only=True):
     policy: PolicyKeys = PolicyKeys()
     uplink: Uplinks = Uplinks()
     web: Web = Web()
+    reports: Reports = Reports()
     decisions: Decisions = Decisions()
     folder: str = "."

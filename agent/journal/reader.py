@@ -16,7 +16,7 @@ import msgspec
 
 from agent.journal.errors import FILE_ERRORS, Damaged, Trouble, told
 from agent.journal.head import file_base
-from agent.journal.schema import connect_reader
+from agent.journal.schema import Base, about, connect_reader
 
 SCAN_ROWS = 500
 SCAN_MOST = 50_000  # D: a page that asks for rare kinds must not read the whole journal
@@ -74,6 +74,34 @@ class JournalReader:
         """The lowest seq still in the file; 0 in a journal without records."""
         rows = self._query("SELECT min(seq) FROM record")
         return int(rows[0][0] or 0)
+
+    def base(self) -> Base:
+        """Where the file's first record begins: what is older lies in another file, or was pruned."""
+        connection = self._open()
+        try:
+            return file_base(connection)
+        except FILE_ERRORS as error:
+            self.close()
+            raise told(error) from error
+
+    def site_box(self) -> str:
+        """Whose journal it is."""
+        connection = self._open()
+        try:
+            return about(connection)[0]
+        except FILE_ERRORS as error:
+            self.close()
+            raise told(error) from error
+
+    def first_of(self, epoch: int) -> int:
+        """The lowest seq of an epoch that is still in the file, 0 = none. Epochs only grow with seq."""
+        low, high = self.first(), self.head()[1] + 1
+        while low < high:
+            middle = (low + high) // 2
+            rows = self._query("SELECT epoch FROM record WHERE seq >= ? ORDER BY seq LIMIT 1", (middle,))
+            low, high = (middle + 1, high) if rows and rows[0][0] < epoch else (low, middle)
+        rows = self._query("SELECT seq FROM record WHERE seq = ? AND epoch = ?", (low, epoch))
+        return int(rows[0][0]) if rows else 0
 
     def read(self, from_seq: int, limit: int = 1_000, max_bytes: int = 1 << 20) -> list[tuple[int, int, bytes | None]]:
         """(seq, epoch, body) from `from_seq` on, in order: at most `limit` records, and about `max_bytes` of bodies

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 
 import agent.core.invariants  # noqa: F401  # fills the judge's registry
@@ -66,6 +66,10 @@ class BrokenRule(Exception):
         self.at_s = at_s
 
 
+def _nobody(records: Sequence[Record]) -> None:
+    """Nobody listens."""
+
+
 class Bridge:
     """One box at one gate. `at` plans what people do; `run` lets time pass."""
 
@@ -77,6 +81,7 @@ class Bridge:
         self.wall_ms = wall_ms  # of virtual second 0
         self.clock_off_ms = 0
         self.trust = ClockTrust.TRUSTED
+        self.told: Callable[[Sequence[Record]], None] = _nobody  # hears the records of every step
         self.powered = False
         self.state: BoxState = box.start(rules)
         self.steps = 0
@@ -151,6 +156,7 @@ class Bridge:
         found = self._watch.look(old, event, now, new, records, outputs)
         if found:
             raise BrokenRule(found, self.now_s, event)
+        self.told(records)
         for record in records:
             self.link = link_hash(self.link, leaf_hash(encode(record)))
             self.kinds[record.kind] += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import structs
 
+from agent.core.records import Record
 from agent.site_rules import rules_of
 from hardware import loader
 from sim.year.bridge import Bridge, BrokenRule
@@ -48,10 +50,12 @@ class Year:
     mishaps: Counter[str] = field(default_factory=Counter)
 
 
-def play(seed: int, days: int, pupils: int = PUPILS) -> Year:
-    """Play `days` days from 1 January 2026. Ends early at the first broken rule."""
+def play(seed: int, days: int, pupils: int = PUPILS, told: Callable[[Sequence[Record]], None] | None = None) -> Year:
+    """Play `days` days from 1 January 2026; `told` hears every step's records. Ends early at the first broken rule."""
     year = Year(seed, days)
     bridge, school = _set_up(seed, pupils, days)
+    if told is not None:
+        bridge.told = told
     mishaps = Mishaps(bridge, school, seed)
     started = time.perf_counter()
     try:

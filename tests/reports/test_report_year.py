@@ -1,0 +1,144 @@
+"""A month that the simulated school played, through the real writer: its figures counted again from the records."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import pairwise
+
+import pytest
+from report_scenes import journal, ms, report, site_in, write
+
+from agent.core.records import Record
+from agent.journal.verify import verify
+from agent.reports.model import Report
+from hardware import places
+from hardware.site import Site
+from sim.year.run import play
+
+SEED, DAYS, PUPILS = 11, 60, 40  # January and February 2026: term, holidays, mishaps
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, list[Record], Report]]:
+    """(site, January's records, its report). The year's clock steps are left in: they are told, and corrected."""
+    site = site_in(tmp_path_factory.mktemp("year"))
+    records: list[Record] = []
+    year = play(SEED, DAYS, PUPILS, records.extend)
+    assert not year.broken, year.broken
+    write(site, records)
+    start_ms, end_ms = ms("2026-01-01 00:00"), ms("2026-02-01 00:00")
+    # The year's virtual second 0 is midnight of 1 January: its monotonic clock tells where a record truly lies.
+    january = [record for record in records if start_ms <= start_ms + record.mono_ns // 1_000_000 < end_ms]
+    yield site, january, report(site, "2026-01")
+
+
+def count(records: list[Record], kind: str, **data: object) -> int:
+    return sum(r.kind == kind and all(r.data.get(name) == value for name, value in data.items()) for r in records)
+
+
+def test_the_records_are_those_of_the_month(played: tuple[Site, list[Record], Report]) -> None:
+    _, january, found = played
+    assert found.head.records == len(january)
+    assert (found.head.from_seq, found.head.to_seq) == (january[0].seq, january[-1].seq)
+    assert len(january) > 3_000
+
+
+def test_the_journal_that_was_written_verifies_with_the_report_s_checkpoint(
+    played: tuple[Site, list[Record], Report],
+) -> None:
+    site, _, found = played
+    (checkpoint,) = found.head.checkpoints
+    assert checkpoint.signature == "good"
+    assert verify(journal(site), checkpoint.note.encode()).ok
+
+
+def test_presses_drills_and_receipts_are_all_there(played: tuple[Site, list[Record], Report]) -> None:
+    _, january, found = played
+    presses = [record for record in january if record.kind == "panic.pressed"]
+    assert [(one.ref, one.drill) for one in found.panic.presses] == [(r.ref, r.data["drill"]) for r in presses]
+    received = Counter(
+        record.cause for record in january if record.kind == "alarm.stage" and record.data["stage"] == "received"
+    )
+    told = {one.ref: sum(stage.stage == "received" for stage in one.stages) for one in found.panic.presses}
+    assert {ref: number for ref, number in told.items() if number} == dict(received)
+    assert len(found.panic.drills) == count(january, "drill.started")
+
+
+def test_cards_and_exceptions_are_counted_right(played: tuple[Site, list[Record], Report]) -> None:
+    _, january, found = played
+    assert sum(one.count for one in found.campus.passed) == count(january, "access.granted")
+    denied = Counter(
+        (r.data["reader"], r.data["direction"], r.data["why"]) for r in january if r.kind == "access.denied"
+    )
+    assert {(one.reader, one.direction, one.why): one.count for one in found.campus.denied} == dict(denied)
+    counts = dict(found.campus.counts)
+    for kind in ("access.unauthorised_exit", "slip.used", "door.forced", "door.held_open"):
+        assert counts.get(kind, 0) == count(january, kind), kind
+
+
+def test_bollards_moved_as_often_as_tokens_say(played: tuple[Site, list[Record], Report]) -> None:
+    _, january, found = played
+    for one in found.lanes.bollards:
+        mine = [r for r in january if r.data.get("bollard") == one.bollard]
+        assert one.raises == count(mine, "lane.token", motion="raise")
+        assert one.lowers == count(mine, "lane.token", motion="lower")
+        assert one.efo == count(mine, "lane.token", motion="efo")
+        assert one.ups == count(mine, "lane.position", position="up")
+        assert one.reversals == count(mine, "lane.reversal")
+    assert sum(one.cycles for one in found.lanes.bollards) > 10
+
+
+def test_a_lane_s_time_is_the_whole_month_told_apart(played: tuple[Site, list[Record], Report]) -> None:
+    """Counted again from the world's own records, second by second where the box was off."""
+    _, _, found = played
+    month_ms = found.head.to_ms - found.head.from_ms
+    off_ms = sum(span.ms for span in found.coverage.unknown)
+    assert off_ms > 0
+    for lane in found.lanes.lanes:
+        assert lane.known_ms + lane.unknown_ms == month_ms
+        assert lane.unknown_ms == off_ms
+
+
+def test_off_times_lie_between_the_last_record_and_the_start(played: tuple[Site, list[Record], Report]) -> None:
+    _, january, found = played
+    start_ms = ms("2026-01-01 00:00")
+    expected = []
+    for before, record in pairwise(january):
+        if record.kind == "box.started":
+            expected.append((start_ms + before.mono_ns // 1_000_000, start_ms + record.mono_ns // 1_000_000))
+    told = [(span.from_ms, span.to_ms) for span in found.coverage.unknown if span.why == "off"]
+    assert len(told) == len(expected) > 0
+    for one, other in zip(told, expected, strict=True):
+        assert abs(one[0] - other[0]) <= 1 and abs(one[1] - other[1]) <= 1  # a record's time is rounded to the ms
+
+
+def test_visits_are_those_that_were_registered(played: tuple[Site, list[Record], Report]) -> None:
+    _, january, found = played
+    registered = count(january, "command.done", verb="visit_register")
+    assert len(found.visits.visits) == registered > 0
+    came = sum(1 for r in january if r.kind == "visit.ended" and r.data["came"])
+    assert sum(one.came_ms is not None for one in found.visits.visits) == came
+    assert sum(one.overstayed for one in found.visits.visits) == count(january, "visit.overstay")
+
+
+def test_duty_minutes_are_what_the_watches_say(played: tuple[Site, list[Record], Report]) -> None:
+    """Manned, unmanned and unknown never overlap, and nobody is counted for longer than the day has."""
+    _, january, found = played
+    for day in found.duty.days:
+        assert day.manned_ms + day.unmanned_ms + day.unknown_ms <= 86_400_000
+    assert sum(day.check_ins for day in found.duty.days) == count(january, "duty.on")
+    assert sum(day.unanswered for day in found.duty.days) == count(january, "duty.unanswered")
+    assert sum(one.count for one in found.duty.patrols) == count(january, "duty.patrol")
+    told_ms = {post: sum(day.unmanned_ms for day in found.duty.days if day.post == post) for post in found.duty.posts}
+    ended = [r for r in january if r.kind == "duty.manned"]
+    for post in found.duty.posts:
+        minutes = sum(int(str(r.data["minutes"])) for r in ended if r.data["post"] == post)
+        assert abs(told_ms[post] / 60_000 - minutes) <= max(1, len(ended)) + 60  # the last one may go on
+
+
+def test_february_goes_on_where_january_ended(played: tuple[Site, list[Record], Report]) -> None:
+    site, _, january = played
+    february = report(site, "2026-02")
+    assert february.head.from_seq == january.head.to_seq + 1
+    assert places.storage_dir(site).exists()
