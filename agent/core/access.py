@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from agent.core import campus, campus_passage, door, duty, lane, people
+from agent.core import campus, campus_passage, door, duty, lane, people, visits
 from agent.core.campus import CLOSED_PLAN, Decision
 from agent.core.events import CardBad, CardRead, Command, Now
 from agent.core.log import Log
@@ -91,7 +91,10 @@ def _of_credential(person: Person, reader: ReaderRules, now: Now) -> str:
 
 
 def _of_validity(person: Person, now: Now, *, leaves: bool) -> str:
-    """A bad clock acts on entry only, and a lowered bollard is a way in whichever way the vehicle goes."""
+    """A bad clock acts on entry only, and a lowered bollard is a way in whichever way the vehicle goes. A visitor who
+    stayed too long is let out: the overstay is told already."""
+    if now.mono_s >= person.until_at and not leaves:
+        return "expired"
     if now.trust is ClockTrust.UNTRUSTED:
         return "" if leaves or person.kind in CLOSED_PLAN else "clock_untrusted"
     if person.from_ms and now.wall_ms < person.from_ms:
@@ -139,6 +142,8 @@ def _grant_lane(
 ) -> BoxState:
     data = _passage(reader, event, person)
     log.cause = log.add("access.granted", f"lane:{reader.lane}", data)
+    if reader.direction == "in":
+        state = visits.on_passage(state, str(data["holder"]))
     if person is not None and person.duress:
         log.add("access.duress", f"reader:{reader.id}", {"holder": person.holder, "reader": reader.id})
     asked = Command("", Rank.CONSOLE, str(data["holder"]), "lower", {"lane": reader.lane})

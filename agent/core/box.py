@@ -221,7 +221,8 @@ def _route_box(state: BoxState, event: Event, now: Now, log: Log) -> BoxState:
         case JournalChanged():
             return health.on_journal(state, event, log)
         case ClockChanged():
-            return campus_day.refresh(clock.on_change(state, event, now, log), now, log)
+            state = visits.on_clock(clock.on_change(state, event, now, log), now)
+            return campus_day.refresh(state, now, log)
         case InsideRecalled():
             return campus_day.on_recalled(state, event, now)
         case PolicyChanged():

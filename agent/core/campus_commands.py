@@ -1,14 +1,14 @@
 """What a guard says about today and about people: shifts, leave slips, cards that are lost, and a pupil let out by
 hand.
 
-Handles (slips, holders, cards) are shapes, never words: no name, ID number or plate can come through here into a
-record.
+Every argument has its check (`agent.core.args`): no name, ID number or plate can come through here into a record.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from agent.core import args as checks
 from agent.core import calendar, campus_day, door
 from agent.core.campus_passage import put
 from agent.core.crowd import Mark
@@ -16,7 +16,6 @@ from agent.core.events import Command, Now, Seq
 from agent.core.log import Log
 from agent.core.policy import LeaveSlip
 from agent.core.records import Value
-from agent.core.shapes import HANDLE, MOMENT
 from agent.core.state import BoxState
 
 # D: why a pupil is let out by hand, a card banned, a day changed. A free text could name somebody.
@@ -30,20 +29,20 @@ VERBS = frozenset(
     {"shift_day", "swap_day", "restore_day", "let_out", "slip_add", "slip_cancel", "card_ban", "card_unban"}
 )
 UPSTREAM_VERBS = frozenset({"shift_day", "swap_day", "restore_day", "card_ban"})
-KEPT_ARGS = (
-    "minutes",
-    "plan",
-    "reason",
-    "holder",
-    "door",
-    "slip",
-    "pupil",
-    "issuer",
-    "from_ms",
-    "to_ms",
-    "guardian",
-    "card",
-)
+ARGS: dict[str, checks.Check] = {
+    "minutes": checks.signed,
+    "plan": checks.plan,
+    "reason": checks.one_of(EXIT_REASONS | BAN_REASONS | DAY_REASONS),
+    "holder": checks.person,
+    "door": checks.door,
+    "slip": checks.slip,
+    "pupil": checks.person,
+    "issuer": checks.person,
+    "from_ms": checks.moment,
+    "to_ms": checks.moment,
+    "guardian": checks.one_of(("0", "1")),
+    "card": checks.card,
+}
 Doing = Callable[[BoxState, Command, Seq, Now, Log], BoxState]
 
 
@@ -55,10 +54,6 @@ def refusal(state: BoxState, event: Command, now: Now) -> str:
 def do(state: BoxState, event: Command, cause: Seq, now: Now, log: Log) -> BoxState:
     """Carry out what `refusal` had nothing against."""
     return _DOINGS[event.verb](state, event, cause, now, log)
-
-
-def _is_handle(text: str) -> bool:
-    return HANDLE.fullmatch(text) is not None
 
 
 # ── today ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -110,7 +105,7 @@ def _restore(state: BoxState, event: Command, cause: Seq, now: Now, log: Log) ->
 def _no_let_out(state: BoxState, args: dict[str, str], now: Now) -> str:
     if args.get("door", "") not in state.doors:
         return "unknown_door"
-    if not _is_handle(args.get("holder", "")):
+    if not checks.person(state, args.get("holder", "")):
         return "holder"
     return _no_reason(args, EXIT_REASONS)
 
@@ -129,15 +124,17 @@ def _let_out(state: BoxState, event: Command, cause: Seq, now: Now, log: Log) ->
 
 def _no_slip(state: BoxState, args: dict[str, str], now: Now) -> str:
     slip, pupil, issuer = (args.get(name, "") for name in ("slip", "pupil", "issuer"))
-    if not (_is_handle(slip) and _is_handle(issuer)):
-        return "slip" if not _is_handle(slip) else "issuer"
     if state.policy is None:
         return "no_policy"
+    if not checks.slip(state, slip):
+        return "slip"
+    if not checks.person(state, issuer):
+        return "issuer"
     if not _is_pupil(state, pupil):
         return "unknown_pupil"
     if slip in state.campus.slips or slip in state.policy.slips:
         return "slip_exists"
-    if not all(MOMENT.fullmatch(args.get(name, "")) for name in ("from_ms", "to_ms")):
+    if not all(checks.moment(state, args.get(name, "")) for name in ("from_ms", "to_ms")):
         return "times"
     from_ms, to_ms = int(args["from_ms"]), int(args["to_ms"])
     return "times" if not from_ms < to_ms <= from_ms + SLIP_MS or to_ms <= now.wall_ms else ""
@@ -180,15 +177,19 @@ def _cancel_slip(state: BoxState, event: Command, cause: Seq, now: Now, log: Log
 
 
 def _no_ban(state: BoxState, args: dict[str, str], now: Now) -> str:
-    return _no_target(args) or _no_reason(args, BAN_REASONS)
+    return _no_target(state, args) or _no_reason(args, BAN_REASONS)
 
 
 def _no_unban(state: BoxState, args: dict[str, str], now: Now) -> str:
-    return _no_target(args) or ("" if _target(args) in state.campus.bans else "not_banned")
+    return _no_target(state, args) or ("" if _target(args) in state.campus.bans else "not_banned")
 
 
-def _no_target(args: dict[str, str]) -> str:
-    return "" if _is_handle(_target(args)) else "card"
+def _no_target(state: BoxState, args: dict[str, str]) -> str:
+    """A card is a card's number; a holder one that is known here, or banned already."""
+    if args.get("card"):
+        return "" if checks.card(state, args["card"]) else "card"
+    holder = args.get("holder", "")
+    return "" if checks.person(state, holder) or holder in state.campus.bans else "holder"
 
 
 def _target(args: dict[str, str]) -> str:

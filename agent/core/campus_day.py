@@ -11,7 +11,7 @@ from datetime import date
 
 from msgspec.structs import replace
 
-from agent.core import calendar, crowd, duty, lane
+from agent.core import calendar, crowd, duty_days, lane
 from agent.core.calendar import Because, Day, Span
 from agent.core.campus_passage import put
 from agent.core.events import Command, InsideRecalled, Now, PolicyChanged
@@ -71,7 +71,7 @@ def _begin_day(state: BoxState, today: date, now: Now, log: Log) -> BoxState:
     policy = state.policy
     assert policy is not None
     if state.campus.last_day != today.toordinal():
-        state = put(duty.on_day(state, state.campus.last_day, now, log), last_day=today.toordinal())
+        state = put(duty_days.on_day(state, state.campus.last_day, log), last_day=today.toordinal())
     if state.campus.changed_day != today.toordinal():
         state = put(state, swapped="", shifts=(), changed_day=0, changed_by="", changed_why="")
         state = put(state, crowd=crowd.forgiven(state.campus.crowd))

@@ -30,6 +30,7 @@ class CampusPicture(msgspec.Struct, frozen=True):
     changed_by: str = ""
     changed_day: int = 0
     changed_why: str = ""
+    last_day: int = 0
     shifts: tuple[tuple[int, int], ...] = ()
     slips: tuple[SlipPicture, ...] = ()
     swapped: str = ""
@@ -44,6 +45,7 @@ def picture(campus: CampusState) -> dict[str, Value]:
         "changed_by": campus.changed_by,
         "changed_day": campus.changed_day,
         "changed_why": campus.changed_why,
+        "last_day": campus.last_day,
         "shifts": [[shift.at, shift.by] for shift in campus.shifts],
         "slips": [_slip(slip) for slip in campus.slips.values()],
         "swapped": campus.swapped,
@@ -70,7 +72,7 @@ def may_differ(old: CampusState, new: CampusState) -> bool:
         and old.slips is new.slips
         and old.used is new.used
         and old.shifts is new.shifts
-        and (old.swapped, old.changed_day) == (new.swapped, new.changed_day)
+        and (old.swapped, old.changed_day, old.last_day) == (new.swapped, new.changed_day, new.last_day)
     )
 
 
@@ -93,6 +95,7 @@ def restore(state: BoxState, part: CampusPicture) -> BoxState:
         changed_by=part.changed_by,
         changed_day=part.changed_day,
         changed_why=part.changed_why,
+        last_day=part.last_day,
         shifts=tuple(Shift(at, by) for at, by in part.shifts),
         slips=slips,
         swapped=part.swapped,

@@ -14,6 +14,7 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from agent.core import access, campus_commands, door, drill, duty, fire, lane, orders, panic, visits
+from agent.core.args import Check
 from agent.core.events import Command, Now, Seq
 from agent.core.latched import KEPT_IDS
 from agent.core.log import Log
@@ -30,9 +31,7 @@ TIMETABLE_VERBS = frozenset({"lower", "raise"})  # its raise is only shown to th
 LANE_VERBS = frozenset({"lower", "raise", "stop", "lane_clear_fault"})
 ON_SITE_VERBS = frozenset({"panic_reset", "fire_reset", "all_clear", "drill_start"}) | duty.ON_SITE_VERBS
 KEPT_ARGS = tuple(
-    dict.fromkeys(
-        ("button", "door", "lane", "minutes", "reason", *campus_commands.KEPT_ARGS, *visits.KEPT_ARGS, *duty.KEPT_ARGS)
-    )
+    dict.fromkeys(("button", "door", "lane", "minutes", "reason", *campus_commands.ARGS, *visits.ARGS, *duty.ARGS))
 )
 MAX_TEXT = 120  # D: of a text that a person typed, so much goes into a record
 
@@ -46,11 +45,11 @@ def on_command(state: BoxState, event: Command, now: Now, log: Log) -> BoxState:
     elif why not in ("no_id", "duplicate"):
         state = replace(state, commands=(*state.commands, event.id)[-KEPT_IDS:])
     if why:
-        log.add("command.refused", "command", _data(event, why), actor=event.actor)
+        log.add("command.refused", "command", _data(state, event, why), actor=event.actor)
         return state
     if event.verb in LANE_VERBS:
         return _lane(state, event, now, log)
-    cause = log.add("command.done", "command", _data(event, ""), actor=event.actor)
+    cause = log.add("command.done", "command", _data(state, event, ""), actor=event.actor)
     if event.verb in PEOPLE_VERBS:
         return _subject(event.verb).do(state, event, cause, now, log)
     return _VERBS[event.verb](state, event, cause, now, log)
@@ -64,12 +63,8 @@ def refusal(records: Sequence[Record]) -> str:
     return ""
 
 
-def _data(event: Command, why: str) -> dict[str, Value]:
-    args: dict[str, Value] = {
-        name: text[:MAX_TEXT] if (event.verb, name) == ("drill_start", "reason") else _code(text)
-        for name in KEPT_ARGS
-        if (text := event.args.get(name, ""))
-    }
+def _data(state: BoxState, event: Command, why: str) -> dict[str, Value]:
+    args = _kept_args(state, event)
     verb, command_id = event.verb[:MAX_TEXT], event.id[:MAX_TEXT]
     data: dict[str, Value] = {"args": args, "id": command_id, "rank": event.rank.value, "verb": verb}
     if event.verb in ("drill_start", "drill_end", "drill_propose"):
@@ -77,8 +72,19 @@ def _data(event: Command, why: str) -> dict[str, Value]:
     return data | ({"why": why} if why else {})
 
 
-def _code(text: str) -> str:
-    """What is no code may be a name: it never becomes a record. Only a drill's reason is free text, told to all."""
+def _kept_args(state: BoxState, event: Command) -> dict[str, Value]:
+    """The arguments worth a record; of one that fails its check, and so may be a name, only that it was there."""
+    given = {name: text for name in KEPT_ARGS if (text := event.args.get(name, ""))}
+    if event.verb in PEOPLE_VERBS:
+        checks = _subject(event.verb).ARGS
+        return {name: text if checks[name](state, text) else "?" for name, text in given.items() if name in checks}
+    return {name: _text(event.verb, name, text) for name, text in given.items()}
+
+
+def _text(verb: str, name: str, text: str) -> str:
+    """Only a drill's reason is free text, told to all."""
+    if (verb, name) == ("drill_start", "reason"):
+        return text[:MAX_TEXT]
     return text if is_code(text) else "?"
 
 
@@ -155,7 +161,7 @@ def _no_fire_reset(state: BoxState) -> str:
 
 def _lane(state: BoxState, event: Command, now: Now, log: Log) -> BoxState:
     state, why = lane.on_command(state, event, now, log)
-    log.add("command.refused" if why else "command.done", "command", _data(event, why), actor=event.actor)
+    log.add("command.refused" if why else "command.done", "command", _data(state, event, why), actor=event.actor)
     return state
 
 
@@ -216,6 +222,7 @@ class _Subject(Protocol):
     """A file whose verbs go through here: campus_commands, visits, duty."""
 
     VERBS: frozenset[str]
+    ARGS: dict[str, Check]
 
     def refusal(self, state: BoxState, event: Command, now: Now) -> str: ...
 

@@ -1,7 +1,11 @@
-"""Guards on duty: who stands at which post, whether it is manned, whether somebody answers, and the patrols of the day.
+"""Guards on duty: who stands at which post, whether it is manned, and whether somebody answers. Patrols, tests and the
+hazard ledger are in `duty_days`.
 
-A guard's card at a post's reader checks in and ends the watch of whoever stood there; shown again it confirms that the
-guard is there. Nothing here locks or opens anything.
+A guard's card at a post's reader confirms the guard who stands there. It takes the watch over from somebody else only
+where the roster names this guard now; a post that stands empty and must not it takes as well, unless this guard stands
+elsewhere.
+Any other card only proves that a guard is on site: a colleague who shows his card for a reset has not relieved
+anybody. Whoever takes over against the roster says so (`duty_check_in`). Nothing here locks or opens anything.
 """
 
 from __future__ import annotations
@@ -11,27 +15,21 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from agent.core import calendar, campus
+from agent.core import args as checks
+from agent.core import calendar, campus, duty_days
+from agent.core.duty_days import put
 from agent.core.events import Command, Now, Seq
 from agent.core.log import Log
-from agent.core.policy import Post
-from agent.core.shapes import HANDLE, NUMBER
-from agent.core.state import BoxState, Hazard, Vacancy, Watch
+from agent.core.policy import Policy, Post
+from agent.core.state import BoxState, Instant, Vacancy, Watch
+from agent.core.words import ClockTrust
 
-VERBS = frozenset({"duty_check_in", "duty_check_out", "duty_confirm", "hand_over", "hazard_open", "hazard_close"})
-ON_SITE_VERBS = frozenset({"duty_check_in", "duty_check_out"})
-KEPT_ARGS = ("post", "note", "hazard", "what", "owner", "due")
+VERBS = frozenset({"duty_check_in", "duty_check_out", "duty_confirm", "hand_over"}) | duty_days.VERBS
+ON_SITE_VERBS = frozenset({"duty_check_in", "duty_check_out", "duty_confirm"})
+ARGS: dict[str, checks.Check] = {"post": checks.post, "note": checks.handle("n"), **duty_days.ARGS}
 GRACE_S = 600.0  # D: a change of the watch may take ten minutes
 PEAK_GRACE_S = 180.0  # D: at a peak the post is manned within three
 ANSWER_S = 300.0  # D: asked whether he is there, a guard has five minutes
-PATROL_GAP_S = 600.0  # D: the same point counts again after ten minutes
-TEST_DUE_MS = 35 * calendar.DAY_MS  # local notices (V): monthly; overdue at 35 days (D)
-HAZARDS = frozenset({"bollard", "lock", "reader", "camera", "alarm", "light", "fence", "power", "network", "other"})
-MOST_HAZARDS = 200  # D
-
-
-def put(state: BoxState, **changes: Any) -> BoxState:
-    return replace(state, duty=replace(state.duty, **changes))
 
 
 # ── cards ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -43,24 +41,37 @@ def on_presence(state: BoxState, reader: str, guard: str, now: Now, log: Log) ->
     if policy is None:
         return state
     if reader in policy.rules.patrol_readers:
-        state = _patrol(state, reader, guard, now, log)
-    standing = [post for post, watch in state.duty.on.items() if watch.guard == guard]
+        state = duty_days.patrol(state, reader, guard, now, log)
     at_reader = [post for post in policy.posts.values() if post.reader == reader]
-    if any(post.id in standing for post in at_reader):
-        return _confirm(state, [post.id for post in at_reader if post.id in standing], now, log)
-    post = _post_for(state, at_reader, guard, now)
+    own = [post.id for post in at_reader if _stands(state, guard, post.id)]
+    if own:
+        return _confirm(state, own, now, log)
+    post = _taken_over(state, at_reader, guard, now)
     return state if post is None else _begin(state, post.id, guard, now, log)
 
 
-def _post_for(state: BoxState, posts: list[Post], guard: str, now: Now) -> Post | None:
-    """The post the roster names for this guard now, else the one that must be manned, else any at this reader."""
-    rostered = [post for post in posts if guard in rostered_now(state, post.id, now)]
-    needed = [post for post in posts if post.id in state.duty.vacant]
-    return next(iter((*rostered, *needed, *posts)), None)
+def _stands(state: BoxState, guard: str, post: str) -> bool:
+    watch = state.duty.on.get(post)
+    return watch is not None and watch.guard == guard
+
+
+def _taken_over(state: BoxState, posts: list[Post], guard: str, now: Now) -> Post | None:
+    """The post this card takes over: one the roster names, else one that stands empty and must not."""
+    named = [post for post in posts if rostered(state, post.id, guard, now) == "yes"]
+    elsewhere = any(watch.guard == guard for watch in state.duty.on.values())
+    needed = [] if elsewhere else [post for post in posts if post.id in state.duty.vacant]
+    return next(iter((*named, *needed)), None)
+
+
+def rostered(state: BoxState, post: str, guard: str, now: Now) -> str:
+    """Whether the roster names this guard for this post now: "yes", "no", or "unknown" by a clock nobody can trust."""
+    if now.trust is ClockTrust.UNTRUSTED:
+        return "unknown"
+    return "yes" if guard in rostered_now(state, post, now) else "no"
 
 
 def rostered_now(state: BoxState, post: str, now: Now) -> frozenset[str]:
-    """Who should stand there by the roster; a duty may run over midnight."""
+    """Who should stand there by the roster and this clock; a duty may run over midnight."""
     if state.policy is None:
         return frozenset()
     day, minute = calendar.local(now.wall_ms, state.rules.utc_offset_min)
@@ -75,23 +86,37 @@ def rostered_now(state: BoxState, post: str, now: Now) -> frozenset[str]:
 
 
 def _begin(state: BoxState, post: str, guard: str, now: Now, log: Log) -> BoxState:
+    """A watch begins. Whoever it relieves, and whatever post this guard leaves for it, ends with its minutes."""
+    if _stands(state, guard, post):
+        return _confirm(state, [post], now, log)
     before = state.duty.on.get(post)
+    for name, watch in state.duty.on.items():
+        if name == post or watch.guard == guard:
+            _tell_off(name, watch, guard, now, log)
     data: dict[str, Any] = {
         "guard": guard,
         "post": post,
         "relieves": before.guard if before is not None else "",
-        "rostered": guard in rostered_now(state, post, now),
+        "rostered": rostered(state, post, guard, now),
     }
     ref = log.add("duty.on", f"post:{post}", data, actor=guard)
-    watch = Watch(guard=guard, since_ms=now.wall_ms, confirmed_at=now.mono_s, ref=ref)
+    watch = Watch(guard=guard, since=instant(now), confirmed=instant(now), ref=ref)
     others = {name: one for name, one in state.duty.on.items() if one.guard != guard}  # nobody stands in two places
     return settle(put(state, on={**others, post: watch}), now, log)
 
 
+def instant(now: Now) -> Instant:
+    return Instant(now.mono_s, now.wall_ms)
+
+
+def _tell_off(post: str, watch: Watch, actor: str, now: Now, log: Log) -> None:
+    minutes = max(0, int((now.mono_s - watch.since.at) // 60))
+    data: dict[str, Any] = {"guard": watch.guard, "minutes": minutes, "post": post}
+    log.add("duty.off", f"post:{post}", data, actor=actor, cause=watch.ref)
+
+
 def _end(state: BoxState, post: str, actor: str, now: Now, log: Log) -> BoxState:
-    watch = state.duty.on[post]
-    minutes = max(0, (now.wall_ms - watch.since_ms) // 60_000)
-    log.add("duty.off", f"post:{post}", {"guard": watch.guard, "minutes": minutes, "post": post}, actor=actor)
+    _tell_off(post, state.duty.on[post], actor, now, log)
     return settle(put(state, on={name: one for name, one in state.duty.on.items() if name != post}), now, log)
 
 
@@ -99,21 +124,10 @@ def _confirm(state: BoxState, posts: list[str], now: Now, log: Log) -> BoxState:
     on = dict(state.duty.on)
     for post in posts:
         watch = on[post]
-        if watch.asked_at is not None:
+        if watch.asked is not None:
             log.add("duty.confirmed", f"post:{post}", {"guard": watch.guard, "post": post}, cause=watch.ref)
-        on[post] = replace(watch, confirmed_at=now.mono_s, asked_at=None, unanswered=False)
+        on[post] = replace(watch, confirmed=instant(now), asked=None, unanswered=False)
     return put(state, on=on)
-
-
-def _patrol(state: BoxState, reader: str, guard: str, now: Now, log: Log) -> BoxState:
-    duty = state.duty
-    last = duty.patrolled_at.get(reader, float("-inf"))
-    if now.mono_s - last < PATROL_GAP_S:
-        return state
-    day = calendar.local(now.wall_ms, state.rules.utc_offset_min)[0].toordinal()
-    count = duty.patrols + 1 if duty.patrol_day == day else 1
-    log.add("duty.patrol", f"reader:{reader}", {"count": count, "guard": guard, "reader": reader}, actor=guard)
-    return put(state, patrolled_at={**duty.patrolled_at, reader: now.mono_s}, patrol_day=day, patrols=count)
 
 
 # ── what must be manned ────────────────────────────────────────────────────────────────────────────────────────────
@@ -121,48 +135,77 @@ def _patrol(state: BoxState, reader: str, guard: str, now: Now, log: Log) -> Box
 
 def settle(state: BoxState, now: Now, log: Log) -> BoxState:
     """Find anew which posts stand empty that must not. Called whenever a watch, a window or the policy changed."""
-    posts = state.policy.posts if state.policy is not None else {}
+    policy = state.policy
+    if policy is None:
+        return state
     peak = any(span.window.peak for span in campus.running(state, now))
-    needed = {name: not post.always for name, post in posts.items() if post.always or (post.peak and peak)}
+    if peak is not state.duty.peak:
+        state = _turn_of_peak(state, policy, peak, now, log)
     vacant = {}
-    for name, only_peak in needed.items():
-        if name not in state.duty.on:
-            vacant[name] = state.duty.vacant.get(name, Vacancy(since_at=now.mono_s, peak=only_peak))
+    for name, post in policy.posts.items():
+        hurried = post.peak and peak
+        if (post.always or hurried) and name not in state.duty.on:
+            vacant[name] = _vacancy(state.duty.vacant.get(name), hurried, now)
     for name, was in state.duty.vacant.items():
         if name not in vacant and was.ref is not None:
-            minutes = round((now.mono_s - was.since_at) / 60)
+            minutes = round((now.mono_s - was.since.at) / 60)
             log.add("duty.manned", f"post:{name}", {"minutes": minutes, "post": name}, cause=was.ref)
     return state if vacant == state.duty.vacant else put(state, vacant=vacant)
 
 
+def _turn_of_peak(state: BoxState, policy: Policy, peak: bool, now: Now, log: Log) -> BoxState:
+    """With a peak end the watches at posts that are for peaks only: nobody is taken to stand there tomorrow."""
+    peak_posts = {post.id for post in policy.posts.values() if post.peak and not post.always}
+    over = peak_posts & state.duty.on.keys() if not peak else set()
+    for post in over:
+        _tell_off(post, state.duty.on[post], "timetable", now, log)
+    return put(state, peak=peak, on={post: watch for post, watch in state.duty.on.items() if post not in over})
+
+
+def _vacancy(was: Vacancy | None, peak: bool, now: Now) -> Vacancy:
+    """A post found empty. When a peak begins before its alarm, there is less patience from then on."""
+    if was is None:
+        return Vacancy(since=instant(now), due_at=now.mono_s + patience_s(peak=peak), peak=peak)
+    if peak and not was.peak and was.ref is None:
+        return replace(was, peak=True, due_at=min(was.due_at, now.mono_s + PEAK_GRACE_S))
+    return was
+
+
+def patience_s(*, peak: bool) -> float:
+    """How long a post may stand empty before it is an alarm."""
+    return PEAK_GRACE_S if peak else GRACE_S
+
+
 def deadline(state: BoxState) -> float:
-    if state.policy is None:
-        return float("inf")
-    return min((at for at, _ in _due(state)), default=float("inf"))
+    days_at = duty_days.deadline(state)
+    return days_at if state.policy is None else min((at for at, _ in _due(state)), default=days_at)
 
 
 def _due(state: BoxState) -> Iterator[tuple[float, tuple[str, str]]]:
     """(when, (what, post)) of everything that waits for time."""
     assert state.policy is not None
+    yield duty_days.deadline(state), ("hour", "")
     for name, vacancy in state.duty.vacant.items():
         if vacancy.ref is None:
-            yield vacancy.since_at + (PEAK_GRACE_S if vacancy.peak else GRACE_S), ("unmanned", name)
+            yield vacancy.due_at, ("unmanned", name)
     for name, watch in state.duty.on.items():
         post = state.policy.posts.get(name)
         if post is None or not post.confirm_min or watch.unanswered:
             continue
-        if watch.asked_at is None:
-            yield watch.confirmed_at + post.confirm_min * 60, ("ask", name)
+        if watch.asked is None:
+            yield watch.confirmed.at + post.confirm_min * 60, ("ask", name)
         else:
-            yield watch.asked_at + ANSWER_S, ("unanswered", name)
+            yield watch.asked.at + ANSWER_S, ("unanswered", name)
 
 
 def on_tick(state: BoxState, now: Now, log: Log) -> BoxState:
     if now.mono_s < deadline(state):
         return state
+    if state.policy is None:
+        return duty_days.hour(state, now, log)
     for at, (what, post) in list(_due(state)):
         if now.mono_s >= at:
-            state = _TIMES[what](state, post, now, log)
+            state = duty_days.hour(state, now, log) if what == "hour" else _TIMES[what](state, post, now, log)
     return state
 
 
@@ -175,7 +218,7 @@ def _unmanned(state: BoxState, post: str, now: Now, log: Log) -> BoxState:
 def _ask(state: BoxState, post: str, now: Now, log: Log) -> BoxState:
     watch = state.duty.on[post]
     log.add("duty.asked", f"post:{post}", {"guard": watch.guard, "post": post}, cause=watch.ref)
-    return put(state, on={**state.duty.on, post: replace(watch, asked_at=now.mono_s)})
+    return put(state, on={**state.duty.on, post: replace(watch, asked=instant(now))})
 
 
 def _unanswered(state: BoxState, post: str, now: Now, log: Log) -> BoxState:
@@ -191,64 +234,25 @@ _TIMES: dict[str, Callable[[BoxState, str, Now, Log], BoxState]] = {
 }
 
 
-# ── days ───────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def on_day(state: BoxState, ended: int, now: Now, log: Log) -> BoxState:
-    """A day is over: the patrols it had, and whether the monthly panic test is overdue."""
-    if state.policy is None:
-        return state
-    duty, required = state.duty, state.policy.rules.patrols_a_day
-    if state.policy.rules.patrol_readers and ended:
-        count = duty.patrols if duty.patrol_day == ended else 0
-        kind = "duty.patrols_short" if count < required else "duty.patrols"
-        log.add(kind, "day", {"count": count, "required": required})
-    if duty.tested_ms and now.wall_ms - duty.tested_ms >= TEST_DUE_MS:
-        log.add("duty.test_overdue", "panic", {"days": (now.wall_ms - duty.tested_ms) // calendar.DAY_MS})
-    return put(state, tested_ms=now.wall_ms) if not duty.tested_ms else state
-
-
-def on_test(state: BoxState, now: Now) -> BoxState:
-    """A drill press came through: the monthly test is done."""
-    return put(state, tested_ms=now.wall_ms)
-
-
 # ── commands ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def refusal(state: BoxState, event: Command, now: Now) -> str:
     args, verb = event.args, event.verb
-    if verb.startswith("hazard"):
-        return _no_hazard(state, verb, args)
+    if verb in duty_days.VERBS:
+        return duty_days.refusal(state, verb, args)
     post = args.get("post", "")
-    if state.policy is None or post not in state.policy.posts:
+    if not checks.post(state, post):
         return "unknown_post"
     if verb in ("duty_check_out", "duty_confirm") and post not in state.duty.on:
         return "nobody_on_post"
-    if verb == "hand_over" and not HANDLE.fullmatch(args.get("note", "")):
-        return "note"
-    return ""
-
-
-def _no_hazard(state: BoxState, verb: str, args: dict[str, str]) -> str:
-    hazard = args.get("hazard", "")
-    if not HANDLE.fullmatch(hazard):
-        return "hazard"
-    if verb == "hazard_close":
-        return "" if hazard in state.duty.hazards else "unknown_hazard"
-    if hazard in state.duty.hazards:
-        return "hazard_exists"
-    if args.get("what", "") not in HAZARDS:
-        return "what"
-    if not HANDLE.fullmatch(args.get("owner", "")):
-        return "owner"
-    if not (NUMBER.fullmatch(args.get("due", "")) and 1 <= int(args["due"]) <= 365):
-        return "due:1-365"
-    return "too_many_hazards" if len(state.duty.hazards) >= MOST_HAZARDS else ""
+    if verb == "duty_confirm" and not _stands(state, state.access.guard, post):
+        return "other_guard"
+    return "note" if verb == "hand_over" and not ARGS["note"](state, args.get("note", "")) else ""
 
 
 def do(state: BoxState, event: Command, cause: Seq, now: Now, log: Log) -> BoxState:
-    args, post = event.args, event.args.get("post", "")
+    post = event.args.get("post", "")
     match event.verb:
         case "duty_check_in":
             return _begin(state, post, state.access.guard or event.actor, now, log)
@@ -257,21 +261,8 @@ def do(state: BoxState, event: Command, cause: Seq, now: Now, log: Log) -> BoxSt
         case "duty_confirm":
             return _confirm(state, [post], now, log)
         case "hand_over":
-            log.add(
-                "duty.hand_over", f"post:{post}", {"note": args["note"], "post": post}, actor=event.actor, cause=cause
-            )
+            data: dict[str, Any] = {"note": event.args["note"], "post": post}
+            log.add("duty.hand_over", f"post:{post}", data, actor=event.actor, cause=cause)
             return state
-        case "hazard_open":
-            due_ms = now.wall_ms + int(args["due"]) * calendar.DAY_MS
-            hazard = Hazard(what=args["what"], owner=args["owner"], found_ms=now.wall_ms, due_ms=due_ms, ref=cause)
-            return put(state, hazards={**state.duty.hazards, args["hazard"]: hazard})
         case _:
-            return _close_hazard(state, args["hazard"], event.actor, now, log)
-
-
-def _close_hazard(state: BoxState, name: str, actor: str, now: Now, log: Log) -> BoxState:
-    hazard = state.duty.hazards[name]
-    days = (now.wall_ms - hazard.found_ms) // calendar.DAY_MS
-    data: dict[str, Any] = {"days": days, "hazard": name, "late": now.wall_ms > hazard.due_ms, "what": hazard.what}
-    log.add("hazard.closed", f"hazard:{name}", data, actor=actor, cause=hazard.ref)
-    return put(state, hazards={one: kept for one, kept in state.duty.hazards.items() if one != name})
+            return duty_days.do(state, event, cause, now, log)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agent.core.events import CardRead, Command, Now, PolicyChanged, Started
 from agent.core.policy import Credential, LeaveSlip, Passage, Policy
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 MEMORY_S = 3600.0  # longer than any pair a policy may name
 DAY_ONE = date(1970, 1, 1)
+NEVER = float("-inf")  # of a visit: nobody comes in by it any more
 
 
 class CampusFacts:
@@ -37,7 +38,7 @@ class CampusFacts:
         self.bans: set[str] = set()
         self.overrides: tuple[int, str, list[tuple[int, int]]] = (0, "", [])  # day, plan, shifts
         self.in_at: dict[str, tuple[bool, float, int]] = {}  # holder → inside, when, which day
-        self.visits: dict[str, tuple[str, int, bool]] = {}  # handle → card, end (UTC ms), host agreed
+        self.visits: dict[str, tuple[str, float, bool]] = {}  # handle → card, end (monotonic), host agreed
         self.on_post: dict[str, str] = {}  # post → guard
         self.empty_since: dict[str, float] = {}  # posts that must always be manned and are not
         self.told_empty: set[str] = set()
@@ -52,7 +53,7 @@ class CampusFacts:
     def keep(self, step: Step) -> None:
         event = step.event
         if isinstance(event, Started):
-            self._restart(event)
+            self._restart(event, step.now)
         if step.records:
             self._see_records(step)
         if step.old.duty is not step.new.duty or step.old.policy is not step.new.policy:
@@ -67,12 +68,21 @@ class CampusFacts:
                 self.used.add(str(record.data["slip"]))
             elif record.kind == "access.granted" and record.subject.startswith("door:"):
                 self.in_at[holder] = (record.data["direction"] == "in", step.now.mono_s, today(step, step.now))
-            elif record.kind == "visit.ended":
-                self.visits.pop(record.subject.partition(":")[2], None)
+            elif record.kind.startswith("visit."):
+                self._see_visit(record.kind, record.subject.partition(":")[2], str(record.data.get("card", "")))
             elif record.kind in ("duty.on", "duty.off", "duty.unmanned"):
                 self._see_duty(record.kind, str(record.data["post"]), str(record.data.get("guard", "")))
             elif record.kind == "access.let_out":
                 self.in_at[holder] = (False, step.now.mono_s, today(step, step.now))
+
+    def _see_visit(self, kind: str, handle: str, card: str) -> None:
+        """A visit told to be over stays so, whatever the clock says."""
+        if kind == "visit.card_missing":
+            self.bans.add(card)
+        elif kind == "visit.ended":
+            self.visits.pop(handle, None)
+        elif handle in self.visits:
+            self.visits[handle] = (self.visits[handle][0], NEVER, self.visits[handle][2])
 
     def _see_duty(self, kind: str, post: str, guard: str) -> None:
         if kind == "duty.unmanned":
@@ -83,12 +93,14 @@ class CampusFacts:
             self.on_post = {name: who for name, who in self.on_post.items() if who != guard} | {post: guard}
 
     def _keep_posts(self, at: float) -> None:
-        posts = self.policy.posts.values() if self.policy is not None else ()
+        if self.policy is None:
+            return
+        posts = self.policy.posts.values()
         empty = {post.id for post in posts if post.always and post.id not in self.on_post}
         self.empty_since = {post: self.empty_since.get(post, at) for post in empty}
         self.told_empty &= empty | {post.id for post in posts if post.peak}
 
-    def _restart(self, event: Started) -> None:
+    def _restart(self, event: Started, now: Now) -> None:
         """What the journal tells a new boot is told to the by-stander as well."""
         kept = (event.latched or {}).get("campus")
         if isinstance(kept, dict):
@@ -100,9 +112,14 @@ class CampusFacts:
                 self.slips[slip["id"]] = LeaveSlip(**slip)
         visits, duty = (event.latched or {}).get("visits"), (event.latched or {}).get("duty")
         if isinstance(visits, list):
-            self.visits = {one["handle"]: (one["card"], one["until_ms"], bool(one["consent"])) for one in visits}
+            self.visits = {one["handle"]: (one["card"], _end(one, now), bool(one["consent"])) for one in visits}
         if isinstance(duty, dict):
             self.on_post = {post: watch["guard"] for post, watch in duty["on"].items()}
+            vacant = duty.get("vacant", {})
+            self.told_empty = {post for post, kept in vacant.items() if kept["ref"] is not None}
+            self.empty_since = {
+                post: now.mono_s - max(0, now.wall_ms - kept["since_ms"]) / 1000 for post, kept in vacant.items()
+            }
 
     def _see_card(self, step: Step, event: CardRead) -> None:
         at = step.now.mono_s
@@ -136,13 +153,19 @@ class CampusFacts:
             case "card_ban":
                 self.bans.add(target)
             case "visit_register":
-                until_ms = step.now.wall_ms + int(args["minutes"]) * 60_000
-                self.visits[args["visit"]] = (args.get("card", ""), until_ms, False)
+                until_at = step.now.mono_s + int(args["minutes"]) * 60
+                self.visits[args["visit"]] = (args.get("card", ""), until_at, False)
             case "visit_consent":
-                card, until_ms, _ = self.visits[args["visit"]]
-                self.visits[args["visit"]] = (card, until_ms, True)
+                card, until_at, _ = self.visits[args["visit"]]
+                self.visits[args["visit"]] = (card, until_at, True)
             case "card_unban":
                 self.bans.discard(target)
+
+
+def _end(visit: dict[str, Any], now: Now) -> float:
+    """When a visit that the journal tells of ends in this boot: no later than its whole length from now."""
+    left_ms = min(visit["until_ms"] - now.wall_ms, visit["until_ms"] - visit["from_ms"])
+    return NEVER if visit["told"] else now.mono_s + left_ms / 1000
 
 
 # ── what the policy says, worked out anew ──────────────────────────────────────────────────────────────────────────
@@ -165,7 +188,7 @@ def credential_of(step: Step, card: str) -> Credential | CredentialRules | None:
     return step.new.rules.credentials.get(card)
 
 
-def visit_of(step: Step, card: str) -> tuple[str, int, bool] | None:
+def visit_of(step: Step, card: str) -> tuple[str, float, bool] | None:
     """(handle, end, host agreed) of the visit this card was lent for."""
     found = ((name, until, ok) for name, (lent, until, ok) in step.facts.campus.visits.items() if lent == card)
     return next(found, None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent.core import invariants_box, invariants_campus, invariants_motion, invariants_people
+from agent.core import invariants_box, invariants_campus, invariants_duty, invariants_motion, invariants_people
 from agent.core.invariant import REGISTRY, Step, Violation, Watch, check
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "check",
     "invariants_box",
     "invariants_campus",
+    "invariants_duty",
     "invariants_motion",
     "invariants_people",
 ]

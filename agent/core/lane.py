@@ -28,6 +28,7 @@ from agent.core.lane_motion import (
     drop_old_tokens,
     refuse,
     stop,
+    targets,
     told,
     watch_rises,
     watch_times,
@@ -54,6 +55,7 @@ __all__ = [
     "on_reading",
     "on_tick",
     "restore",
+    "wish",
 ]
 
 # Who may ask what by a command. Panic and fire come by their own doors, never as somebody's word.
@@ -244,6 +246,15 @@ def _want(bench: Bench, event: Command) -> str:
     bench.write("lane.wanted", {"motion": Motion.RAISE.value}, actor=event.actor)
     bench.set(wanted=Motion.RAISE)
     return ""
+
+
+def wish(state: BoxState, lane_id: str, motion: Motion, actor: str, now: Now, log: Log) -> BoxState:
+    """Show the guard that this lane is wanted up or down, until it is. It starts nothing, now or later."""
+    bench = Bench(state, lane_id, now, log)
+    bench.write("lane.wanted", {"motion": motion.value}, actor=actor)
+    if targets(bench, motion):
+        bench.set(wanted=motion)
+    return bench.done()
 
 
 def _why_not_stop(bench: Bench) -> str:

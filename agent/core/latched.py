@@ -80,7 +80,7 @@ def picture(state: BoxState) -> dict[str, Value]:
         "lanes": lane.latched(state),
         "orders": _orders(state.orders),
         "panic": _panic(state),
-        "visits": people_latched.visits(state),
+        "visits": people_latched.open_visits(state),
     }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from agent.core.crowd import Mark
 
-KINDS = frozenset({"muster.snapshot", "access.granted", "access.let_out"})
+KINDS = frozenset({"muster.snapshot", "access.granted", "access.let_out", "visit.ended"})
 BEFORE = float("-inf")  # no monotonic instant of an earlier boot means anything in this one
 
 
@@ -21,6 +21,8 @@ def fold(records: Iterable[Mapping[str, Any]]) -> tuple[tuple[str, Mark], ...]:
             continue
         if record.get("kind") == "muster.snapshot":
             inside = _snapshot(data.get("inside"))
+        elif record.get("kind") == "visit.ended":
+            inside.pop(str(record.get("subject", "")).partition(":")[2], None)
         elif record.get("kind") in KINDS:
             _passage(inside, data, str(record.get("subject", "")), str(record.get("at", "")))
     return tuple(inside.items())

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from agent.core import door, drill, duty, lane, orders
+from agent.core import door, drill, duty_days, lane, orders
 from agent.core.events import AlarmStage, Now, PanicLine, Seq
 from agent.core.log import Log
 from agent.core.records import Value
@@ -74,7 +74,7 @@ def _drill_press(state: BoxState, event: PanicLine, log: Log) -> BoxState:
     data: dict[str, Value] = {"button": event.button, "drill": True, "edge_ns": _ns(event.edge_at)}
     ref = log.add("panic.pressed", subject(event.button), data, cause=state.drill.ref)
     state = _with_alarm(state, event.button, event.edge_at, ref, is_drill=True)
-    return drill.on_press(duty.on_test(state, log.now), event.button, event.edge_at, ref)
+    return drill.on_press(duty_days.on_test(state, log.now), event.button, event.edge_at, ref)
 
 
 def alarm(

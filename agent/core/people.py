@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 
 class Person(msgspec.Struct, frozen=True, kw_only=True):
     """What the gate needs to know of a card's holder. `kind` is what the rules ask for, `group` what the school calls
-    it. `bound`: the windows of the day hold for them. `source` is where the card was written down."""
+    it. `bound`: the windows of the day hold for them. `source` is where the card was written down. A lent card ends at
+    `until_at` of the monotonic clock, whatever the wall clock says."""
 
     card: str
     holder: str
@@ -26,10 +28,11 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     grade: str = ""
     from_ms: int = 0
     to_ms: int = 0
+    until_at: float = float("inf")
     banned: bool = False
     duress: bool = False
     bound: bool = False
-    refusal: str = ""  # why this card lets nobody in yet
+    refusal: str = ""  # why this card lets nobody in yet, or any more
     source: str = ""
 
 
@@ -41,9 +44,17 @@ def find(state: BoxState, card: str) -> Person | None:
         return _of_policy(policy, known, state.campus.bans)
     lent = next((visit for visit in state.visits.values() if visit.card == card), None) if state.visits else None
     if lent is not None:
-        return _of_visit(lent)
+        return _of_visit(lent, state.campus.bans)
     own = state.rules.credentials.get(card)
     return None if own is None else _of_site(own, state.campus.bans)
+
+
+def is_holder(state: BoxState, text: str) -> bool:
+    """Whether the policy or the site file has a card for this pseudonym."""
+    known = state.policy.credentials.values() if state.policy is not None else ()
+    return any(one.holder == text for one in known) or any(
+        own.holder == text for own in state.rules.credentials.values()
+    )
 
 
 def _of_policy(policy: Policy, known: Credential, bans: dict[str, str]) -> Person:
@@ -80,7 +91,7 @@ def _of_site(own: CredentialRules, bans: dict[str, str]) -> Person:
     )
 
 
-def _of_visit(visit: Visit) -> Person:
+def _of_visit(visit: Visit, bans: dict[str, str]) -> Person:
     """A card lent for a visit: at its door or lane, in its time, with the host's consent."""
     return Person(
         card=visit.card,
@@ -89,9 +100,9 @@ def _of_visit(visit: Visit) -> Person:
         group="visit",
         doors=frozenset((visit.door,) if visit.door else ()),
         lanes=frozenset((visit.lane,) if visit.lane else ()),
-        from_ms=visit.from_ms,
-        to_ms=visit.until_ms,
-        refusal="" if visit.consent else "no_consent",
+        until_at=visit.until_at,
+        banned=visit.card in bans or visit.handle in bans,
+        refusal="expired" if visit.told else "" if visit.consent else "no_consent",
         source="visits",
     )
 
@@ -101,6 +112,7 @@ class Index(msgspec.Struct, frozen=True):
 
     slips: dict[str, tuple[LeaveSlip, ...]]  # by pupil
     guardians: dict[str, frozenset[str]]  # pupil → guardians who may take them
+    holders: dict[str, int]  # kind → how many different holders have a card
 
 
 _last: tuple[Policy, Index] | None = None
@@ -122,7 +134,9 @@ def _index(policy: Policy) -> Index:
     for pickup in policy.pickups.values():
         for pupil in pickup.pupils:
             guardians.setdefault(pupil, set()).add(pickup.guardian)
+    kinds = {one.holder: policy.groups[one.group].kind for one in policy.credentials.values()}
     return Index(
         {pupil: tuple(found) for pupil, found in slips.items()},
         {pupil: frozenset(found) for pupil, found in guardians.items()},
+        dict(Counter(kinds.values())),
     )

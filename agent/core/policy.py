@@ -219,6 +219,9 @@ class Rules(Part, frozen=True, kw_only=True):
     pair_s: int = 60  # D: guardian and pupil, or two persons, show their cards within a minute
     patrol_readers: tuple[str, ...] = ()  # presence readers that count as patrol points
     patrols_a_day: int = 5  # GB/T 29315-2022 (V): at least five
+    patrol_hours: tuple[int, ...] = (18, 21)  # D: at these hours fewer than so much of the day asks for are told
+    panic_test_due_days: int = 30  # local notices (V): monthly
+    panic_test_days: int = 35  # D: overdue
     source: str = ""
 
 

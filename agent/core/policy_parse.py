@@ -354,6 +354,15 @@ def _judge_people(policy: Policy, found: Found) -> None:
 
 
 def _judge_duty(policy: Policy, found: Found) -> None:
+    rules = policy.rules
+    late = [hour for hour in rules.patrol_hours if not 0 <= hour <= 23]
+    if late:
+        what = f"patrols are looked at {late[0]} o'clock"
+        found.append(Contradiction(rules.source or "rules", what, "write patrol_hours as full hours from 0 to 23"))
+    if not 1 <= rules.panic_test_due_days <= rules.panic_test_days:
+        what = f"the panic test is due after {rules.panic_test_due_days} days and overdue after {rules.panic_test_days}"
+        cure = "let panic_test_due_days be at least 1 and no more than panic_test_days"
+        found.append(Contradiction(rules.source or "rules", what, cure))
     guards = {one.holder for one in policy.credentials.values() if _kind_of(policy, one) == "guard"}
     for duty in policy.roster:
         source = duty.source or "roster"

@@ -13,8 +13,9 @@ from collections.abc import Callable
 
 _PERSONAL = r"[0-9]{15}|[0-9]{17}[0-9Xx]|(?:86)?1[3-9][0-9]{9}"  # ID numbers of 15 and 18 places, mobile numbers
 HANDLE = re.compile(rf"(?!(?:{_PERSONAL})\Z)[A-Za-z0-9][A-Za-z0-9_.:-]{{0,63}}")  # a slip, a holder, a card, a visit
-MOMENT = re.compile(r"[0-9]{13}")  # UTC milliseconds, of the years 2001 to 2286
-NUMBER = re.compile(r"[0-9]{1,4}")
+MOMENT = re.compile(r"[12][0-9]{12}", re.ASCII)  # UTC milliseconds of the years 2001 to 2065; no phone, no ID number
+NUMBER = re.compile(r"[0-9]{1,4}", re.ASCII)
+CARD = re.compile(r"[a-z0-9-]{1,16}:[0-9A-F]{10}", re.ASCII)  # "<format>:<hex>", as every reader here tells it
 
 LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u, which are misread on paper
 DRAWN = 12  # characters of a handle that are drawn, 5 bits each

@@ -7,6 +7,8 @@ as the `data` of a `box.latched` record (see `agent.core.latched`), without any 
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from agent.core.calendar import Shift, Span
@@ -159,7 +161,7 @@ class LaneState(Slice, frozen=True, kw_only=True):
     efo_ref: Seq | None = None  # the record of the last EFO of this lane
     raise_key: bool = False  # the guard's hold-to-run buttons, as last told; unread counts as released
     lower_key: bool = False
-    wanted: Motion | None = None  # what the timetable asks for; a person starts it
+    wanted: Motion | None = None  # what is shown to the guard as asked for; a person starts it
 
 
 # ── doors and people ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -250,18 +252,27 @@ class Visit(Slice, frozen=True, kw_only=True):
     until_ms: int
     until_at: float
     consent: str = ""  # how the host agreed; "" = not yet
+    consent_by: str = ""  # who agreed
     came: bool = False
+    guessed: bool = False  # `until_at` was worked out by a clock nobody could trust
     told: bool = False  # its end was told
     ref: Seq | None = None
 
 
+class Instant(Slice, frozen=True):
+    """A moment on both clocks: `at` counts within a boot, `ms` (UTC) finds it again after a restart."""
+
+    at: float
+    ms: int
+
+
 class Watch(Slice, frozen=True, kw_only=True):
-    """A guard at a post. `asked_at`: since when an answer is waited for."""
+    """A guard at a post. `asked`: since when an answer is waited for."""
 
     guard: str
-    since_ms: int
-    confirmed_at: float
-    asked_at: float | None = None
+    since: Instant
+    confirmed: Instant
+    asked: Instant | None = None
     unanswered: bool = False
     ref: Seq | None = None
 
@@ -269,7 +280,8 @@ class Watch(Slice, frozen=True, kw_only=True):
 class Vacancy(Slice, frozen=True, kw_only=True):
     """A post that must be manned and is not; `ref` is the record of its alarm."""
 
-    since_at: float
+    since: Instant
+    due_at: float
     peak: bool
     ref: Seq | None = None
 
@@ -281,17 +293,22 @@ class Hazard(Slice, frozen=True, kw_only=True):
     owner: str
     found_ms: int
     due_ms: int
+    told: bool = False  # that it is overdue
     ref: Seq | None = None
 
 
 class DutyState(Slice, frozen=True, kw_only=True):
     on: dict[str, Watch] = {}  # post → who stands there
     vacant: dict[str, Vacancy] = {}
+    peak: bool = False  # a peak ran when the posts were last looked through
     patrol_day: int = 0
     patrols: int = 0  # of that day
     patrolled_at: dict[str, float] = {}  # reader → last patrol, monotonic
+    patrol_told: int = 0  # the last set hour at which the patrols were looked at: day ordinal × 24 + hour
     tested_ms: int = 0  # last panic test; on a new box, when the policy first came
+    test_told: Literal["", "due", "overdue"] = ""
     hazards: dict[str, Hazard] = {}
+    check_at: float = 0.0  # the next look through, monotonic; at once after a start
 
 
 class FireState(Slice, frozen=True, kw_only=True):

@@ -3,7 +3,6 @@ any hour."""
 
 from __future__ import annotations
 
-import secrets
 import time
 from typing import Any
 
@@ -14,6 +13,7 @@ from agent.demo.stage import Stage
 from agent.demo.timeline import Timeline
 from agent.journal.reader import JournalReader
 from agent.journal.schema import FILE
+from agent.register import handles
 from hardware.places import storage_dir
 
 PUPIL, HOLDER = "0200000009", "pupil-0009"
@@ -35,7 +35,7 @@ def class_hours(stage: Stage, gate: Gate, line: Timeline) -> None:
     line.step("the turnstile stays locked", gate.world()["doors"]["turnstile"]["locked"] is True)
     line.title("The guard enters a leave slip for an hour.")
     now_ms = time.time_ns() // 1_000_000
-    slip = {"slip": f"demo-{secrets.token_hex(3)}", "pupil": HOLDER, "issuer": "staff-1", "guardian": "0"}
+    slip = {"slip": handles.new("s"), "pupil": HOLDER, "issuer": "staff-1", "guardian": "0"}
     slip |= {"from_ms": str(now_ms - 60_000), "to_ms": str(now_ms + LEAVE_MS)}
     line.step("leave slip taken", school.command(stage.site, "slip_add", **slip).get("ok") is True)
     since = time.monotonic_ns()

@@ -11,6 +11,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from agent.core.events import Command, PolicyChanged
+from agent.core.shapes import make_handle
 from agent.core.words import ClockTrust, Rank
 from sim.year.bridge import Bridge
 from sim.year.policy import CLASS, PICKUP
@@ -35,6 +36,7 @@ class Campus:
         self._bridge = bridge
         self._school = school
         self._rng = random.Random(seed ^ 0xCA3905)
+        self._handles = random.Random(seed ^ 0x4A9D1E)
         self._ids = 0
         self._version = 1
         self.happened: Counter[str] = Counter()
@@ -62,13 +64,14 @@ class Campus:
             self._at(start, rng.randint(600, 900), self._wicket_against_the_rules)
 
     def guards(self, start: float) -> None:
-        """Three watches a day, the relief sometimes late or away; signs of life at the patrol reader."""
+        """Three watches a day, the relief sometimes late or away; few signs of life on lazy days."""
+        lazy = self._rng.random() < 0.05
         for watch, guard in enumerate(self._school.guards[:3]):
             late = 0.0 if self._rng.random() < 0.93 else self._rng.uniform(12, 200)
-            for hours in (0.0, 4.0):
+            for hours in (0.0,) if lazy else (0.0, 4.0):
                 when = start + (watch * 480 + late + hours * 60) * MINUTE_S + self._rng.uniform(30, 200)
                 self._bridge.at(when, lambda guard=guard: self._swipe("guard", guard.card))  # type: ignore[misc]
-        if self._rng.random() < 0.9:
+        if self._rng.random() < 0.9 and not lazy:
             kerb = self._school.guards[3]
             self._bridge.at(start + 421 * MINUTE_S, lambda: self._swipe("guard", kerb.card))
 
@@ -100,7 +103,8 @@ class Campus:
         now_ms = self._bridge.now().wall_ms
         with_guardian = pupil.holder in self._school.guardian_of and self._rng.random() < 0.5
         self._ask(
-            "slip_add", slip=f"y{self._ids}", pupil=pupil.holder, issuer="staff-0001", from_ms=str(now_ms - 60_000),
+            "slip_add", slip=make_handle("s", self._handles.getrandbits), pupil=pupil.holder, issuer="staff-0001",
+            from_ms=str(now_ms - 60_000),
             to_ms=str(now_ms + 3_600_000), guardian="1" if with_guardian else "0",
         )  # fmt: skip
         if with_guardian:
@@ -123,7 +127,7 @@ class Campus:
     def _visitor(self) -> None:
         """Registered, agreed to (nearly always), in with the lent card, out again or forgotten for a while."""
         self.happened["visitor"] += 1
-        visit = f"v{self._ids}"
+        visit = make_handle("v", self._handles.getrandbits)
         self._ask(
             "visit_register", visit=visit, kind="visitor", host="staff-0001", purpose="meeting", minutes="60",
             card=SPARE, door="wicket",
@@ -133,7 +137,7 @@ class Campus:
         self._bridge.after(30.0, lambda: self._swipe("wicket-in", SPARE))
         stays = self._rng.uniform(600, 5000)
         self._bridge.after(stays, lambda: self._swipe("wicket-out", SPARE))
-        self._bridge.after(stays + 60, lambda: self._ask("visit_out", visit=visit))
+        self._bridge.after(stays + 60, lambda: self._ask("visit_out", visit=visit, card_back="yes"))
         self._bridge.after(
             stays + 90, lambda: self._swipe("wicket-in", SPARE)
         )  # the card is back: nobody gets in by it

@@ -45,6 +45,7 @@ def card(number: int) -> str:
 
 ANNA, BEN, CARL = card(0xA1), card(0xA2), card(0xA3)  # pupils of grades 1, 1 and 6
 MOTHER, TEACHER, WATCH = card(0xB1), card(0xB2), card(0xB3)
+THIRD = card(0xB8)
 HELPER, FORCED, LOST, BUS = card(0xB4), card(0xB5), card(0xB6), card(0xB7)
 
 
@@ -107,6 +108,7 @@ POLICY = Policy(
             _credential(MOTHER, "guardian-a", "guardian"),
             _credential(TEACHER, "staff-t", "staff"),
             _credential(WATCH, "guard-w", "guard"),
+            _credential(THIRD, "guard-3", "guard"),
             _credential(HELPER, "contractor-h", "contractor", to_ms=at(9)),
             _credential(FORCED, "staff-f", "staff", duress=True),
             _credential(LOST, "staff-l", "staff", state="lost"),
@@ -127,6 +129,12 @@ POLICY = Policy(
     rules=Rules(patrol_readers=("guard",)),
     passes={"bus-1": VehiclePass(holder="bus-1", lanes=("main",), start=400, end=470, weekdays=(0, 1, 2, 3, 4))},
 )
+
+
+VISIT = {
+    "visit": "v-7f3a0c1d2e9k", "kind": "visitor", "host": "staff-t", "purpose": "meeting", "minutes": "60",
+    "card": card(0xD1), "door": "gatehouse",
+}  # fmt: skip
 
 
 def school(hour: int, minute: int = 0, *, policy: Policy = POLICY, day: date = MONDAY, **rules: object) -> Gate:

@@ -235,7 +235,7 @@ class Gate:
         kept = [record for record in self.records if record.kind == "box.latched"]
         again = Gate(self.rules, strict=self.strict)
         again.state = box.start(self.rules, epoch=self.state.epoch, next_seq=self.state.next_seq)
-        again.mono_s, again.wall_ms = 7.0, self.wall_ms + 5000
+        again.mono_s, again.wall_ms, again.trust = 7.0, self.wall_ms + 5000, self.trust
         again.boot(dict(kept[-1].data) if kept else None, kept[-1].ref if kept else None)
         again.send(InsideRecalled(inside))
         return again

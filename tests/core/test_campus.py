@@ -186,7 +186,7 @@ def test_a_slip_is_used_up_through_a_restart() -> None:
 
 def test_a_slip_of_the_gate_wants_a_guardian_in_either_order() -> None:
     gate = school(8, 30)
-    args = {"slip": "g1", "pupil": "pupil-b", "issuer": "staff-t", "guardian": "1"}
+    args = {"slip": "s-7f3a0c1d2e9k", "pupil": "pupil-b", "issuer": "staff-t", "guardian": "1"}
     args |= {"from_ms": str(at(8)), "to_ms": str(at(10))}
     assert kinds(gate.ask("slip_add", args)) == ["command.done"]
     assert reason(gate.card("house-out", BEN)) == "guardian_missing"
@@ -221,7 +221,13 @@ def test_a_slip_of_the_gate_wants_a_guardian_in_either_order() -> None:
 )
 def test_a_slip_that_makes_no_sense_is_refused(change: dict[str, str], why: str) -> None:
     gate = school(8, 30)
-    good = {"slip": "g1", "pupil": "pupil-b", "issuer": "staff-t", "from_ms": str(at(8)), "to_ms": str(at(10))}
+    good = {
+        "slip": "s-7f3a0c1d2e9k",
+        "pupil": "pupil-b",
+        "issuer": "staff-t",
+        "from_ms": str(at(8)),
+        "to_ms": str(at(10)),
+    }
     records = gate.ask("slip_add", good | change)
     assert refused(records) == why
 
@@ -292,8 +298,9 @@ def test_a_changed_day_survives_a_restart() -> None:
         ("let_out", {"door": "nope", "holder": "pupil-a", "reason": "illness"}, "unknown_door"),
         ("let_out", {"door": "wicket", "holder": "小明", "reason": "illness"}, "holder"),
         ("let_out", {"door": "wicket", "holder": "pupil-a", "reason": "because"}, "reason"),
-        ("card_ban", {"reason": "lost"}, "card"),
-        ("card_unban", {"card": "x"}, "not_banned"),
+        ("card_ban", {"reason": "lost"}, "holder"),
+        ("card_unban", {"card": "x"}, "card"),
+        ("card_unban", {"card": TEACHER}, "not_banned"),
     ],
 )
 def test_what_makes_no_sense_is_refused_in_a_word(verb: str, args: dict[str, str], why: str) -> None:

@@ -73,9 +73,9 @@ def test_a_slip_that_is_never_used_up_is_caught(monkeypatch: pytest.MonkeyPatch)
 def test_a_visitor_without_consent_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     of_visit = people._of_visit
 
-    def careless(visit: Any) -> Any:
+    def careless(visit: Any, bans: Any) -> Any:
         from msgspec.structs import replace
 
-        return replace(of_visit(visit), refusal="")
+        return replace(of_visit(visit, bans), refusal="")
 
     assert "dead_cards_open_no_entry" in _broken(monkeypatch, people, "_of_visit", careless)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from agent.core.words import Mode, Position, Sensor
+from agent.core.words import Mode, Motion, Position, Sensor
 from agent.picture import Bollard, Lane, Picture
 from agent.web import words
 from agent.web.findings.box import device_advice
@@ -71,7 +71,9 @@ def _lane(lane: Lane, w: Words) -> Iterator[Finding]:
             weight=Weight.REMARK,
             text=w.t(
                 "Lane “%(name)s”: the timetable asks to %(motion)s", name=name, motion=w.of(words.MOTION, lane.wanted)
-            ),
+            )
+            if lane.wanted is Motion.RAISE
+            else w.t("Lane “%(name)s”: a registered vehicle waits to be let in", name=name),
             advice=w.t("A person starts it, on an empty lane."),
         )
     if lane.fire_key:
