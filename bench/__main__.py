@@ -106,6 +106,8 @@ def _table(results: dict[str, Any]) -> str:
         rows.append(
             (f"drain to receipts, {told['records']} records", f"{told['records_per_s']}/s", "", "", "≥ 30000/s")
         )
+        live = told["live_press"]
+        rows.append((f"press → district while draining (n={live['n']})", _ms(live), "", "", "≤ 2000 ms"))
     for name, told in results.get("start", {}).items():
         rows.append((f"start, button held → {name} (n={told['n']})", _ms(told), "", "", "≤ 500 ms"))
     for role, told in results.get("roles", {}).items():

@@ -83,11 +83,15 @@ def _pss_kb(pid: int) -> int:
     raise ValueError("no PSS")
 
 
+PRESSED_AT = (0.2, 0.5)  # shares of the backlog confirmed when somebody presses, another button each time
+
+
 def drain(records: int) -> dict[str, Any]:
-    """A box that was offline: how fast its backlog is confirmed by receipts once broker and district are there."""
+    """A box that was offline: how fast its backlog is confirmed by receipts once broker and district are there, and
+    how long presses made meanwhile take from the edge to the district's disk."""
     with Rig() as rig:
         _fill(rig, records)
-        rig.start_simulator()
+        gate = rig.start_simulator()
         rig.start_role("control")
         until("control serves its socket", rig.socket.exists)
         rig.start_role("uplink")
@@ -95,15 +99,20 @@ def drain(records: int) -> dict[str, Any]:
         rig.start_broker()
         url = rig.start_district()
         began, first = 0.0, 0
+        pressed: list[int] = []
         while True:
             seen = _position(url)
             if seen and not began:
                 began, first = time.monotonic(), seen
+            if len(pressed) < len(PRESSED_AT) and seen >= PRESSED_AT[len(pressed)] * records:
+                pressed.append(gate.do("press", button=rig.site.panic_button[len(pressed)].id))
             if seen >= records:
                 break
             time.sleep(0.02)
         took = time.monotonic() - began
-    return {"records": records, "seconds": round(took, 2), "records_per_s": round((records - first) / took)}
+        live = [(alarm["received_ns"] - ns) / 1e6 for alarm, ns in zip(gate.alarms(), pressed, strict=True)]
+    told = {"records": records, "seconds": round(took, 2), "records_per_s": round((records - first) / took)}
+    return told | {"live_press": summary(live)}
 
 
 def _position(url: str) -> int:

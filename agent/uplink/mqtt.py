@@ -28,6 +28,7 @@ from agent.uplink.reach import why_not
 IN_FLIGHT = 20  # paho's and mosquitto's own default; the window above keeps below it
 NOBODY_LISTENS = 0x10  # PUBACK "no matching subscribers", MQTT 5.0 §3.4.2.1
 MISC_EVERY_S = 0.5
+EXPIRY_S = 60  # a message that its label calls live is not live any more after this; the box sends it again, as late
 
 
 class BrokerLost(Exception):
@@ -114,9 +115,10 @@ class Connection:
         return message.taken
 
     def _send(self, message: _Message) -> None:
-        properties: Properties | None = None
+        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+        if not message.retain:
+            properties.MessageExpiryInterval = EXPIRY_S
         if message.lane:
-            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
             properties.UserProperty = ("lane", message.lane)
         info = self._client.publish(message.topic, message.payload, 1, message.retain, properties)
         if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:

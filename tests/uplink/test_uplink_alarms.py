@@ -6,6 +6,8 @@ import asyncio
 import base64
 import json
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import paho.mqtt.client as mqtt
@@ -27,6 +29,9 @@ from uplink_rig import (
 )
 
 from agent.uplink.commands import MOST_WAITING
+from agent.uplink.mqtt import EXPIRY_S
+from agent.uplink.outbox import WINDOW
+from agent.uplink.role import Uplink
 from hardware.site import Site
 from sim.broker import BrokerProcess, free_port, start_broker
 
@@ -37,10 +42,18 @@ class Ear:
     def __init__(self, port: int) -> None:
         self.heard: list[tuple[float, str, bytes]] = []
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
-        self._client.on_message = lambda c, u, m: self.heard.append((time.monotonic(), m.topic, bytes(m.payload)))
+        self._also: Callable[[mqtt.MQTTMessage], object] = lambda message: None
+        self._client.on_message = self._hear
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
         self._client.subscribe(PREFIX + "#", qos=1)
+
+    def _hear(self, client: mqtt.Client, _: object, message: mqtt.MQTTMessage) -> None:
+        self.heard.append((time.monotonic(), message.topic, bytes(message.payload)))
+        self._also(message)
+
+    def on_each(self, also: Callable[[mqtt.MQTTMessage], object]) -> None:
+        self._also = also
 
     def say(self, topic: str, payload: bytes | dict[str, object], *, retain: bool = False) -> None:
         data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
@@ -103,6 +116,64 @@ async def test_an_alarm_overtakes_a_backlog(
         control.head()
         await until(lambda: control.synced == press.ref)
     print(f"alarm received after {took * 1000:.0f} ms with {20_000 - behind[1]} records still to go")
+
+
+@pytest.mark.timeout(240)
+async def test_no_more_than_two_windows_of_records_go_before_an_alarm(
+    site: Site, control: FakeControl, ear: Ear, district: DistrictHere, running: Running
+) -> None:
+    """What bounds the wait of a live press behind 250 000 records is a number of messages, whatever the link's speed:
+    one window that was on its way, and one that may have been sent while control's word was."""
+    for _ in range(25):
+        control.journal.add(10_000, at_ms=now_ms() - 3_600_000)
+    before: list[int] = []
+    async with running(site) as uplink:
+        for _ in range(5):
+            await until(partial(has_come_to, uplink, uplink._records.outbox.cursor[1] + 5_000))
+            (press,) = control.journal.add(["panic.pressed"])
+            done = uplink._records.outbox.cursor
+            control.alarm(press)
+            await until(partial(is_received, control, press.ref))
+            before.append(messages_between(ear, done[1], press.seq))
+            assert uplink._records.outbox.cursor < (1, 250_000), "it was still draining"
+    print(f"messages before each of five alarms: {before}")
+    assert max(before) <= 2 * WINDOW
+
+
+def has_come_to(uplink: Uplink, seq: int) -> bool:
+    return uplink._records.outbox.cursor[1] >= seq
+
+
+def is_received(control: FakeControl, ref: tuple[int, int]) -> bool:
+    return "received" in control.stages(ref)
+
+
+def messages_between(ear: Ear, received: int, press: int) -> int:
+    """Messages of records the broker passed on before the alarm that hold anything not received when it was told."""
+    count = 0
+    for _, topic, payload in list(ear.heard):
+        if topic == PREFIX + "alarm" and json.loads(payload)["seq"] == press:
+            return count
+        if topic == PREFIX + "records":
+            count += json.loads(payload)["records"][-1]["seq"] > received
+    raise AssertionError("the alarm was never passed on")
+
+
+async def test_what_is_not_retained_expires_at_the_broker(
+    site: Site, broker: BrokerProcess, control: FakeControl, district: DistrictHere, running: Running
+) -> None:
+    """A broker that kept a live alarm for an hour would pass it on as live."""
+    expiries: dict[str, int | None] = {}
+    listener = Ear(broker.port)
+    listener.on_each(lambda m: expiries.setdefault(m.topic, getattr(m.properties, "MessageExpiryInterval", None)))
+    async with running(site):
+        (press,) = control.add(["panic.pressed"])
+        await until(lambda: control.subscribed)
+        control.alarm(press)
+        await until(lambda: {PREFIX + "alarm", PREFIX + "records", PREFIX + "state"} <= expiries.keys())
+    listener.close()
+    assert expiries[PREFIX + "alarm"] == expiries[PREFIX + "records"] == EXPIRY_S
+    assert expiries[PREFIX + "state"] is None
 
 
 async def test_an_alarm_pressed_with_the_broker_away_goes_out_on_connect(

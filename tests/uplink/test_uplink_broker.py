@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import signal
 from functools import partial
@@ -31,9 +30,8 @@ from uplink_rig import (
 from agent.uplink.mqtt import BrokerLost, Connection, Settings
 from agent.uplink.role import Uplink
 from hardware.site import Site
-from sim.broker import BrokerProcess, Tls, free_port, mosquitto_path, start_broker
+from sim.broker import BrokerProcess, Tls, free_port, start_broker
 
-DOCS = Path(__file__).parents[2] / "docs" / "mosquitto"
 SEEDS = (1, 2, 3, 4, 5)
 
 
@@ -250,48 +248,7 @@ async def test_a_broker_with_a_small_receive_maximum_is_respected(broker: Broker
     await connection.close()
 
 
-# ── TLS, with the broker configuration of the docs ─────────────────────────────────────────────────────────────────
-
-
-def documented_broker(folder: Path, ca: Authority) -> BrokerProcess:
-    """mosquitto with `docs/mosquitto/`, its paths and port replaced, nothing else."""
-    folder.mkdir()
-    port = free_port()
-    pair = ca.issue("broker")
-    text = (DOCS / "menwei.conf").read_text().replace("listener 8883", f"listener {port} 127.0.0.1")
-    for name, path in (("ca.crt", ca.cert), ("broker.crt", pair.cert), ("broker.key", pair.key)):
-        text = text.replace(f"/etc/mosquitto/menwei/{name}", str(path))
-    acl = (DOCS / "acl").read_text().replace("dongfang-primary", SITE)
-    (folder / "acl").write_text(acl)
-    text = text.replace("/etc/mosquitto/menwei/acl", str(folder / "acl")).replace("/var/lib/mosquitto/", f"{folder}/")
-    if os.geteuid() == 0:
-        text += "\nuser root\n"
-    (folder / "mosquitto.conf").write_text(text)
-    program = mosquitto_path()
-    assert program is not None
-    process = BrokerProcess("mosquitto", [program, "-c", str(folder / "mosquitto.conf")], folder, "127.0.0.1", port)
-    process.start()
-    return process
-
-
-async def test_a_box_with_its_certificate_over_the_documented_broker(
-    tmp_path: Path, control: FakeControl, running: Running
-) -> None:
-    ca = Authority(tmp_path / "ca")
-    broker = await asyncio.to_thread(documented_broker, tmp_path / "broker", ca)
-    box, receiver = ca.issue(f"{SITE}.{BOX}"), ca.issue("district")
-    district = await asyncio.to_thread(
-        DistrictChild, tmp_path, broker.port, "--tls", str(ca.cert), str(receiver.cert), str(receiver.key)
-    )
-    tls = {"tls": True, "ca_file": "ca/ca.crt", "cert_file": str(box.cert), "key_file": str(box.key)}
-    control.journal.add(3000)
-    async with running(make_site(tmp_path, broker.port, **tls)):
-        (press,) = control.add(["panic.pressed"])
-        await until(lambda: control.subscribed)
-        control.alarm(press)
-        await until(lambda: control.synced == (1, 3001) and "received" in control.stages(press.ref))
-    await district.close()
-    broker.stop()
+# ── TLS; what the documented broker does is in test_uplink_tls.py ────────────────────────────────────────────────
 
 
 async def test_wrong_certificates_are_said_in_field_words(

@@ -1,4 +1,4 @@
-"""Certificates made on the spot: a CA, a broker, boxes. Valid for a day."""
+"""Certificates made on the spot: a CA, a broker, boxes. Valid for a day unless told."""
 
 from __future__ import annotations
 
@@ -30,11 +30,12 @@ class Authority:
         self.cert = folder / "ca.crt"
         self.cert.write_bytes(self._sign(self._name, self._key.public_key(), is_ca=True))
 
-    def issue(self, name: str) -> Pair:
+    def issue(self, name: str, days: int = 1) -> Pair:
+        """`days` from now until it ends; below 0 it ended so long ago."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         pair = Pair(self._folder / f"{name}.crt", self._folder / f"{name}.key")
-        pair.cert.write_bytes(self._sign(subject, key.public_key(), is_ca=False))
+        pair.cert.write_bytes(self._sign(subject, key.public_key(), is_ca=False, days=days))
         pair.key.write_bytes(
             key.private_bytes(
                 serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -42,7 +43,7 @@ class Authority:
         )
         return pair
 
-    def _sign(self, subject: x509.Name, key: ec.EllipticCurvePublicKey, *, is_ca: bool) -> bytes:
+    def _sign(self, subject: x509.Name, key: ec.EllipticCurvePublicKey, *, is_ca: bool, days: int = 1) -> bytes:
         now = datetime.datetime.now(datetime.UTC)
         builder = (
             x509.CertificateBuilder()
@@ -50,8 +51,8 @@ class Authority:
             .issuer_name(self._name)
             .public_key(key)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(minutes=5))
-            .not_valid_after(now + datetime.timedelta(days=1))
+            .not_valid_before(now - datetime.timedelta(days=30))
+            .not_valid_after(now + datetime.timedelta(days=days))
             .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
         )
         if not is_ca:
