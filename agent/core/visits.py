@@ -88,7 +88,7 @@ def refusal(state: BoxState, event: Command, now: Now) -> str:
         case "visit_in":
             return _no_entry(state, visit, args, now)
         case _:
-            return "card_back" if visit.card and args.get("card_back", "") not in CARD_BACK else ""
+            return _no_end(event.verb, visit, args)
 
 
 def _no_register(state: BoxState, args: dict[str, str]) -> str:
@@ -140,6 +140,13 @@ def _no_entry(state: BoxState, visit: Visit, args: dict[str, str], now: Now) -> 
     if args.get("lane", "") not in ("", visit.lane):
         return "wrong_lane"
     return "lockdown" if state.panic.lockdown else ""
+
+
+def _no_end(verb: str, visit: Visit, args: dict[str, str]) -> str:
+    """Whoever came with a card is asked for it. Of a visit that never came it may be left unsaid."""
+    back = args.get("card_back", "")
+    said = back in CARD_BACK or (not back and verb == "visit_cancel" and not visit.came)
+    return "" if said or not visit.card else "card_back"
 
 
 def do(state: BoxState, event: Command, cause: Seq, now: Now, log: Log) -> BoxState:

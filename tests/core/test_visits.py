@@ -120,6 +120,16 @@ def test_a_visit_without_a_card_has_none_to_give_back() -> None:
     assert [r.data["card_back"] for r in ended if r.kind == "visit.ended"] == [""]
 
 
+def test_of_a_visit_that_never_came_the_card_may_be_left_unsaid() -> None:
+    gate = registered()
+    ended = gate.command("visit_cancel", visit=VISITOR)
+    assert [r.data["card_back"] for r in ended if r.kind == "visit.ended"] == [""]
+    came = registered()
+    came.command("visit_consent", visit=VISITOR, by="phone")
+    came.card("house-in", SPARE)
+    assert refused(came.command("visit_cancel", visit=VISITOR)) == "card_back"
+
+
 def test_a_lent_card_can_be_banned_in_its_visit() -> None:
     gate = registered()
     gate.command("visit_consent", visit=VISITOR, by="phone")
