@@ -74,8 +74,8 @@ class Rig:
         self.told = Told()
         self.picture: dict[str, object] | None = None
         self.platform = Platform(PASSWORD, self._down, **platform)  # type: ignore[arg-type]
-        self.noise_up = Noise(self._deliver_up, seed, 0.0, 0.0)
-        self.noise_down = Noise(self._deliver_down, seed + 1, 0.0, 0.0)
+        self.noises = (Noise(self._deliver_up, seed, 0.0, 0.0), Noise(self._deliver_down, seed + 1, 0.0, 0.0))
+        self.noise_up: Callable[[bytes, _Joined], None] = self.noises[0]
         self.away = False
         self.refuse = False
         self.wires: list[_Joined] = []
@@ -120,7 +120,7 @@ class Rig:
 
     def _down(self, data: bytes, peer: object) -> None:
         if isinstance(peer, _Joined):
-            self.noise_down(data, peer)
+            self.noises[1](data, peer)
 
     def _deliver_up(self, data: bytes, wire: _Joined) -> None:
         if not self.away:
