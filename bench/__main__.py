@@ -122,6 +122,7 @@ def _million_rows(told: dict[str, Any]) -> list[Row]:
     return [
         (f"{name}, size", size, "", "", ""),
         (f"{name}, start", f"{told['open_ms']} ms", "", "", "≤ 100 ms"),
+        (f"{name}, start on it damaged → new epoch", f"{told['damaged_s']} s", "", "", "≤ 30 s"),
         (f"{name}, verify all", f"{told['verify_s']} s", f"{told['verify_floor_s']} s", str(told["verify_ratio"]), ""),
     ]
 

@@ -1,4 +1,5 @@
-"""A journal of a million records: its size, how long a start takes on it, and how long a whole verification.
+"""A journal of a million records: its size, how long a start takes on it, also where it is found damaged, and how long
+a whole verification.
 
 The floor of verifying is reading every row and hashing its body and its link, without judging anything.
 """
@@ -35,11 +36,13 @@ def measure(records: int = RECORDS) -> dict[str, Any]:
         let_go(Path(folder))
         floor_s = _timed(lambda: _read_and_hash(opened.path))
         verify_s = _timed(lambda: _verified(opened.path))
+        damaged_s = max(_damaged(opened.path, spoil) for spoil in (_spoil_the_end, _spoil_the_header))
     return {
         "records": records,
         "bytes_per_record": round(size / records),
         "megabytes": round(size / 1e6),
         "open_ms": round(open_s * 1e3, 1),
+        "damaged_s": round(damaged_s, 2),
         "verify_s": round(verify_s, 2),
         "verify_floor_s": round(floor_s, 2),
         "verify_ratio": ratio(verify_s, floor_s),
@@ -55,6 +58,38 @@ def _fill(opened: Opened, records: int) -> None:
             store.move_log()
     store.save_notes()
     store.close()
+
+
+def _damaged(path: Path, spoil: Callable[[Path], None]) -> float:
+    """Seconds from a start that finds the file damaged to a new epoch in a new file; the old one is put back."""
+    kept = path.with_name("kept")
+    path.rename(kept)
+    path.hardlink_to(kept)
+    before = set(path.parent.iterdir())
+    with kept.open("rb") as file:
+        head = file.read(4096)
+    spoil(path)
+    took = _timed(lambda: open_journal(path.parent, "bench", "box-1"))
+    let_go(path.parent)
+    aside = set(path.parent.iterdir()) - before
+    assert aside, "it was not found damaged"
+    for name in (*aside, path):
+        name.unlink(missing_ok=True)
+    with kept.open("r+b") as file:
+        file.write(head)
+    kept.rename(path)
+    return took
+
+
+def _spoil_the_end(path: Path) -> None:
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("UPDATE record SET link = zeroblob(32) WHERE seq = (SELECT max(seq) FROM record)")
+    connection.close()
+
+
+def _spoil_the_header(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.write(bytes(512))
 
 
 def _timed(work: Callable[[], object]) -> float:

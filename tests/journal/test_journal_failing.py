@@ -187,6 +187,39 @@ def test_a_really_full_card(tmp_path: Path) -> None:
         subprocess.run(["umount", "-l", card], check=True)
 
 
+def test_a_start_on_a_card_mounted_read_only(tmp_path: Path) -> None:
+    """What the kernel makes of a card with errors: it can be read and not written; a repair brings it back."""
+    card = tmp_path / "card"
+    card.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", card], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("needs the right to mount a small file system")
+    try:
+        write(card, [records(1, 100)])
+        subprocess.run(["mount", "-o", "remount,ro", card], check=True)
+        _start_and_press(card)
+    finally:
+        subprocess.run(["umount", "-l", card], check=True)
+
+
+def _start_and_press(card: Path) -> None:
+    found, ears = opened(card), Ears()
+    assert (found.epoch, found.next_seq, found.problems) == (1, 101, []), "it could be read, so it goes on"
+    writer = writer_on(found, ears)
+    writer.start()
+    writer.append([record(101, "panic.pressed")], emergency=True)
+    ears.wait(lambda: bool(ears.health) and ears.health[0][0])
+    assert ears.durable == [], "nothing is called durable that is not"
+    subprocess.run(["mount", "-o", "remount,rw", card], check=True)
+    ears.wait_durable(101)
+    ears.wait(lambda: ears.health[-1][0] is False)
+    assert writer.close() and not ears.epochs
+    assert bodies(found.path)[-1]["kind"] == "panic.pressed"
+    sound(found)
+
+
 def _fill_and_press(card: Path) -> None:
     found, ears = opened(card), Ears()
     writer = writer_on(found, ears, ballast_mb=2)

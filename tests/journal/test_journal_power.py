@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import sqlite3
 import tempfile
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from journal_scenes import SITE_BOX, Ears, eventually, opened, record, records, 
 
 from agent.core.records import encode
 from agent.journal import retention, schema
-from agent.journal.errors import FILE_ERRORS, Damaged
+from agent.journal.checkpoint import parse
+from agent.journal.compare import disagreement
+from agent.journal.errors import FILE_ERRORS, Damaged, Trouble
 from agent.journal.keys import BoxKey
 from agent.journal.store import Store
 
@@ -119,6 +122,48 @@ def test_the_harness_bites(empty: bytes, seed: int) -> None:
     """With less than FULL, and with a card that lies about syncing, the same cuts must lose something."""
     assert cut_many(empty, seed, 200, "NORMAL") > 10
     assert cut_many(empty, seed, 200, "FULL", lies=True) > 0
+
+
+def test_what_a_lying_card_lost_shows_at_the_far_side_s_next_word(empty: bytes, tmp_path: Path, seed: int) -> None:
+    """The box alone sees a sound journal that ends earlier; the checkpoint that the far side kept tells."""
+    dice = random.Random(seed)
+    lost = kept = 0
+    for number in range(80):
+        card = Card({str(PATH): empty}, Countdown(dice.randrange(30, 300)))
+        card.lies = dice.random() < 0.8
+        anchor = _live_and_send_checkpoints(card, dice)
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        for name, data in card.after_cut(dice).items():
+            (folder / Path(name).name).write_bytes(data)
+        try:
+            told = disagreement(folder / "journal.db", anchor, KEY.public) if anchor else ""
+            head = Store(folder / "journal.db", KEY, SITE_BOX)
+        except (Damaged, Trouble, *FILE_ERRORS):
+            continue  # torn as well: that shows at the start, and a new epoch begins
+        behind = bool(anchor) and head.head.frontier.size < parse(anchor).size
+        head.close()
+        assert bool(told) == behind and (not behind or "that are not here" in told)
+        assert card.lies or not behind, "an honest card lost nothing"
+        lost, kept = lost + behind, kept + (not behind)
+    assert lost > 5 and kept > 5, f"{lost} lost, {kept} kept: the test is worth nothing"
+
+
+def _live_and_send_checkpoints(card: Card, dice: random.Random) -> bytes:
+    """Write until the power goes; the newest checkpoint that was signed, and so had been sent."""
+    anchor = b""
+    try:
+        store = store_on(card)
+        while True:
+            store.commit(records(store.head.seq + 1, dice.choice((1, 20, 130)), "door.granted"))
+            store.mark()
+            store.sign()
+            anchor = store._notes[-1][1].encode()
+            store.save_notes()
+            if dice.random() < 0.2:
+                store.move_log()
+    except (Unplugged, *FILE_ERRORS):
+        return anchor
 
 
 @pytest.mark.parametrize("kind", [retention.PRUNED, retention.EVICTED])
@@ -236,6 +281,82 @@ def _close(store: Store | None) -> None:
             store.close()
     except FILE_ERRORS:
         return
+
+
+class ReadOnly(apsw.ReadOnlyError):
+    """As SQLite itself raises it, with its code."""
+
+    result = extendedresult = apsw.SQLITE_READONLY
+
+
+def test_a_card_that_turns_read_only_under_the_writer(tmp_path: Path, empty: bytes) -> None:
+    """Every write is refused from one instant on, reading still works; then it is remounted, and nothing is missing."""
+    read_only = threading.Event()
+    refused = threading.Semaphore(0)
+
+    def trouble(kind: str) -> None:
+        if kind != "read" and read_only.is_set():
+            refused.release()
+            raise ReadOnly("attempt to write a readonly database")
+
+    found, ears = opened(tmp_path), Ears()
+    card = Card({str(found.path): empty}, trouble)
+    connect: Any = lambda path: Connection(card, path)  # noqa: E731
+    writer = writer_on(found, ears, connect=connect)
+    writer.start()
+    writer.append(records(1, 100), emergency=False)
+    ears.wait_durable(100)
+    read_only.set()
+    writer.append([record(101, "panic.pressed")], emergency=True)
+    writer.append(records(102, 300), emergency=False)
+    for _ in range(3):
+        assert refused.acquire(timeout=20), "it tries again"
+    ears.wait(lambda: bool(ears.health))
+    assert ears.health[0][0] is True and "read-only" in ears.health[0][1]
+    assert ears.durable[-1].seq == 100
+    read_only.clear()
+    ears.wait_durable(401)
+    ears.wait(lambda: ears.health[-1][0] is False)
+    assert writer.close() and not ears.epochs
+    again: Any = Store(found.path, found.key, SITE_BOX, connect)
+    assert again.head.seq == 401
+    again.close()
+
+
+def test_on_a_slow_card_a_press_waits_for_one_write_and_its_own(tmp_path: Path, empty: bytes) -> None:
+    """However slow a sync is, groups grow and the press does not queue behind them: counted, not timed."""
+    go_on, syncing = threading.Semaphore(0), threading.Semaphore(0)
+    slow = threading.Event()
+
+    def trouble(kind: str) -> None:
+        if kind == "sync" and slow.is_set():
+            syncing.release()
+            assert go_on.acquire(timeout=20)
+
+    found, ears = opened(tmp_path), Ears()
+    card = Card({str(found.path): empty}, trouble)
+    connect: Any = lambda path: Connection(card, path)  # noqa: E731
+    writer = writer_on(found, ears, connect=connect)
+    writer.start()
+    writer.append(records(1, 10), emergency=False)
+    ears.wait_durable(10)
+    slow.set()
+    writer.append(records(11, 5), emergency=False)
+    assert syncing.acquire(timeout=20), "a write hangs in its sync"
+    writer.append(records(16, 400), emergency=False)
+    writer.append([record(416, "panic.pressed")], emergency=True)
+    writer.append(records(417, 400), emergency=False)
+    syncs = 0
+    while not ears.durable or ears.durable[-1].seq < 416:
+        go_on.release()
+        syncs += 1
+        if syncing.acquire(timeout=5) and ears.durable[-1].seq >= 416:
+            break
+    assert syncs <= 4, f"{syncs} syncs before the press was on disk"
+    slow.clear()
+    go_on.release(1000)
+    ears.wait_durable(816)
+    assert writer.close()
 
 
 @pytest.mark.parametrize("operation", ["write", "sync"])

@@ -58,6 +58,11 @@ class Link:
             if step == 1:
                 await asyncio.sleep(0)
 
+    @property
+    def up(self) -> bool:
+        """Whether there is a connection, both halves of it."""
+        return bool(self._writers)
+
     def cut(self) -> None:
         """Every connection is reset, both ends at once."""
         for writer in list(self._writers):

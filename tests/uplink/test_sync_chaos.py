@@ -106,6 +106,7 @@ class Chaos:
 
     async def link_is_cut(self) -> None:
         for _ in range(self.dice.randrange(1, 4)):
+            await until(lambda: self.link.up, PROGRESS_S, "there is a link to cut")
             self.link.cut()
             await self.come_back()
 
