@@ -9,11 +9,16 @@ from random import Random
 from typing import Any
 
 import pytest
+from redis.exceptions import ResponseError
 from redis_rig import ALARMS, KEY, Far, RealServer, redis_site
 from uplink_certs import Authority
 from uplink_rig import BOX, SITE, DistrictHere, FakeControl, Running, UplinkChild, make_record, until
 
+from agent.journal.reader import JournalReader
+from agent.uplink.redis.link import RedisLost
+from agent.uplink.redis.records import RecordStream
 from agent.uplink.reporter import Reporter
+from agent.uplink.source import Source
 from sim.broker import BrokerProcess, free_port
 from sim.redis_server import RedisProcess
 
@@ -65,6 +70,7 @@ async def test_an_answer_that_does_not_mean_on_disk_is_no_receipt(
     control.journal.add(10)
     async with running(redis_site(tmp_path, server.port, durable=True)):
         await until(lambda: paths(control) and paths(control)[-1][1].startswith("not durable"))
+        await until(lambda: control.subscribed)
         (press,) = control.add(["panic.pressed"])
         control.alarm(press)
         await until(lambda: control.stages(press.ref) == ["sent"])
@@ -73,7 +79,7 @@ async def test_an_answer_that_does_not_mean_on_disk_is_no_receipt(
         far.client.config_set(name, right)
         await until(lambda: control.synced == control.journal.head)
         await until(lambda: control.stages(press.ref) == ["sent", "received"])
-        assert paths(control)[-1] == (True, "")
+        await until(lambda: paths(control)[-1] == (True, ""))
     far.close()
 
 
@@ -220,3 +226,34 @@ def test_a_far_side_that_has_not_spoken_holds_back_what_is_synced() -> None:
         reporter.synced(target, ref)
         told.append(reporter._synced)
     assert told == [None, (1, 20), (1, 50)]
+
+
+class InterruptedLink:
+    """A server where somebody changes the stream between our look and our group, and which is gone after that."""
+
+    where = "far:6379"
+
+    def __init__(self) -> None:
+        self.groups = 0
+
+    async def trouble(self) -> str:
+        return ""
+
+    async def ask(self, *commands: tuple[str | bytes, ...]) -> list[Any]:
+        if commands[0] == ("MULTI",):
+            self.groups += 1
+            return ["OK", *["QUEUED"] * (len(commands) - 4), None, "OK", ResponseError("no such key")]
+        if self.groups:
+            raise RedisLost("gone")
+        return ["OK", ResponseError("no such key")]
+
+
+async def test_a_group_that_was_not_put_in_is_no_receipt(tmp_path: Path, control: FakeControl) -> None:
+    control.journal.add(3)
+    source = Source(JournalReader(tmp_path / "state" / "journal.db"))
+    stream = RecordStream(KEY, source, tmp_path / "cursor.json", lambda cursor: None, lambda ref: None)
+    stream.head_is((1, 3))
+    with pytest.raises(RedisLost, match="gone"):
+        await stream.run(InterruptedLink(), lambda: None)  # type: ignore[arg-type]
+    assert stream.cursor == (0, 0)
+    await source.close()

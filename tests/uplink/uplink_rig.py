@@ -37,7 +37,7 @@ def now_ms() -> int:
 
 def make_site(folder: Path, port: int, **mqtt: Any) -> Site:
     return Site(
-        site=SiteIds(id=SITE, box=BOX),
+        site=SiteIds(id=SITE, box=mqtt.pop("box", BOX)),
         board=Board(model="pi-4"),
         storage=Storage(dir="state", run_dir="run"),
         uplink=Uplinks(mqtt=msgspec.convert({"host": "127.0.0.1", "port": port, "tls": False} | mqtt, Mqtt)),
@@ -52,6 +52,7 @@ def make_record(
     epoch: int = 1,
     at_ms: int | None = None,
     data: dict[str, Any] | None = None,
+    box: str = BOX,
 ) -> Record:
     return Record(
         actor="box",
@@ -64,7 +65,7 @@ def make_record(
         kind=kind,
         mono_ns=time.monotonic_ns(),
         seq=seq,
-        site_box=f"{SITE}/{BOX}",
+        site_box=f"{SITE}/{box}",
         subject="door:wicket",
     )
 
@@ -72,8 +73,9 @@ def make_record(
 class SmallJournal:
     """The journal's file in its documented format, written without the agent's writer."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, box: str = BOX) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        self._box = box
         self._db = sqlite3.connect(folder / "journal.db", isolation_level=None)
         self._db.executescript(
             "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
@@ -93,7 +95,7 @@ class SmallJournal:
         """Append records: so many, or one of each kind."""
         kinds = ["access.granted"] * kinds if isinstance(kinds, int) else list(kinds)
         records = [
-            make_record(self.next + index, kind, epoch=self.epoch, at_ms=at_ms, **more)
+            make_record(self.next + index, kind, epoch=self.epoch, at_ms=at_ms, box=self._box, **more)
             for index, kind in enumerate(kinds)
         ]
         self._db.execute("BEGIN")

@@ -1,0 +1,115 @@
+"""A worker's way to the broker, on two connections so that an alarm never stands behind records.
+
+MQTT's shared subscriptions hand the messages of a group to its members in turn, so two messages of one box would
+overtake each other. A worker subscribes to its own boxes' records by name instead. It learns which boxes there are from
+their retained `state`, which every worker hears, and alarms come the same way, so that a new box is heard at once.
+"""
+
+from __future__ import annotations
+
+import ssl
+import threading
+import uuid
+from collections.abc import Callable, Iterable
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+RECONNECT_S = (0.2, 2.0)
+TOPICS_AT_ONCE = 100  # in one SUBSCRIBE
+KEEPALIVE_S = 10
+
+Take = Callable[[str, bytes, bool], None]  # topic, payload, retained
+
+
+class Line:
+    """One connection that comes back by itself, with everything it has ever subscribed to."""
+
+    def __init__(self, name: str, take: Take, tls: ssl.SSLContext | None) -> None:
+        self._take = take
+        self._topics: dict[str, None] = {}
+        self._lock = threading.Lock()
+        self.ready = threading.Event()
+        client_id = f"fleet-{name}-{uuid.uuid4().hex[:8]}"
+        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id, protocol=MQTTProtocolVersion.MQTTv5)
+        if tls is not None:
+            self._client.tls_set_context(tls)
+        self._client.suppress_exceptions = True  # an error in a callback would end the network thread for good
+        self._client.on_connect = self._on_connect
+        self._client.on_disconnect = self._on_disconnect
+        self._client.on_subscribe = self._on_subscribe
+        self._client.on_message = lambda client, _, message: take(message.topic, bytes(message.payload), message.retain)
+        self._client.reconnect_delay_set(*RECONNECT_S)  # type: ignore[arg-type]  # fractions work, the hint says int
+
+    def start(self, host: str, port: int) -> None:
+        self._client.connect_async(host, port, keepalive=KEEPALIVE_S)
+        self._client.loop_start()
+
+    def subscribe(self, topics: Iterable[str]) -> None:
+        """From now on, and after every reconnect."""
+        with self._lock:
+            fresh = [topic for topic in topics if topic not in self._topics]
+            self._topics.update(dict.fromkeys(fresh))
+        if self._client.is_connected():
+            self._ask(fresh)
+
+    def send(self, topic: str, payload: bytes) -> None:
+        """Answer a box, or drop it while there is no broker: the box asks again."""
+        if self._client.is_connected():
+            self._client.publish(topic, payload, qos=1)
+
+    def stop(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def _ask(self, topics: list[str]) -> None:
+        for start in range(0, len(topics), TOPICS_AT_ONCE):
+            self._client.subscribe([(topic, 1) for topic in topics[start : start + TOPICS_AT_ONCE]])
+
+    def _on_connect(
+        self, client: mqtt.Client, _: object, flags: mqtt.ConnectFlags, code: ReasonCode, properties: Properties | None
+    ) -> None:
+        if not code.is_failure:
+            with self._lock:
+                topics = list(self._topics)
+            self._ask(topics)
+
+    def _on_disconnect(
+        self, client: mqtt.Client, _: object, flags: mqtt.DisconnectFlags, code: ReasonCode, more: Properties | None
+    ) -> None:
+        self.ready.clear()
+
+    def _on_subscribe(
+        self, client: mqtt.Client, _: object, mid: int, codes: list[ReasonCode], properties: Properties | None
+    ) -> None:
+        self.ready.set()
+
+
+class Wire:
+    """Both lines of one worker. `take` is called from their threads and must only hand over."""
+
+    def __init__(self, name: str, take: Take, tls: ssl.SSLContext | None) -> None:
+        self._records = Line(f"{name}-records", take, tls)
+        self._urgent = Line(f"{name}-urgent", take, tls)
+        self._urgent.subscribe(("menwei/v1/+/+/alarm", "menwei/v1/+/+/state"))
+
+    def start(self, host: str, port: int) -> None:
+        self._records.start(host, port)
+        self._urgent.start(host, port)
+
+    def hear(self, boxes: Iterable[tuple[str, str]]) -> None:
+        """Records of these boxes too."""
+        self._records.subscribe(f"menwei/v1/{site}/{box}/records" for site, box in boxes)
+
+    def wait(self, seconds: float) -> bool:
+        """For the broker; False when it has not come."""
+        return self._urgent.ready.wait(seconds)
+
+    def send(self, topic: str, payload: bytes) -> None:
+        (self._urgent if topic.endswith("/alarm/receipt") else self._records).send(topic, payload)
+
+    def stop(self) -> None:
+        self._records.stop()
+        self._urgent.stop()
