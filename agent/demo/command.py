@@ -101,7 +101,7 @@ def _wait(stage: Stage) -> int:
 
 def _welcome(gate: Gate, *, headless: bool) -> str:
     urls = {"simulator": gate.simulator, "status": gate.web, "district": gate.district, "centre": gate.centre}
-    urls["dir"] = str(gate.folder)
+    urls |= {"platform": gate.platform, "dir": str(gate.folder)}
     (gate.folder / "urls.json").write_text(json.dumps(urls) + "\n", "utf-8")
     if headless:
         return json.dumps(urls)
@@ -112,6 +112,7 @@ def _welcome(gate: Gate, *, headless: bool) -> str:
     the box's status page   {gate.web}     what the box measures and commands
     the district            {gate.district}     where the alarm arrives; say "coming" there
     the receiving centre    {gate.centre or "-"}     the second path, by SIA DC-09
+    the police platform     {gate.platform or "-"}     beside it, by GB/T 28181
 
   Try: press the panic button · put a car on the loop first · swipe a card · cut a panic line · let the PLC die
   Or play a story:  menwei demo --scenario {" | ".join(SCENARIOS)}

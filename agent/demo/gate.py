@@ -34,12 +34,15 @@ def fetch(url: str, body: dict[str, Any] | None = None, timeout_s: float = 5.0) 
 class Gate:
     """One simulated gate and its district."""
 
-    def __init__(self, site: Site, simulator: str, district: str, web: str, folder: Path, centre: str = "") -> None:
+    def __init__(
+        self, site: Site, simulator: str, district: str, web: str, folder: Path, centre: str = "", platform: str = ""
+    ) -> None:
         self.site = site
         self.simulator = simulator
         self.district = district
         self.web = web
         self.centre = centre
+        self.platform = platform
         self.folder = folder
         self._pins: dict[tuple[str, str, str], Use] = {(use.role, use.owner, use.part): use for use in uses(site)}
 
@@ -84,6 +87,11 @@ class Gate:
         """What the receiving centre has taken by SIA DC-09, oldest first."""
         messages: list[Entry] = fetch(f"{self.centre}/messages")["messages"] if self.centre else []
         return messages
+
+    def at_platform(self) -> list[Entry]:
+        """The alarms that the police platform has taken by GB/T 28181, oldest first."""
+        alarms: list[Entry] = fetch(f"{self.platform}/messages")["messages"] if self.platform else []
+        return alarms
 
     def records(self, box: str) -> list[Entry]:
         """Every record that the district has of a box."""

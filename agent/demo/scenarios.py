@@ -57,10 +57,10 @@ def panic_offline(stage: Stage, gate: Gate, line: Timeline) -> None:
     """Every way up is down when the button is pressed; the broker comes back."""
     ready(gate)
     before = len(gate.alarms())
-    line.title("The broker and the receiving centre die (kill -9). Then someone presses the panic button.")
+    line.title("Broker, receiving centre and police platform die (kill -9). Then someone presses the panic button.")
     stage.broker.kill()
-    if stage.centre is not None:
-        stage.centre.kill()
+    for child in stage.others:
+        child.kill()
     gate.wait("the box notices the loss", lambda: not gate.state()["paths"][0]["up"], 15)
     line.step("uplink shown as down")
     pressed = press(gate, line)
@@ -81,30 +81,33 @@ def panic_offline(stage: Stage, gate: Gate, line: Timeline) -> None:
 
 
 def second_path(stage: Stage, gate: Gate, line: Timeline) -> None:
-    """The broker is down: after 10 s without a receipt the alarm goes to the receiving centre by SIA DC-09."""
+    """The broker is down: after 10 s without a receipt the alarm goes to a receiving centre and a police platform."""
     ready(gate)
-    gate.wait("both paths are up", lambda: all(path["up"] for path in gate.state()["paths"]), 20)
-    before = len(gate.messages())
+    gate.wait("every path is up", lambda: all(path["up"] for path in gate.state()["paths"]), 20)
+    before, known = len(gate.messages()), len(gate.at_platform())
     line.title("The broker dies (kill -9). Then someone presses the panic button.")
     stage.broker.kill()
     gate.wait("the box notices the loss", lambda: not gate.state()["paths"][0]["up"], 15)
-    line.step("first path shown as down, second as up", bool(gate.state()["paths"][1]["up"]))
+    line.step("first path shown as down, the others as up", all(path["up"] for path in gate.state()["paths"][1:]))
     pressed = press(gate, line)
     lit = gate.wait_pin(
         "lamp 'received' is on", gate.gpio("lamp", "indicators", "received"), 1, pressed["ns"], SECOND_PATH_S
     )
-    line.step("no receipt in 10 s → next path → its receipt: lamp 'received'", ms=ms_since(lit, pressed["ns"]))
+    line.step("no receipt in 10 s → next paths → a receipt: lamp 'received'", ms=ms_since(lit, pressed["ns"]))
     taken = gate.messages()[before:]
     panics = [(message["code"], message["drill"]) for message in taken if message["code"] == "120"]
     line.step("the receiving centre has it once, as Contact ID 120", panics == [("120", False)])
-    gate.wait("the page shows it", lambda: _stages(gate).get("dc09") == "received", 10)
+    others = ("dc09", "gb28181")
+    gate.wait("the page shows it", lambda: all(_stages(gate).get(path) == "received" for path in others), 10)
+    told = [(alarm["priority"], alarm["drill"], alarm["copies"]) for alarm in gate.at_platform()[known:]]
+    line.step("the police platform has it once, with priority 1", told.count((1, False, 1)) == 1)
     line.step(f"stages per path: {_stages(gate)}", _stages(gate).get("mqtt") != "received")
     line.title("The broker comes back, and the district gets it too.")
     back = time.monotonic_ns()
     stage.broker.start()
     alarm: Entry = gate.wait("the alarm reaches the district", lambda: alarm_of(gate, pressed), 30)
     line.step("alarm durable at the district", ms=(alarm["received_ns"] - back) / 1e6)
-    gate.wait("both paths say received", lambda: set(_stages(gate).values()) == {"received"}, 10)
+    gate.wait("every path says received", lambda: set(_stages(gate).values()) == {"received"}, 10)
     line.step("each path has its own receipt")
     was_reset(gate, line)
 

@@ -17,7 +17,9 @@ PORTS = (11502, 18888, 11883, 18080)  # as the shipped demo site file names them
 DISTRICT_PORT = 18090
 SIMULATOR_PORT = 18070
 CENTRE_PORT, CENTRE_PAGE = 19099, 18091
+PLATFORM_PORT, PLATFORM_PAGE = 15060, 18092
 ACCOUNT = "1234"
+PASSWORD, PASSWORD_FILE = "the demo's platform", "gb28181.password"
 SECOND_PATH = """
 # The demo's second way out: a police receiving centre on this machine, heard when the district confirms nothing.
 [[uplink.dc09]]
@@ -26,6 +28,17 @@ port = {port}
 account = "{account}"
 priority = 2
 supervise_s = 5
+
+# Beside it, with the same priority: a police platform by GB/T 28181. Both get the alarm, and each confirms it.
+[[uplink.gb28181]]
+host = "127.0.0.1"
+port = {platform_port}
+platform_id = "34020000002000000001"
+device_id = "34020000001170000001"
+password_file = "{password_file}"
+inputs = ["34020000001340000001", "34020000001340000002", "34020000001340000003"]
+keepalive_s = 5
+priority = 2
 """
 
 
@@ -38,7 +51,7 @@ file = "district.pub"
 
 
 class Stage:
-    """The processes: broker, simulator, district, receiving centre, and the box with all its roles."""
+    """The processes: broker, simulator, district, receiving centre, platform, and the box with all its roles."""
 
     def __init__(self, folder: Path, broker: str | None = None) -> None:
         """`broker`: "mosquitto" or "iotcore"; None takes mosquitto where it is installed, else the embedded one."""
@@ -70,6 +83,7 @@ class Stage:
             self.folder,
         )  # fmt: skip
         self.centre = self._centre()
+        self.platform = self._platform()
         self.box = Child("box", python("-m", "agent", "run", "--config", str(self.site_file)), self.folder)
 
     def _centre(self) -> Child | None:
@@ -80,6 +94,16 @@ class Stage:
         ports = ("--port", str(way.port), "--http", str(free_port(CENTRE_PAGE)))
         return Child("centre", python("-m", "sim.dc09", "--account", way.account, *ports), self.folder)
 
+    def _platform(self) -> Child | None:
+        """The police platform, where the site file names one on this machine."""
+        way = next((way for way in self.site.uplink.gb28181 if way.host == "127.0.0.1"), None)
+        if way is None:
+            return None
+        password = (self.folder / way.password_file).read_text("utf-8").strip()
+        kept = ("--log", str(self.folder / "platform.jsonl"))
+        ports = ("--port", str(way.port), "--http", str(free_port(PLATFORM_PAGE)), "--transport", way.transport)
+        return Child("platform", python("-m", "sim.gb28181", "--password", password, *kept, *ports), self.folder)
+
     def _site(self) -> Site:
         """The demo's site file in this folder, on ports that are free here. An edited one is kept."""
         kept = self.site_file.exists()
@@ -88,7 +112,9 @@ class Stage:
             for port in PORTS:
                 text = text.replace(str(port), str(free_port(port)))
             text += COMMAND_KEY
-            text += SECOND_PATH.format(port=free_port(CENTRE_PORT), account=ACCOUNT)
+            ports = {"port": free_port(CENTRE_PORT), "platform_port": free_port(PLATFORM_PORT)}
+            text += SECOND_PATH.format(**ports, account=ACCOUNT, password_file=PASSWORD_FILE)
+            (self.folder / PASSWORD_FILE).write_text(PASSWORD + "\n", "utf-8")
             self.site_file.write_text(text, "utf-8")
         site, mistakes = loader.load(self.site_file)
         if site is None or mistakes:
@@ -108,8 +134,12 @@ class Stage:
 
     @property
     def children(self) -> tuple[Child, ...]:
-        centre = () if self.centre is None else (self.centre,)
-        return (self.broker, self.simulator, self.district, *centre, self.box)
+        return (self.broker, self.simulator, self.district, *self.others, self.box)
+
+    @property
+    def others(self) -> tuple[Child, ...]:
+        """Who hears an alarm besides the district."""
+        return tuple(child for child in (self.centre, self.platform) if child is not None)
 
     def start(self) -> Gate:
         """Start everything in order; returns the hands and eyes. Raises DemoError, with nothing left running."""
@@ -120,13 +150,12 @@ class Stage:
             simulator = str(self.simulator.wait_ready()["http"])
             self.district.start()
             district = str(self.district.wait_ready()["url"])
-            centre = ""
-            if self.centre is not None:
-                self.centre.start()
-                centre = str(self.centre.wait_ready()["url"])
+            for child in self.others:
+                child.start()
+            centre, platform = _url(self.centre), _url(self.platform)
             self.box.start()
             web = f"http://{self.site.web.listen[0]}"
-            gate = Gate(self.site, simulator, district, web, self.folder, centre)
+            gate = Gate(self.site, simulator, district, web, self.folder, centre, platform)
             self._wait_for_box(gate)
             school.apply(self.site, school.make_bundle(self.folder))
         except BaseException:
@@ -158,6 +187,11 @@ class Stage:
     def forget(self) -> None:
         """Remove what the demo made."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _url(child: Child | None) -> str:
+    """The page of one that is starting, once it is there."""
+    return "" if child is None else str(child.wait_ready()["url"])
 
 
 def _ports(site: Site) -> list[int]:
