@@ -16,7 +16,7 @@ from typing import Any
 from agent.site_file import DEFAULT_SITE, load_site
 
 OK, WRONG, MISUSE = 0, 1, 2
-OWN_LINE = ("explain", "journal", "policy", "preview", "report", "sim")
+OWN_LINE = ("account", "explain", "journal", "policy", "preview", "report", "sim")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -66,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_preview(verbs)
     _add_muster(verbs)
     _add_report(verbs)
+    _add_account(verbs)
     _add_sim(verbs)
     return parser
 
@@ -220,6 +221,17 @@ def _muster(arguments: argparse.Namespace) -> int:
 
     site = load_site(arguments.config)
     return MISUSE if site is None else muster.run(site, form=arguments.form, language=arguments.lang)
+
+
+def _add_account(verbs: Verbs[argparse.ArgumentParser]) -> None:
+    verb = verbs.add_parser("account", help="who may log in at the guard console", add_help=False)
+    verb.set_defaults(run=_account)
+
+
+def _account(arguments: argparse.Namespace) -> int:
+    from agent.web.console import command
+
+    return command.run(arguments.rest)
 
 
 def _add_preview(verbs: Verbs[argparse.ArgumentParser]) -> None:

@@ -9,7 +9,7 @@ from datetime import date
 
 import msgspec
 
-from agent.core import calendar
+from agent.core import access, calendar
 from agent.core.events import Now
 from agent.core.state import BoxState
 from agent.picture import Asked
@@ -44,6 +44,54 @@ class Waiting(msgspec.Struct, frozen=True):
     since_s: int
 
 
+class Window(msgspec.Struct, frozen=True):
+    """A stretch of today as it runs, in local minutes; `kind` is a word of the day plans."""
+
+    start: int
+    end: int
+    kind: str
+    label: str
+    peak: bool
+
+
+class Visiting(msgspec.Struct, frozen=True, kw_only=True):
+    """A visit that is not over. `host` is a holder or a handle, `consent` how the host agreed, "" = not yet."""
+
+    handle: str
+    kind: str
+    host: str
+    purpose: str
+    card: bool
+    door: str
+    lane: str
+    from_ms: int
+    until_ms: int
+    left_s: int  # below 0: its time is over
+    consent: str
+    came: bool
+
+
+class OnPost(msgspec.Struct, frozen=True, kw_only=True):
+    """A post of the roster: who stands there (a holder, "" = nobody), and what is asked of it now."""
+
+    id: str
+    label: str
+    guard: str
+    since_ms: int
+    needed: bool
+    empty_s: int  # how long it has stood empty that must not, 0 = it has not
+    asked_s: int  # how long an answer is waited for, 0 = none
+    unanswered: bool
+
+
+class OpenHazard(msgspec.Struct, frozen=True):
+    handle: str
+    what: str
+    owner: str
+    found_ms: int
+    due_ms: int
+
+
 class Guard(msgspec.Struct, frozen=True, kw_only=True):
     """Today as the guard needs it. `day` "" = no policy in force, or a clock nobody can trust."""
 
@@ -63,6 +111,17 @@ class Guard(msgspec.Struct, frozen=True, kw_only=True):
     counts: dict[str, int] = {}
     asked: tuple[Asked, ...] = ()
     inside: tuple[Inside, ...] = ()
+    day_windows: tuple[Window, ...] = ()
+    wall_ms: int = 0  # UTC, when this was told, by the box's own clock
+    minute: int = 0  # of the local day, then
+    plans: tuple[tuple[str, str], ...] = ()  # (id, label) of every day plan
+    visits: tuple[Visiting, ...] = ()
+    posts: tuple[OnPost, ...] = ()
+    patrols: int = 0
+    patrols_required: int = 0  # 0 = no patrol point is set up
+    hazards: tuple[OpenHazard, ...] = ()
+    present: str = ""  # the guard whose card proves presence on site now, "" = nobody's
+    present_s: int = 0  # for so long yet
 
 
 def guard(state: BoxState, now: Now) -> Guard:
@@ -89,7 +148,82 @@ def guard(state: BoxState, now: Now) -> Guard:
         counts=campus.crowd.counts(),
         asked=tuple(map(asked, state.orders.asked)),
         inside=tuple(Inside(holder, mark.kind, mark.since_ms) for holder, mark in inside),
+        day_windows=tuple(_windows(state)) if known else (),
+        wall_ms=now.wall_ms,
+        minute=minute,
+        plans=tuple((plan.id, plan.label) for plan in policy.plans.values()) if policy is not None else (),
+        visits=tuple(_visits(state, now)),
+        posts=tuple(_posts(state, now)),
+        patrols=_patrols(state, now),
+        patrols_required=policy.rules.patrols_a_day if policy is not None and policy.rules.patrol_readers else 0,
+        hazards=tuple(
+            OpenHazard(name, one.what, one.owner, one.found_ms, one.due_ms)
+            for name, one in sorted(state.duty.hazards.items(), key=lambda pair: pair[1].due_ms)
+        ),
+        present=state.access.guard if access.on_site(state, now) else "",
+        present_s=_present_s(state, now),
     )
+
+
+def _windows(state: BoxState) -> list[Window]:
+    spans = sorted(state.campus.spans, key=lambda span: (span.start, span.end))
+    return [
+        Window(span.start, span.end, span.window.kind, span.window.label, span.window.peak)
+        for span in spans
+        if span.start < span.end
+    ]
+
+
+def _visits(state: BoxState, now: Now) -> list[Visiting]:
+    """The one whose time is over first."""
+    return [
+        Visiting(
+            handle=visit.handle,
+            kind=visit.kind,
+            host=visit.host,
+            purpose=visit.purpose,
+            card=bool(visit.card),
+            door=visit.door,
+            lane=visit.lane,
+            from_ms=visit.from_ms,
+            until_ms=visit.until_ms,
+            left_s=round(visit.until_at - now.mono_s),
+            consent=visit.consent,
+            came=visit.came,
+        )
+        for visit in sorted(state.visits.values(), key=lambda visit: (visit.until_at, visit.handle))
+    ]
+
+
+def _posts(state: BoxState, now: Now) -> list[OnPost]:
+    found = []
+    for name, post in state.policy.posts.items() if state.policy is not None else ():
+        watch, vacancy = state.duty.on.get(name), state.duty.vacant.get(name)
+        asked_at = watch.asked_at if watch is not None else None
+        found.append(
+            OnPost(
+                id=name,
+                label=post.label,
+                guard=watch.guard if watch is not None else "",
+                since_ms=watch.since_ms if watch is not None else 0,
+                needed=post.always or vacancy is not None,
+                empty_s=max(1, round(now.mono_s - vacancy.since_at)) if vacancy is not None else 0,
+                asked_s=max(1, round(now.mono_s - asked_at)) if asked_at is not None else 0,
+                unanswered=watch.unanswered if watch is not None else False,
+            )
+        )
+    return found
+
+
+def _patrols(state: BoxState, now: Now) -> int:
+    """Those of today."""
+    today, _ = calendar.local(now.wall_ms, state.rules.utc_offset_min)
+    return state.duty.patrols if state.duty.patrol_day == today.toordinal() else 0
+
+
+def _present_s(state: BoxState, now: Now) -> int:
+    at = state.access.guard_at
+    return max(0, round(state.rules.presence_s - (now.mono_s - at))) if at is not None else 0
 
 
 def _slips(state: BoxState, now: Now) -> list[Slip]:

@@ -17,6 +17,11 @@ def storage_dir(site: Site) -> Path:
     return resolve(site, site.storage.dir)
 
 
+def web_dir(site: Site) -> Path:
+    """Where the guard console keeps its accounts, its certificate and the encrypted register."""
+    return storage_dir(site) / "web"
+
+
 def run_dir(site: Site) -> Path:
     """Where the local socket lives."""
     return resolve(site, site.storage.run_dir)

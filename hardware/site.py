@@ -316,9 +316,11 @@ class Uplinks(Model, frozen=True, kw_only=True):
 
 
 class Web(Model, frozen=True, kw_only=True):
-    """``[web]``: addresses the status page binds to, loopback by default."""
+    """``[web]``: addresses the status page binds to, loopback by default, and those of the guard console (HTTPS)."""
 
     listen: tuple[str, ...] = ("127.0.0.1:8080",)
+    guard_listen: tuple[str, ...] = ()  # empty: there is no guard console
+    guard_names: tuple[str, ...] = ()  # further host names a tablet calls this box by, for its certificate
 
 
 class Reports(Model, frozen=True, kw_only=True):

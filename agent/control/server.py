@@ -36,7 +36,12 @@ MOST_UNDURABLE = 1_000  # D: so many alarms are held for a card that refuses; th
 STATE_EVERY_S = 0.1
 STATE_IDLE_S = 2.0
 # Known kinds that another role may write: the others tell what the gate itself saw or did.
-_NOTABLE = frozenset({"note", "view.journal", "command.refused"})
+_NOTABLE = frozenset(
+    {
+        *("note", "command.refused", "view.journal", "view.register", "register.erased", "account.login"),
+        *("account.logout", "account.refused", "account.locked", "account.code", "account.made", "account.removed"),
+    }
+)
 _encode = msgspec.json.Encoder().encode
 
 

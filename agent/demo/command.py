@@ -10,6 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from agent.demo import console
 from agent.demo.gate import Gate
 from agent.demo.processes import PATIENCE, DemoError, python
 from agent.demo.scenarios import SCENARIOS, play
@@ -101,6 +102,7 @@ def _wait(stage: Stage) -> int:
 
 def _welcome(gate: Gate, *, headless: bool) -> str:
     urls = {"simulator": gate.simulator, "status": gate.web, "district": gate.district, "centre": gate.centre}
+    urls |= {"console": gate.console, "console_login": console.LOGIN, "console_password": gate.password}
     urls |= {"platform": gate.platform, "dir": str(gate.folder)}
     (gate.folder / "urls.json").write_text(json.dumps(urls) + "\n", "utf-8")
     if headless:
@@ -110,11 +112,13 @@ def _welcome(gate: Gate, *, headless: bool) -> str:
 
     the gate to play with   {gate.simulator}     press the red button
     the box's status page   {gate.web}     what the box measures and commands
+    the guard console       {gate.console}     log-in {console.LOGIN}, password {gate.password}
+                            (the box's own certificate: the browser warns until it is trusted)
     the district            {gate.district}     where the alarm arrives; say "coming" there
     the receiving centre    {gate.centre or "-"}     the second path, by SIA DC-09
     the police platform     {gate.platform or "-"}     beside it, by GB/T 28181
 
   Try: press the panic button · put a car on the loop first · swipe a card · cut a panic line · let the PLC die
   Or play a story:  menwei demo --scenario {" | ".join(SCENARIOS)}
-  No log-in is needed; everything is on loopback. Files: {gate.folder}      Stop with Ctrl-C.
+  Everything is on loopback; only the guard console wants a log-in. Files: {gate.folder}      Stop with Ctrl-C.
 """

@@ -35,7 +35,15 @@ class Gate:
     """One simulated gate and its district."""
 
     def __init__(
-        self, site: Site, simulator: str, district: str, web: str, folder: Path, centre: str = "", platform: str = ""
+        self,
+        site: Site,
+        simulator: str,
+        district: str,
+        web: str,
+        folder: Path,
+        centre: str = "",
+        platform: str = "",
+        password: str = "",
     ) -> None:
         self.site = site
         self.simulator = simulator
@@ -43,6 +51,8 @@ class Gate:
         self.web = web
         self.centre = centre
         self.platform = platform
+        self.console = f"https://{site.web.guard_listen[0]}/guard" if site.web.guard_listen else ""
+        self.password = password  # of the log-in "gate" at the guard console
         self.folder = folder
         self._pins: dict[tuple[str, str, str], Use] = {(use.role, use.owner, use.part): use for use in uses(site)}
 

@@ -6,14 +6,14 @@ import shutil
 import time
 from pathlib import Path
 
-from agent.demo import school
+from agent.demo import console, school
 from agent.demo.gate import Gate, fetch
 from agent.demo.processes import Child, DemoError, free_port, python
 from hardware import loader
 from hardware.site import Site
 
 SITE_FILE = Path(loader.__file__).parent / "sites" / "demo.toml"
-PORTS = (11502, 18888, 11883, 18080)  # as the shipped demo site file names them; taken ones are replaced
+PORTS = (11502, 18888, 11883, 18080, 18443)  # as the shipped demo site file names them; taken ones are replaced
 DISTRICT_PORT = 18090
 SIMULATOR_PORT = 18070
 CENTRE_PORT, CENTRE_PAGE = 19099, 18091
@@ -84,6 +84,7 @@ class Stage:
         )  # fmt: skip
         self.centre = self._centre()
         self.platform = self._platform()
+        self.password = console.renew_account(self.site)
         self.box = Child("box", python("-m", "agent", "run", "--config", str(self.site_file)), self.folder)
 
     def _centre(self) -> Child | None:
@@ -155,7 +156,7 @@ class Stage:
             centre, platform = _url(self.centre), _url(self.platform)
             self.box.start()
             web = f"http://{self.site.web.listen[0]}"
-            gate = Gate(self.site, simulator, district, web, self.folder, centre, platform)
+            gate = Gate(self.site, simulator, district, web, self.folder, centre, platform, self.password)
             self._wait_for_box(gate)
             school.apply(self.site, school.make_bundle(self.folder))
         except BaseException:
@@ -197,7 +198,7 @@ def _url(child: Child | None) -> str:
 def _ports(site: Site) -> list[int]:
     """Every TCP port on this machine that the site file names."""
     assert site.uplink.mqtt is not None, "the demo's site file has an MQTT uplink"
-    texts = [site.board.gpio_address, *site.web.listen]
+    texts = [site.board.gpio_address, *site.web.listen, *site.web.guard_listen]
     named = [int(text.rpartition(":")[2]) for text in texts if text]
     return [*named, site.uplink.mqtt.port, *_dc09_ports(site), *(bus.port for bus in site.bus if bus.kind == "tcp")]
 

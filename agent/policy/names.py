@@ -64,6 +64,14 @@ class NameTable:
     def name(self, holder: str) -> str:
         return self._names.get(holder, holder)
 
+    def knows(self, holder: str) -> bool:
+        return holder in self._names
+
+    def search(self, text: str) -> list[tuple[str, str]]:
+        """(holder, name) of everyone whose name contains `text`, by name."""
+        found = [(holder, name) for holder, name in self._names.items() if text in name]
+        return sorted(found, key=lambda one: (one[1], one[0]))
+
     @classmethod
     def open(cls, sealed: bytes, key: bytes) -> NameTable:
         """Raises BadNames. An empty table is a bundle without names."""

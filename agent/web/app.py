@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import msgspec
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from agent.journal.reader import Row
@@ -20,6 +20,7 @@ from agent.web import assets, kinds, metrics, search
 from agent.web.feed import Feed
 from agent.web.guard import App, Guard
 from agent.web.ledger import PAGE, Ledger
+from agent.web.listen import parse
 from agent.web.render import PARTS, Renderer
 from agent.web.stream import Streams, state
 from agent.web.words import Words
@@ -44,6 +45,7 @@ class Pages:
     """The handlers, over one feed and one ledger."""
 
     def __init__(self, site: Site, feed: Feed, ledger: Ledger) -> None:
+        self._site = site
         self.feed = feed
         self.ledger = ledger
         self.assets = assets.load()
@@ -59,6 +61,7 @@ class Pages:
             Route("/events.csv", self.events_csv),
             Route("/api/v1/state", self.state),
             Route("/api/v1/stream", self.stream),
+            Route("/guard", self.guard),
             Route("/healthz", self.health),
             Route("/metrics", self.metrics),
             Route("/static/{name}", self.asset),
@@ -75,7 +78,7 @@ class Pages:
     async def events(self, request: Request) -> Response:
         """Records, newest first: `group`, `q`, `from`, `to` choose, `before` pages on, `cause` follows one record."""
         cause = _ref(request.query_params.get("cause", ""))
-        words = self.renderer.words[_language(request)]
+        words = self.renderer.words[language_of(request)]
         query, wrong = _query(request, words)
         if query.group and query.group not in kinds.GROUPS:
             return PlainTextResponse("no such group of records\n", 404, headers=NO_STORE)
@@ -95,7 +98,7 @@ class Pages:
 
     async def events_csv(self, request: Request) -> Response:
         """The same records, as many as an office program opens at once."""
-        words = self.renderer.words[_language(request)]
+        words = self.renderer.words[language_of(request)]
         query, wrong = _query(request, words)
         if wrong or (query.group and query.group not in kinds.GROUPS):
             return PlainTextResponse("no such day or group of records\n", 404, headers=NO_STORE)
@@ -113,8 +116,17 @@ class Pages:
         found = await self.ledger.page(wanted, start)
         return found, found[-1].seq if len(found) == PAGE else 0
 
+    async def guard(self, request: Request) -> Response:
+        """The way to the guard console, which has a port and a log-in of its own."""
+        if not self._site.web.guard_listen:
+            return PlainTextResponse(
+                "this box has no guard console: see guard_listen in [web]\n", 404, headers=NO_STORE
+            )
+        port = parse(self._site.web.guard_listen[0]).port
+        return RedirectResponse(f"https://{request.url.hostname}:{port}/guard", 307, headers=NO_STORE)
+
     async def _page(self, name: str, request: Request, **more: object) -> Response:
-        language = _language(request)
+        language = language_of(request)
         rendered = await self.renderer.parts(name, language)
         html = self.renderer.page(
             name,
@@ -124,7 +136,7 @@ class Pages:
             build=self.build,
             mono_ms=self.feed.mono_ms(),
             stream=f"/api/v1/stream?page={name}&lang={language}",
-            language_href=_other_language(request, language),
+            language_href=other_language(request, language),
             **more,
         )
         response = Response(html, media_type="text/html", headers=NO_STORE)
@@ -133,13 +145,7 @@ class Pages:
         return response
 
     async def asset(self, request: Request) -> Response:
-        asset = self.assets.get(request.path_params["name"])
-        if asset is None:
-            return PlainTextResponse("there is nothing here\n", 404)
-        headers = {"etag": asset.etag, "cache-control": "no-cache"}
-        if request.headers.get("if-none-match") == asset.etag:
-            return Response(status_code=304, headers=headers)
-        return Response(asset.body, media_type=asset.media_type, headers=headers)
+        return assets.respond(self.assets, request)
 
     # ── for programs ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -148,7 +154,7 @@ class Pages:
 
     async def stream(self, request: Request) -> Response:
         page = request.query_params.get("page")
-        language = _language(request)
+        language = language_of(request)
         if page is not None and page not in PARTS:
             return PlainTextResponse("there is no such page\n", 404, headers=NO_STORE)
         if self.streams.full:
@@ -175,7 +181,7 @@ async def _with_retry(told: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
             yield line
 
 
-def _language(request: Request) -> str:
+def language_of(request: Request) -> str:
     """`lang` of the query, else the cookie, else the default."""
     for wanted in (request.query_params.get("lang"), request.cookies.get(COOKIE)):
         if wanted in LANGUAGES:
@@ -183,7 +189,7 @@ def _language(request: Request) -> str:
     return DEFAULT
 
 
-def _other_language(request: Request, language: str) -> str:
+def other_language(request: Request, language: str) -> str:
     """This page in the other language."""
     other = next(name for name in LANGUAGES if name != language)
     return "?" + str(request.url.include_query_params(lang=other).query)

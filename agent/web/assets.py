@@ -6,6 +6,9 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
 FOLDER = Path(__file__).parent / "static"
 _TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
 
@@ -30,3 +33,14 @@ def _asset(path: Path) -> Asset:
 def fingerprint(assets: dict[str, Asset]) -> str:
     """Changes when any file does: an open page then reloads itself after an update."""
     return hashlib.sha256("".join(asset.etag for asset in assets.values()).encode()).hexdigest()[:12]
+
+
+def respond(assets: dict[str, Asset], request: Request) -> Response:
+    """The file that `{name}` of the path names, or that it has not changed, or that there is none."""
+    asset = assets.get(request.path_params["name"])
+    if asset is None:
+        return PlainTextResponse("there is nothing here\n", 404)
+    headers = {"etag": asset.etag, "cache-control": "no-cache"}
+    if request.headers.get("if-none-match") == asset.etag:
+        return Response(status_code=304, headers=headers)
+    return Response(asset.body, media_type=asset.media_type, headers=headers)

@@ -60,6 +60,9 @@ def own_names(addresses: Iterable[Address]) -> frozenset[str]:
 class Guard:
     """ASGI middleware."""
 
+    methods: tuple[str, ...] = ("GET", "HEAD")
+    headers = HEADERS
+
     def __init__(self, app: App, names: frozenset[str]) -> None:
         self._app = app
         self._names = names
@@ -70,23 +73,27 @@ class Guard:
         try:
             self._check(scope)
         except Refused as refusal:
-            await _refuse(refusal, send)
+            await self._refuse(refusal, send)
             return
-        await self._app(scope, receive, _with_headers(send))
+        await self._app(scope, receive, self._with_headers(send))
 
     def _check(self, scope: Scope) -> None:
         headers: list[tuple[bytes, bytes]] = scope["headers"]
-        if scope["method"] not in ("GET", "HEAD"):
-            raise Refused(405, "only GET and HEAD: this page moves nothing")
+        if scope["method"] not in self.methods:
+            raise Refused(405, f"only {' and '.join(self.methods)} are taken here")
         if len(headers) > MAX_HEADERS or sum(len(name) + len(value) for name, value in headers) > MAX_HEADER_BYTES:
             raise Refused(431, "too many headers")
         _check_target(scope)
         self._check_host([value for name, value in headers if name == b"host"], scope)
+        self._check_body(scope["method"], headers)
+        for name, value in headers:
+            if name == b"origin" and not self._ours(urlsplit(value.decode("latin-1")).netloc, scope):
+                raise Refused(403, "asked from a foreign page")
+
+    def _check_body(self, method: str, headers: list[tuple[bytes, bytes]]) -> None:
         for name, value in headers:
             if name == b"transfer-encoding" or (name == b"content-length" and value.strip() != b"0"):
                 raise Refused(413, "no body is taken here")
-            if name == b"origin" and not self._ours(urlsplit(value.decode("latin-1")).netloc, scope):
-                raise Refused(403, "asked from a foreign page")
 
     def _check_host(self, hosts: list[bytes], scope: Scope) -> None:
         if len(hosts) != 1:
@@ -103,6 +110,28 @@ class Guard:
         here = str(server[0]).lower() if server else ""
         return name in self._names or (bool(here) and name in (here, f"[{here}]"))
 
+    async def _refuse(self, refusal: Refused, send: Send) -> None:
+        text = f"{refusal}\n".encode()
+        headers = [
+            (b"content-type", b"text/plain; charset=utf-8"),
+            (b"content-length", str(len(text)).encode()),
+            (b"cache-control", b"no-store"),
+            (b"connection", b"close"),
+            *self.headers,
+        ]
+        if refusal.status == 405:
+            headers.append((b"allow", ", ".join(self.methods).encode()))
+        await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
+        await send({"type": "http.response.body", "body": text})
+
+    def _with_headers(self, send: Send) -> Send:
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message.get("headers", ()), *self.headers]}
+            await send(message)
+
+        return sending
+
 
 def _check_target(scope: Scope) -> None:
     path: bytes = scope.get("raw_path") or scope["path"].encode()
@@ -110,27 +139,3 @@ def _check_target(scope: Scope) -> None:
         raise Refused(400, "no such form of address here")
     if not PLAIN_QUERY.fullmatch(scope.get("query_string", b"")):
         raise Refused(400, "no such query here")
-
-
-async def _refuse(refusal: Refused, send: Send) -> None:
-    text = f"{refusal}\n".encode()
-    headers = [
-        (b"content-type", b"text/plain; charset=utf-8"),
-        (b"content-length", str(len(text)).encode()),
-        (b"cache-control", b"no-store"),
-        (b"connection", b"close"),
-        *HEADERS,
-    ]
-    if refusal.status == 405:
-        headers.append((b"allow", b"GET, HEAD"))
-    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
-    await send({"type": "http.response.body", "body": text})
-
-
-def _with_headers(send: Send) -> Send:
-    async def sending(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            message = {**message, "headers": [*message.get("headers", ()), *HEADERS]}
-        await send(message)
-
-    return sending

@@ -38,6 +38,10 @@ def _pages() -> Json:
     language = _query("lang", "language of the page", {"enum": list(LANGUAGES)})
     return {
         "/": _get("The status page", {"200": _content("text/html")}, [language]),
+        "/guard": _get(
+            "The way to the guard console, where the site has one: another port, HTTPS, logged in",
+            {"307": {"description": "to https://…/guard"}, "404": _content("text/plain")},
+        ),
         "/devices": _get("Every device, in full", {"200": _content("text/html")}, [language]),
         "/events": _get(
             "Records in words, newest first",

@@ -48,7 +48,7 @@ class Renderer:
         self._ledger = ledger
         self._site = site
         self.words = {language: Words(language, site) for language in LANGUAGES}
-        self._environments = {name: _environment(self.words[name]) for name in LANGUAGES}
+        self._environments = {name: environment(self.words[name]) for name in LANGUAGES}
         self._kept: dict[tuple[str, str], tuple[int, Rendered]] = {}
         self._kept_parts: dict[tuple[str, str], tuple[object, str]] = {}
 
@@ -126,7 +126,7 @@ class Rendered:
         return {"state": verdict.state, "title": f"{sign}{verdict.title} · {name}"}
 
 
-def _environment(words: Words) -> Environment:
+def environment(words: Words) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,

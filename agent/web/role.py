@@ -1,10 +1,14 @@
-"""`menwei web`: the status page. It moves nothing; when it dies, nothing else at the gate notices."""
+"""`menwei web`: the status page, which moves nothing, and the guard console, which asks control.
+
+When this role dies, nothing else at the gate notices.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import socket
+from typing import TYPE_CHECKING
 
 from agent.journal.reader import JournalReader
 from agent.journal.schema import FILE
@@ -19,6 +23,9 @@ from agent.web.server import Server, make
 from hardware import places
 from hardware.site import Site
 
+if TYPE_CHECKING:
+    from agent.web.console.serve import ConsoleRole
+
 log = logging.getLogger("menwei.web")
 
 
@@ -31,20 +38,36 @@ async def run(site: Site) -> None:
     ledger = Ledger(lambda: JournalReader(places.storage_dir(site) / FILE), kinds.NEWS)
     pages = Pages(site, feed, ledger)
     server = make(make_app(pages, own_names(addresses)), feed)
+    console = _console(site, feed, link)
     pages.renderer.warm()
     following = asyncio.create_task(feed.run(), name="feed")
     following.add_done_callback(lambda task: _ended(task, server))
+    consoling = asyncio.create_task(console.run(), name="console") if console is not None else None
+    if consoling is not None:
+        consoling.add_done_callback(lambda task: _ended(task, server))
     for bound in sockets:
         log.info("status page on http://%s", Address(*bound.getsockname()[:2]))
     try:
         await _serve(server, sockets)
     finally:
-        following.cancel()
-        await asyncio.gather(following, return_exceptions=True)
+        tasks = [task for task in (following, consoling) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await link.close()
         ledger.close()
-    if not following.cancelled() and (error := following.exception()) is not None:
-        raise error
+    for task in tasks:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            raise error
+
+
+def _console(site: Site, feed: Feed, link: ControlLink) -> ConsoleRole | None:
+    """The guard console, where the site has one. Its modules are not loaded else."""
+    if not site.web.guard_listen:
+        return None
+    from agent.web.console.serve import ConsoleRole
+
+    return ConsoleRole(site, feed, link)
 
 
 async def _serve(server: Server, sockets: list[socket.socket]) -> None:
@@ -63,6 +86,6 @@ def _addresses(site: Site) -> list[Address]:
 
 
 def _ended(task: asyncio.Task[None], server: Server) -> None:
-    """The feed never ends by itself. If it does, so does the role: started anew, not standing on an old picture."""
+    """Feed and console never end by themselves. If one does, so does the role: started anew, not on an old picture."""
     if not task.cancelled():
         server.should_exit = True

@@ -83,7 +83,12 @@ class Server(uvicorn.Server):
 
 
 def make(app: App, feed: Feed) -> Server:
-    config = uvicorn.Config(
+    return Server(config(app), feed)
+
+
+def config(app: App) -> uvicorn.Config:
+    """How every port of the web role is served."""
+    return uvicorn.Config(
         app,
         http=BoundedProtocol,
         ws="none",
@@ -100,4 +105,3 @@ def make(app: App, feed: Feed) -> Server:
         timeout_graceful_shutdown=2,
         h11_max_incomplete_event_size=HEADER_BYTES,
     )
-    return Server(config, feed)

@@ -16,6 +16,7 @@ SOCKET_PATH_MAX = 107  # bytes, Linux unix(7): sun_path holds 108 with its end m
 _ADDRESS = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9.-]*|\*)):(\d{1,5})", re.ASCII)
 # GB/T 28181-2016, annex D (S): digits 11 to 13 of a number say what it is.
 _DEVICES, _INPUTS, _SERVERS = range(111, 200), range(134, 135), range(200, 300)
+_HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*", re.ASCII)
 _EVERYWHERE = ("", "*", "0.0.0.0", "::")
 
 
@@ -79,16 +80,27 @@ def socket_path_fits(look: Look) -> Iterator[Finding]:
 
 def web_addresses_are_named(look: Look) -> Iterator[Finding]:
     seen: set[str] = set()
-    for i, text in enumerate(look.site.web.listen):
-        where = address(text)
-        path = ("web", "listen", i)
-        if where is None:
-            yield found(path, "address_bad", text=text, example="127.0.0.1:8080")
-        elif where[0] in _EVERYWHERE:
-            yield found(path, "web_everywhere", text=text, port=where[1])
-        elif text in seen:
-            yield found(path, "web_twice", text=text)
-        seen.add(text)
+    web = look.site.web
+    for key, texts, example in (
+        ("listen", web.listen, "127.0.0.1:8080"),
+        ("guard_listen", web.guard_listen, "192.168.8.2:8443"),
+    ):
+        for i, text in enumerate(texts):
+            where = address(text)
+            path = ("web", key, i)
+            if where is None:
+                yield found(path, "address_bad", text=text, example=example)
+            elif where[0] in _EVERYWHERE:
+                yield found(path, "web_everywhere", text=text, port=where[1])
+            elif text in seen:
+                yield found(path, "web_twice", text=text)
+            seen.add(text)
+
+
+def guard_names_are_host_names(look: Look) -> Iterator[Finding]:
+    for i, name in enumerate(look.site.web.guard_names):
+        if not _HOST_NAME.fullmatch(name):
+            yield found(("web", "guard_names", i), "host_name_bad", text=name)
 
 
 def stores_are_private(look: Look) -> Iterator[Finding]:
@@ -223,6 +235,7 @@ CHECKS: tuple[Check, ...] = (
     web_addresses_are_named,
     stores_are_private,
     store_pairs_are_whole,
+    guard_names_are_host_names,
     dc09_fields_are_whole,
     dc09_is_private,
     command_keys_are_files,

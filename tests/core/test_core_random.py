@@ -325,7 +325,9 @@ UNPLAYED = frozenset(
 FROM_THE_SHELL = frozenset(
     {
         *("journal.anchored", "journal.evicted", "journal.problem", "journal.pruned", "journal.space"),
-        *("panic.latency", "policy.refused", "socket.refused", "view.journal"),
+        *("panic.latency", "policy.refused", "socket.refused", "view.journal", "view.register", "register.erased"),
+        *("account.login", "account.logout", "account.refused", "account.locked", "account.code"),
+        *("account.made", "account.removed"),
     }
 )
 

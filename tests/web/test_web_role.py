@@ -210,7 +210,8 @@ async def test_a_first_load_is_light(tmp_path: Path) -> None:
 
 
 def test_every_static_file_is_loaded_by_a_page() -> None:
-    assert set(assets.load()) == {"icon.svg", "page.css", "page.js", "times.js", "morph.js"}
+    console = {"console.css", "console.js"}
+    assert set(assets.load()) == {"icon.svg", "page.css", "page.js", "times.js", "morph.js"} | console
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from agent.web.assets import FOLDER
+from agent.web.console.words import WINDOW_KIND
 from agent.web.render import TEMPLATES
 
 TOO_NEW_CSS = {
@@ -36,14 +37,18 @@ TOO_NEW_JS = {
 }
 
 
+def style() -> str:
+    return "".join((FOLDER / name).read_text("utf-8") for name in ("page.css", "console.css"))
+
+
 def rules() -> list[str]:
-    css = re.sub(r"/\*.*?\*/", "", (FOLDER / "page.css").read_text("utf-8"), flags=re.S)
+    css = re.sub(r"/\*.*?\*/", "", style(), flags=re.S)
     return re.findall(r"[^{}]+\{[^{}]*\}", css)
 
 
 @pytest.mark.parametrize("pattern", TOO_NEW_CSS)
 def test_style_is_old_enough(pattern: str) -> None:
-    css = re.sub(r"/\*.*?\*/", "", (FOLDER / "page.css").read_text("utf-8"), flags=re.S)
+    css = re.sub(r"/\*.*?\*/", "", style(), flags=re.S)
     assert not re.search(pattern, css, flags=re.M), TOO_NEW_CSS[pattern]
 
 
@@ -55,13 +60,13 @@ def test_no_gap_between_flex_items() -> None:
 
 
 def test_style_loads_nothing_and_hides_no_focus() -> None:
-    css = (FOLDER / "page.css").read_text("utf-8")
+    css = style()
     assert re.findall(r"url\(([^)]*)\)", css) == ["#hatch"] * css.count("url(")
     assert "@import" not in css and "outline: none" not in css and "outline: 0" not in css
 
 
 @pytest.mark.parametrize("pattern", TOO_NEW_JS)
-@pytest.mark.parametrize("name", ["page.js", "times.js", "morph.js"])
+@pytest.mark.parametrize("name", ["page.js", "times.js", "morph.js", "console.js"])
 def test_script_is_old_enough(name: str, pattern: str) -> None:
     source = re.sub(r"//.*", "", (FOLDER / name).read_text("utf-8"))
     assert not re.search(pattern, source, flags=re.M), TOO_NEW_JS[pattern]
@@ -80,6 +85,7 @@ def test_every_class_of_the_style_is_used() -> None:
     words = {"cut", "shorted", "disagree", "unread", "occupied", "faulty", "done", "now", "red", "green", "lost"}
     words |= {"alarm", "fault", "warning", "remark", "ok", "info", "off", "unknown", "passage", "fact", "up", "down"}
     words |= {"moving", "pressed", "open", "received", "coming", "unlocked", "on", "none", "clear"}
+    words |= {f"w-{kind}" for kind in WINDOW_KIND}
     for rule in rules():
         for name in re.findall(r"\.([a-z][\w-]*)", rule.split("{")[0]):
             stem = re.sub(r"-\d$", "-", name)

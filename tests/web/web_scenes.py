@@ -40,7 +40,7 @@ HEAD = 1840
 def demo_site(folder: Path, listen: tuple[str, ...] = ("127.0.0.1:0",)) -> Site:
     """The demo site with everything it writes under `folder`."""
     site = msgspec.convert(tomllib.loads(DEMO.read_text("utf-8")), Site)
-    web = msgspec.structs.replace(site.web, listen=listen)
+    web = msgspec.structs.replace(site.web, listen=listen, guard_listen=())
     return msgspec.structs.replace(site, folder=str(folder), web=web)
 
 

@@ -1,0 +1,399 @@
+"""The console's addresses: logging in and out, the page and its stream, the forms, the muster list, the accounts."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import AsyncGenerator
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from agent.guard_picture import Guard as GuardPicture
+from agent.link import ControlAway
+from agent.policy.names import NameTable
+from agent.register.store import BadRegister
+from agent.web import assets
+from agent.web.app import COOKIE as LANGUAGE_COOKIE
+from agent.web.app import NO_STORE, STREAM_HEADERS, language_of, other_language
+from agent.web.console import certificate
+from agent.web.console.accounts import Account, Accounts, BadAccount, Role
+from agent.web.console.asks import ASKS, GUARDS, Form, Refusal
+from agent.web.console.desk import Desk, Unknown
+from agent.web.console.front import Front
+from agent.web.console.pages import ConsolePages, ConsoleView, Told
+from agent.web.console.sessions import COOKIE, Session, Sessions, Tries
+from agent.web.feed import Feed, Link, wall_ms
+from agent.web.guard import App
+from agent.web.stream import BEAT_S, LEAST_S, event
+from hardware.site import Site
+
+log = logging.getLogger("menwei.console")
+
+MOST_STREAMS = 12  # D: a gatehouse has a tablet and a PC; the office looks in
+LANGUAGE_S = 365 * 86_400
+HOME = "/guard"
+
+
+class Console:
+    """The handlers, over the web role's feed and link."""
+
+    def __init__(self, site: Site, feed: Feed, link: Link, desk: Desk, accounts: Accounts) -> None:
+        self._feed = feed
+        self._link = link
+        self._desk = desk
+        self.accounts = accounts
+        self.sessions = Sessions()
+        self._tries = Tries()
+        self._pages = ConsolePages(feed, site)
+        self._assets = assets.load()
+        self._build = assets.fingerprint(self._assets)
+        self._hashing = asyncio.Lock()  # one password at a time: 19 MiB each
+        self._streams = 0
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/", self.root),
+            Route(HOME, self.home),
+            Route(f"{HOME}/stream", self.stream),
+            Route(f"{HOME}/do", self.do, methods=["POST"]),
+            Route(f"{HOME}/muster", self.muster),
+            Route(f"{HOME}/login", self.login, methods=["GET", "POST"]),
+            Route(f"{HOME}/first", self.first, methods=["GET", "POST"]),
+            Route(f"{HOME}/logout", self.logout, methods=["POST"]),
+            Route(f"{HOME}/accounts", self.accounts_page, methods=["GET", "POST"]),
+            Route("/authority.crt", self.authority),
+            Route("/static/{name}", self.asset),
+        ]
+
+    # ── in and out ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def root(self, request: Request) -> Response:
+        return _to(HOME)
+
+    async def login(self, request: Request) -> Response:
+        if request.method != "POST":
+            return self._login_page(request, "")
+        form = _form(request)
+        login, peer = form.get("login", "").strip().lower()[:64], _peer(request)
+        now = time.monotonic()
+        if self._tries.locked(login, peer, now):
+            return self._login_page(request, "locked", 429)
+        async with self._hashing:
+            account = await asyncio.to_thread(self.accounts.check, login, form.get("password", ""))
+        if account is None:
+            await self._wrong(login, peer, now)
+            return self._login_page(request, "wrong", 403)
+        self._tries.right(login, peer)
+        return await self._begin(request, account)
+
+    async def _wrong(self, login: str, peer: str, now: float) -> None:
+        """A wrong try is a record, a lock-out another. What was typed may be a password: it is in neither."""
+        known = next((account.handle for account in self.accounts.all() if account.login == login), "")
+        await self.note("account.refused", "console", {"account": known, "peer": peer})
+        if self._tries.wrong(login, peer, now):
+            await self.note("account.locked", "console", {"account": known, "peer": peer})
+
+    async def _begin(self, request: Request, account: Account) -> Response:
+        self.sessions.end(request.cookies.get(COOKIE, ""))
+        token, _ = self.sessions.begin(account, _peer(request), time.monotonic())
+        await self.note("account.login", account.handle, {"peer": _peer(request), "role": account.role.value})
+        response = _to(HOME)
+        response.set_cookie(COOKIE, token, secure=True, httponly=True, samesite="strict", path="/")
+        return response
+
+    async def first(self, request: Request) -> Response:
+        """An account made with a one-time code."""
+        if request.method != "POST":
+            return self._page(request, "console_first", why="")
+        form, peer, now = _form(request), _peer(request), time.monotonic()
+        if self._tries.locked("", peer, now):
+            return self._page(request, "console_first", 429, why="locked")
+        if form.get("password") != form.get("again"):
+            return self._page(request, "console_first", 400, why="password_twice")
+        made_from = (form.get("code", ""), form.get("login", ""), form.get("password", ""), wall_ms())
+        try:
+            async with self._hashing:
+                account = await asyncio.to_thread(self.accounts.redeem, *made_from)
+        except BadAccount as bad:
+            if bad.args[0] == "code":
+                await self._wrong("", peer, now)
+            return self._page(request, "console_first", 400, why=bad.args[0])
+        await self.note("account.made", account.handle, {"role": account.role.value})
+        return await self._begin(request, account)
+
+    async def logout(self, request: Request) -> Response:
+        session = self._session(request)
+        if session is not None and _is_of(session, _form(request)):
+            self.sessions.end(request.cookies.get(COOKIE, ""))
+            await self.note("account.logout", session.account.handle, {})
+        response = _to(f"{HOME}/login")
+        response.delete_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="strict")
+        return response
+
+    def _login_page(self, request: Request, why: str, status: int = 200) -> Response:
+        nobody = not self.accounts.all()
+        print_ = certificate.fingerprint(self._desk.folder)
+        return self._page(request, "console_login", status, why=why, nobody=nobody, fingerprint=print_)
+
+    def _session(self, request: Request, *, touch: bool = True) -> Session | None:
+        """Who asks. An account that was removed meanwhile is nobody."""
+        session = self.sessions.find(request.cookies.get(COOKIE, ""), time.monotonic(), touch=touch)
+        if session is not None and touch and self.accounts.by_handle(session.account.handle) is None:
+            self.sessions.end(request.cookies.get(COOKIE, ""))
+            return None
+        return session
+
+    # ── the page ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def home(self, request: Request) -> Response:
+        session = self._session(request)
+        if session is None:
+            return _to(f"{HOME}/login")
+        language = language_of(request)
+        view = self._pages.view(language, session, await self._told(session))
+        await self._looked(session, "console")
+        flash, session.choices, choices = session.take_flash(), (), session.choices
+        return self._page(
+            request,
+            "console",
+            v=view,
+            html=self._pages.parts(view),
+            title=self._pages.title(view),
+            flash=flash,
+            choices=choices,
+            mono_ms=self._feed.mono_ms(),
+            stream=f"{HOME}/stream?lang={language}",
+        )
+
+    async def muster(self, request: Request) -> Response:
+        """Who is inside, to print. Guards and the head of security only."""
+        session = self._session(request)
+        if session is None or session.account.role not in GUARDS:
+            return _to(f"{HOME}/login")
+        view = self._pages.view(language_of(request), session, await self._told(session))
+        await self._looked(session, "muster")
+        return self._page(request, "console_muster", v=view)
+
+    async def stream(self, request: Request) -> Response:
+        session = self._session(request, touch=False)
+        if session is None:
+            return PlainTextResponse("log in first\n", 403, headers=NO_STORE)
+        if self._streams >= MOST_STREAMS:
+            return PlainTextResponse("too many consoles are open\n", 503, headers=NO_STORE)
+        told = self._parts(request, session, language_of(request))
+        return StreamingResponse(told, media_type="text/event-stream", headers=STREAM_HEADERS)
+
+    async def _parts(self, request: Request, session: Session, language: str) -> AsyncGenerator[bytes]:
+        """As the status page's stream; ends when the session does."""
+        self._streams += 1
+        try:
+            yield b"retry: 1000\n\n"
+            seen, sent = 0, dict[str, str]()
+            while not self._feed.closed and self._session(request, touch=False) is session:
+                changed = await self._feed.wait(seen, BEAT_S)
+                seen = self._feed.version
+                view = self._pages.view(language, session, await self._told(session))
+                parts = self._pages.parts(view)
+                news = {name: html for name, html in parts.items() if sent.get(name) != html}
+                sent = parts
+                frozen = not self._feed.contact.up
+                times = {"mono": self._feed.mono_ms(), "now": wall_ms(), "frozen": frozen, "build": self._build}
+                if news or changed:
+                    yield event(
+                        "parts", {"parts": news, "title": self._pages.title(view), "state": _state(view)} | times
+                    )
+                else:
+                    yield event("beat", times)
+                await asyncio.sleep(LEAST_S if changed else 0)
+        finally:
+            self._streams -= 1
+
+    async def _told(self, session: Session) -> Told:
+        guard: GuardPicture | None = None
+        try:
+            answer = await self._link.request({"op": "guard"})
+            guard = msgspec.convert(answer.get("guard"), GuardPicture)
+        except ControlAway:
+            pass
+        except msgspec.ValidationError as error:
+            log.error("control told a guard's picture that cannot be read: %s", error)
+        if session.account.role not in GUARDS or guard is None:
+            return Told(guard=guard, names=NameTable(), entries={})
+        names = await self._desk.names(guard.version)
+        handles = [one for visit in guard.visits for one in (visit.handle, visit.host)]
+        handles += [one for hazard in guard.hazards for one in (hazard.handle, hazard.owner)]
+        handles += [slip.issuer for slip in guard.slips]
+        return Told(guard=guard, names=names, entries=self._desk.entries(handles), notes=self._desk.notes())
+
+    async def _looked(self, session: Session, what: str) -> None:
+        await self.note("view.register", session.account.handle, {"what": what})
+
+    # ── forms ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def do(self, request: Request) -> Response:
+        """One form: one command, one answer on the page it came from."""
+        session = self._session(request)
+        if session is None:
+            return _to(f"{HOME}/login")
+        fields = _form(request)
+        verb, place = fields.get("verb", ""), fields.get("place_on_page", "")
+        if not _is_of(session, fields):
+            why = "csrf"
+        elif verb not in ASKS or session.account.role not in ASKS[verb].roles:
+            why = "role"
+            await self.note("command.refused", session.account.handle, {"verb": verb[:40], "why": "role"})
+        else:
+            why = await self._ask(session, verb, fields, language_of(request))
+        session.turn += 1
+        language = language_of(request)
+        told = self._pages.why(language, why) if why else self._pages.words[language].t("Done.")
+        session.flash = ("bad" if why else "ok", told)
+        anchor = f"#{place}" if place.isalpha() else ""
+        return _to(f"{HOME}{anchor}")
+
+    async def _ask(self, session: Session, verb: str, fields: dict[str, str], language: str) -> str:
+        """Ask control; why it was not done, or ""."""
+        ask = ASKS[verb]
+        form: Form | None = None
+        try:
+            guard = (await self._told(session)).guard
+            if guard is None:
+                return "away"
+            names = await self._desk.names(guard.version)
+            form = Form(fields, self._desk, names, session.account.handle, guard.wall_ms)
+            ident = session.ident(verb, fields.get(ask.subject, ""))
+            message = {"op": "command", "id": ident, "rank": "console", "actor": session.account.handle, "verb": verb}
+            answer = await self._link.request(message | {"args": ask.build(form)})
+            why = "" if answer.get("ok") is True else str(answer.get("why", "away"))
+        except (Refusal, Unknown) as refusal:
+            why = str(refusal)
+            session.choices = refusal.people if isinstance(refusal, Unknown) else ()
+        except BadRegister as bad:
+            log.error("%s", bad)
+            why = "register"
+        except ControlAway:
+            return "away"  # it may have been done: what was written for it stays
+        if why and form is not None:
+            for handle in form.written:
+                self._desk.erase(handle)
+        return why
+
+    # ── accounts ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def accounts_page(self, request: Request) -> Response:
+        """For the head of security: who may log in, codes for new ones, the end of old ones."""
+        session = self._session(request)
+        if session is None or session.account.role is not Role.HEAD:
+            return _to(HOME)
+        code, why = "", ""
+        if request.method == "POST":
+            fields = _form(request)
+            try:
+                code = await self._change(session, fields) if _is_of(session, fields) else ""
+            except BadAccount as bad:
+                why = str(bad.args[0])
+        return self._page(
+            request, "console_accounts", session=session, accounts=self.accounts.all(), code=code, why=why
+        )
+
+    async def _change(self, session: Session, fields: dict[str, str]) -> str:
+        """Make a code, which is returned, or remove an account. Raises BadAccount."""
+        if fields.get("remove"):
+            gone = self.accounts.remove(fields["remove"])
+            self.sessions.end_of(gone.handle)
+            await self.note("account.removed", session.account.handle, {"account": gone.handle})
+            return ""
+        try:
+            role = Role(fields.get("role", ""))
+        except ValueError:
+            raise BadAccount("role") from None
+        await self.note("account.code", session.account.handle, {"role": role.value})
+        return self.accounts.make_code(role, wall_ms())
+
+    # ── the rest ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def authority(self, request: Request) -> Response:
+        """The certificate a tablet is to trust."""
+        try:
+            body = (self._desk.folder / certificate.AUTHORITY).read_bytes()
+        except OSError:
+            return PlainTextResponse("there is nothing here\n", 404, headers=NO_STORE)
+        headers = NO_STORE | {"content-disposition": 'attachment; filename="menwei-box.crt"'}
+        return Response(body, media_type="application/x-x509-ca-cert", headers=headers)
+
+    async def asset(self, request: Request) -> Response:
+        return assets.respond(self._assets, request)
+
+    async def note(self, kind: str, actor: str, data: dict[str, Any]) -> None:
+        """One record. While control is away there is none to be had: the gate is more urgent than its book."""
+        message = {"op": "note", "kind": kind, "subject": "console", "actor": actor, "data": data}
+        try:
+            answer = await self._link.request(message)
+        except ControlAway as error:
+            log.error("%s by %s could not be written down: %s", kind, actor, error)
+            return
+        if answer.get("ok") is not True:
+            log.error("%s by %s was not written down: %s", kind, actor, answer.get("why"))
+
+    def _page(self, request: Request, template: str, status: int = 200, **values: object) -> Response:
+        language = language_of(request)
+        told = values.get("why")
+        values |= {"why_text": self._pages.why(language, told) if isinstance(told, str) and told else ""}
+        html = self._pages.page(
+            template, language, build=self._build, language_href=other_language(request, language), **values
+        )
+        response = Response(html, status, media_type="text/html", headers=NO_STORE)
+        if request.query_params.get("lang") == language:
+            response.set_cookie(LANGUAGE_COOKIE, language, max_age=LANGUAGE_S, httponly=True, samesite="lax")
+        return response
+
+
+def _state(view: ConsoleView) -> str:
+    return "alarm" if view.p.panic.latched or view.p.fire.latched else str(view.verdict.state)
+
+
+def _form(request: Request) -> dict[str, str]:
+    """The fields of a form that `Front` has read. A field that comes twice counts once, the first time."""
+    raw: bytes = request.scope.get("form", b"")
+    found: dict[str, str] = {}
+    try:
+        pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, max_num_fields=64, errors="strict")
+    except (UnicodeDecodeError, ValueError):
+        return {}
+    for name, value in pairs:
+        found.setdefault(name, value)
+    return found
+
+
+def _is_of(session: Session, fields: dict[str, str]) -> bool:
+    return secrets.compare_digest(session.csrf.encode(), fields.get("csrf", "").encode())
+
+
+def _peer(request: Request) -> str:
+    return request.client.host if request.client else ""
+
+
+def _to(path: str) -> Response:
+    return RedirectResponse(path, 303, headers=NO_STORE)
+
+
+async def _nothing(request: Request, error: Exception) -> Response:
+    return PlainTextResponse("there is nothing here\n", 404, headers=NO_STORE)
+
+
+async def _broken(request: Request, error: Exception) -> Response:
+    return PlainTextResponse("this page has failed; the gate is not concerned\n", 500, headers=NO_STORE)
+
+
+def make_console(console: Console, names: frozenset[str]) -> App:
+    """The console as an ASGI app, with its front. `names` are the hosts it answers to."""
+    handlers: dict[Any, Any] = {404: _nothing, 405: _nothing, 500: _broken}
+    return Front(Starlette(routes=console.routes(), exception_handlers=handlers), names)

@@ -1,0 +1,160 @@
+"""Accounts without a default password, sessions that end, tries that are counted by place."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+from console_rig import PASSWORD, Desked
+
+from agent.web.console import sessions as s
+from agent.web.console.accounts import CODE_HOURS, FILE, Account, Accounts, BadAccount, Role
+from agent.web.console.sessions import Sessions, Tries
+
+HOUR_MS = 3_600_000
+
+
+@pytest.fixture
+def accounts(tmp_path: Path) -> Accounts:
+    return Accounts(tmp_path)
+
+
+def account(role: Role = Role.GUARD) -> Account:
+    return Account(handle="u-0a1b2c3d4e5f", login="gate", role=role, hash="", made_ms=0)
+
+
+def test_a_new_box_has_no_account_and_no_password_opens_it(accounts: Accounts) -> None:
+    assert accounts.all() == ()
+    for login, password in (("admin", "admin"), ("root", ""), ("gate", "gate"), ("", "")):
+        assert accounts.check(login, password) is None
+
+
+def test_the_first_account_is_made_with_a_code_once(accounts: Accounts) -> None:
+    code = accounts.make_code(Role.HEAD, 0)
+    made = accounts.redeem(code.lower().replace("-", " "), "Gate", PASSWORD, 1)
+    assert made.role is Role.HEAD and made.login == "gate" and made.handle.startswith("u-")
+    assert accounts.check("gate", PASSWORD) == made and accounts.check("gate", PASSWORD + "x") is None
+    with pytest.raises(BadAccount, match="code"):
+        accounts.redeem(code, "second", PASSWORD, 2)
+
+
+def test_a_code_is_good_for_a_day_and_nothing_of_it_is_kept(accounts: Accounts) -> None:
+    code = accounts.make_code(Role.GUARD, 0)
+    kept = accounts.path.read_text()
+    assert code not in kept and code.replace("-", "") not in kept
+    with pytest.raises(BadAccount, match="code"):
+        accounts.redeem(code, "gate", PASSWORD, CODE_HOURS * HOUR_MS)
+    with pytest.raises(BadAccount, match="code"):
+        accounts.redeem("AAAAA-AAAAA", "gate", PASSWORD, 1)
+
+
+@pytest.mark.parametrize(
+    ("login", "password", "why"),
+    [
+        ("x", PASSWORD, "login"),
+        ("two words", PASSWORD, "login"),
+        ("王小明", PASSWORD, "login"),
+        ("gate", "short", "password_length"),
+        ("gate", "x" * 129, "password_length"),
+        ("gate", "aaaaaaaaaaaa", "password_weak"),
+        ("gate", "my-gate-2026", "password_weak"),
+        ("taken", PASSWORD, "login_taken"),
+    ],
+)
+def test_a_bad_account_is_refused_and_its_code_stays_good(
+    accounts: Accounts, login: str, password: str, why: str
+) -> None:
+    accounts.add("taken", PASSWORD, Role.GUARD, 0)
+    code = accounts.make_code(Role.GUARD, 0)
+    with pytest.raises(BadAccount) as refused:
+        accounts.redeem(code, login, password, 1)
+    assert refused.value.args == (why,)
+    assert accounts.redeem(code, "other", PASSWORD, 1).login == "other"
+
+
+def test_the_file_holds_no_password_and_is_its_owners(accounts: Accounts) -> None:
+    accounts.add("gate", PASSWORD, Role.GUARD, 0)
+    assert PASSWORD not in accounts.path.read_text() and "$argon2id$" in accounts.path.read_text()
+    assert stat.S_IMODE(accounts.path.stat().st_mode) == 0o600
+
+
+def test_the_last_head_of_security_stays(accounts: Accounts) -> None:
+    head = accounts.add("head", PASSWORD, Role.HEAD, 0)
+    guard = accounts.add("gate", PASSWORD, Role.GUARD, 0)
+    accounts.remove(guard.handle)
+    with pytest.raises(BadAccount, match="last_head"):
+        accounts.remove(head.handle)
+
+
+def test_a_damaged_file_is_told_and_never_means_nobody(accounts: Accounts) -> None:
+    (accounts.path.parent / FILE).write_text("{")
+    with pytest.raises(OSError, match="damaged"):
+        accounts.all()
+
+
+# ── sessions ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_session_ends_by_idleness_and_by_age() -> None:
+    sessions = Sessions()
+    token, made = sessions.begin(account(Role.HEAD), "here", 0.0)
+    assert sessions.find(token, s.IDLE_OTHERS_S) is made
+    assert sessions.find(token, 2 * s.IDLE_OTHERS_S + 1) is None
+    token, made = sessions.begin(account(), "here", 0.0)
+    for hour in range(1, 16):
+        assert sessions.find(token, hour * 3600.0) is made
+    assert sessions.find(token, s.LONGEST_S + 1) is None
+
+
+def test_an_open_page_alone_keeps_nobody_logged_in() -> None:
+    sessions = Sessions()
+    token, _ = sessions.begin(account(Role.HEAD), "here", 0.0)
+    for at in range(0, 1800, 60):
+        assert sessions.find(token, float(at), touch=False) is not None
+    assert sessions.find(token, s.IDLE_OTHERS_S + 1, touch=False) is None
+
+
+def test_tokens_are_not_kept_and_no_other_opens() -> None:
+    sessions = Sessions()
+    token, _ = sessions.begin(account(), "here", 0.0)
+    assert token not in repr(vars(sessions))
+    assert sessions.find("", 1.0) is None and sessions.find(token + "x", 1.0) is None
+
+
+def test_more_sessions_than_there_are_end_the_one_unused_longest() -> None:
+    sessions = Sessions()
+    tokens = [sessions.begin(account(), "here", float(n))[0] for n in range(s.MOST_SESSIONS + 1)]
+    assert sessions.find(tokens[0], 40.0) is None and sessions.find(tokens[1], 40.0) is not None
+
+
+# ── tries ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_five_wrong_tries_from_one_place_lock_that_login_there_alone() -> None:
+    tries = Tries()
+    told = [tries.wrong("gate", "evil", float(n)) for n in range(5)]
+    assert told == [False, False, False, False, True]
+    assert tries.locked("gate", "evil", 5.0)
+    assert not tries.locked("gate", "tablet", 5.0)
+    assert not tries.locked("gate", "evil", 5.0 + s.WRONG_WITHIN_S)
+
+
+def test_a_flood_from_everywhere_never_locks_the_tablet_out() -> None:
+    tries = Tries()
+    tries.right("gate", "tablet")
+    for number in range(400):
+        tries.wrong("gate", f"evil-{number}", 1.0)
+    assert not tries.locked("gate", "tablet", 2.0)
+    assert tries.locked("gate", "a-new-place", 2.0)
+
+
+async def test_the_sixth_try_is_not_even_looked_at(tmp_path: Path) -> None:
+    desk = Desked(tmp_path)
+    codes = [(await desk.log_in(password="wrong wrong")).status_code for _ in range(5)]
+    assert codes == [403] * 5
+    answer = await desk.log_in()
+    assert answer.status_code == 429 and "Too many wrong tries" in answer.text
+    assert desk.link.kinds().count("account.refused") == 5 and desk.link.kinds().count("account.locked") == 1
+    texts = repr([record.data for record in desk.link.records])
+    assert "wrong wrong" not in texts and PASSWORD not in texts

@@ -1,0 +1,240 @@
+"""The console in a real browser over its real HTTPS port: log in, see, act, lose contact; by keyboard; for a reader of
+the screen. Screenshots go to tests/out/web for a person to look at."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import pytest_asyncio
+import web_journal
+import web_scenes as scenes
+from axe_playwright_python.async_playwright import Axe
+from console_rig import PASSWORD, CoreLink
+from playwright.async_api import Browser, Page, async_playwright, expect
+from test_web_browser import CHROMIUM, FLAGS, OUT
+from web_rig import free_port, listening
+
+from agent.core import box
+from agent.core.events import PanicLine
+from agent.core.words import Line
+from agent.demo import school
+from agent.picture_build import Extras, picture
+from agent.web import role
+from agent.web.console import certificate
+from agent.web.console.accounts import Accounts, Role
+from hardware import places
+from hardware.site import Site
+
+WIDTHS = (360, 800, 1440)
+LANGUAGES = ("zh_CN", "en")
+
+pytestmark = [
+    pytest.mark.skipif(os.environ.get("MENWEI_NO_BROWSER") == "1", reason="MENWEI_NO_BROWSER=1"),
+    pytest.mark.asyncio(loop_scope="module"),
+]
+
+
+class CoreControl:
+    """Control's socket with the real core behind it, in virtual time."""
+
+    def __init__(self, site: Site, folder: Path) -> None:
+        self.core = CoreLink(folder)
+        self.path = places.control_socket(site)
+        self._subscribers: set[asyncio.StreamWriter] = set()
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._server = await asyncio.start_unix_server(self._serve, str(self.path))
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        for writer in list(self._subscribers):
+            writer.transport.abort()
+
+    def tell(self) -> None:
+        for writer in list(self._subscribers):
+            _write(writer, self._state())
+
+    def _state(self) -> dict[str, Any]:
+        state, now = self.core.state, self.core.now
+        told = picture(state, now, box.desired(state, now), self.core.site, Extras())
+        return {"op": "state", "state": msgspec.to_builtins(told)}
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while line := await reader.readline():
+                ask = json.loads(line)
+                if ask["op"] == "subscribe":
+                    _write(writer, {"op": "subscribed", "epoch": 1, "head": 1})
+                    self._subscribers.add(writer)
+                    _write(writer, self._state())
+                elif ask["op"] == "ping":
+                    _write(writer, {"op": "pong", "turn_ms": 1})
+                else:
+                    _write(writer, await self.core.request(ask))
+                    self.tell()
+        self._subscribers.discard(writer)
+        writer.close()
+
+
+def _write(writer: asyncio.StreamWriter, line: dict[str, Any]) -> None:
+    writer.write(json.dumps(line).encode() + b"\n")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def made() -> AsyncIterator[Browser]:
+    if not CHROMIUM.exists():
+        pytest.fail(f"{CHROMIUM} is not installed: run tools/install-test-packages.sh, or set MENWEI_NO_BROWSER=1")
+    async with async_playwright() as playwright:
+        started = await playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        yield started
+        await started.close()
+
+
+@asynccontextmanager
+async def console(folder: Path) -> AsyncIterator[tuple[str, CoreControl]]:
+    """The real web role with a console on a free port: (its base URL, control)."""
+    port = free_port()
+    site = scenes.demo_site(folder, (f"127.0.0.1:{free_port()}",))
+    site = msgspec.structs.replace(site, web=msgspec.structs.replace(site.web, guard_listen=(f"127.0.0.1:{port}",)))
+    web_journal.write(site)
+    school.make_keys(folder)
+    Accounts(places.web_dir(site)).add("gate", PASSWORD, Role.HEAD, 1)
+    control = CoreControl(site, folder)
+    await control.start()
+    running = asyncio.create_task(role.run(site))
+    try:
+        await listening(port)
+        yield f"https://127.0.0.1:{port}", control
+    finally:
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+        await control.stop()
+
+
+@asynccontextmanager
+async def opened(made: Browser, url: str, width: int, language: str) -> AsyncIterator[Page]:
+    """A page that is logged in and fails the test when anything in it fails."""
+    page = await made.new_page(viewport={"width": width, "height": 900}, ignore_https_errors=True)
+    wrong: list[str] = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+    await page.goto(f"{url}/guard/login?lang={language}")
+    await page.fill("[name=login]", "gate")
+    await page.fill("[name=password]", PASSWORD)
+    await page.click("main form button")
+    await page.wait_for_selector("#part-alarm .banner")
+    yield page
+    await page.close()
+    assert not [text for text in wrong if "ERR_" not in text], wrong
+
+
+async def wide(page: Page) -> int:
+    """How far the page is wider than its window."""
+    return int(await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("width", WIDTHS)
+async def test_the_console_is_whole_at_every_width(made: Browser, tmp_path: Path, width: int, language: str) -> None:
+    async with console(tmp_path) as (url, control), opened(made, url, width, language) as page:
+        assert await wide(page) <= 0
+        OUT.mkdir(parents=True, exist_ok=True)
+        await page.screenshot(path=OUT / f"console-{language}-{width}.png", full_page=True)
+        control.core.send(PanicLine("gatehouse", Line.PRESSED, control.core.mono_s))
+        control.tell()
+        await page.wait_for_selector(".banner.alarm")
+        assert await wide(page) <= 0
+        await page.screenshot(path=OUT / f"console-alarm-{language}-{width}.png")
+        small = await page.evaluate(SMALL_TARGETS)
+        assert small == []
+
+
+SMALL_TARGETS = """() => Array.from(document.querySelectorAll("main button, main summary, main input, main select"))
+  .filter(e => e.offsetParent !== null && !["radio", "checkbox", "hidden"].includes(e.type))
+  .map(e => [e.textContent.trim().slice(0, 20), e.getBoundingClientRect()])
+  .filter(([, r]) => r.width > 0 && r.height < 44).map(([text, r]) => text + " " + r.height)"""
+
+
+async def test_a_visitor_is_registered_by_keyboard_alone(made: Browser, tmp_path: Path) -> None:
+    async with console(tmp_path) as (url, control), opened(made, url, 800, "en") as page:
+        await page.locator("#visits [name=name]").focus()
+        for text in ("王小明", "110101199003074512", "京A12345", "staff-1"):
+            await page.keyboard.type(text)
+            await page.keyboard.press("Tab")
+        for _ in range(4):  # kind, purpose, place and minutes as they stand
+            await page.keyboard.press("Tab")
+        await page.keyboard.press("Tab")  # no card
+        await page.keyboard.press("Enter")
+        await page.wait_for_selector(".list .visit.waiting")
+        assert len(control.core.state.visits) == 1
+        (shown,) = await page.locator(".list .visit").all_text_contents()
+        assert "王小明" in shown and "…4512" in shown and "110101" not in shown
+
+
+async def test_an_alarm_is_seen_heard_of_and_acknowledged(made: Browser, tmp_path: Path) -> None:
+    async with console(tmp_path) as (url, control), opened(made, url, 800, "en") as page:
+        control.core.send(PanicLine("gatehouse", Line.PRESSED, control.core.mono_s))
+        control.tell()
+        await expect(page).to_have_title(re.compile("ALARM"))
+        assert await page.locator(".banner.alarm").get_attribute("role") == "alert"
+        await page.get_by_role("button", name="I have seen it").click()
+        await page.wait_for_selector(".flash.ok")
+        assert control.core.state.panic.alarms[0].acknowledged_by
+
+
+async def test_the_page_says_that_it_lost_the_box(made: Browser, tmp_path: Path) -> None:
+    async with console(tmp_path) as (url, control), opened(made, url, 800, "en") as page:
+        control.core.away = True
+        await control.stop()
+        await page.wait_for_selector("text=It is not known how the gate stands")
+        assert await page.locator("text=No alarm").count() == 0
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_it_can_be_used_without_seeing_it_well(made: Browser, tmp_path: Path, language: str) -> None:
+    """axe-core: names, roles, order, contrast AA; the calm page, the alarm, the log-in, the accounts, the list."""
+    axe = Axe()
+    async with console(tmp_path) as (url, control), opened(made, url, 1440, language) as page:
+        for details in await page.locator("details").all():
+            await details.evaluate("e => e.open = true")
+        found = {"calm": await axe.run(page)}
+        control.core.send(PanicLine("gatehouse", Line.PRESSED, control.core.mono_s))
+        control.tell()
+        await page.wait_for_selector(".banner.alarm")
+        found["alarm"] = await axe.run(page)
+        for path in ("muster", "accounts", "login", "first"):
+            await page.goto(f"{url}/guard/{path}")
+            found[path] = await axe.run(page)
+    for name, result in found.items():
+        assert result.violations_count == 0, f"{name}: {result.generate_report()}"
+
+
+async def test_the_certificate_is_the_boxs_own_and_trusting_it_is_enough(tmp_path: Path) -> None:
+    """A tablet that trusts the authority sees no warning; one that does not is warned."""
+    async with console(tmp_path) as (url, _):
+        port = int(url.rpartition(":")[2])
+        folder = places.web_dir(scenes.demo_site(tmp_path))
+        async with asyncio.timeout(10):
+            while not (folder / certificate.LEAF).exists():  # noqa: ASYNC110 - made by another process
+                await asyncio.sleep(0.05)
+        trusting = ssl.create_default_context(cafile=str(folder / certificate.AUTHORITY))
+        _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trusting)
+        writer.close()
+        with pytest.raises(ssl.SSLCertVerificationError):
+            await asyncio.open_connection("127.0.0.1", port, ssl=ssl.create_default_context())
+        assert len(certificate.fingerprint(folder)) == 95

@@ -1,0 +1,249 @@
+"""What a guard does at the console, carried out by the real core: each form is one command, each look one record."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from console_rig import NAMES, PASSWORD, Desked
+
+from agent.core.events import AlarmStage, PanicLine
+from agent.core.records import Record
+from agent.core.words import Line, Stage
+from agent.register.store import Register
+from agent.web.console.accounts import Role
+from agent.web.console.app import Console
+from agent.web.console.asks import ASKS
+from agent.web.console.desk import MOST_CHOICES
+from agent.web.console.pages import PARTS
+
+VISITOR = {
+    "name": "王小明",
+    "id_number": "110101199003074512",
+    "plate": "京A12345",
+    "host": "staff-1",
+    "kind": "visitor",
+    "purpose": "meeting",
+    "minutes": "30",
+    "place": "door:wicket",
+}
+
+
+@pytest.fixture
+async def desk(tmp_path: Path) -> Desked:
+    made = Desked(tmp_path)
+    assert (await made.log_in()).status_code == 303
+    return made
+
+
+def last(desk: Desked, kind: str) -> Record:
+    return [record for record in desk.link.records if record.kind == kind][-1]
+
+
+def legible(desk: Desked) -> str:
+    return repr([(record.actor, record.subject, record.data) for record in desk.link.records])
+
+
+async def test_each_look_at_names_is_one_record(desk: Desked) -> None:
+    before = desk.link.kinds().count("view.register")
+    await desk.page()
+    await desk.browser.get("/guard/muster")
+    looks = [record for record in desk.link.records if record.kind == "view.register"][before:]
+    assert [look.data["what"] for look in looks] == ["console", "muster"]
+    assert {look.actor for look in looks} == {desk.account.handle}
+
+
+async def test_an_alarm_is_shown_acknowledged_and_reset_only_with_presence(desk: Desked) -> None:
+    desk.link.send(PanicLine("gatehouse", Line.PRESSED, desk.link.mono_s))
+    page = await desk.page()
+    assert "<b>ALARM</b>" in page and "Not sent yet by any way" in page and "🔴" in page
+    (alarm,) = desk.link.state.panic.alarms
+    for stage, told in ((Stage.SENT, "Sent, not confirmed"), (Stage.RECEIVED, "The police side has the alarm"),
+                        (Stage.COMING, "Help is coming")):  # fmt: skip
+        desk.link.send(AlarmStage(alarm.ref, "mqtt", stage, "district", desk.link.mono_s))
+        assert told in await desk.page()
+    assert await desk.do("acknowledge") == "Done."
+    desk.link.wait(1)
+    desk.link.send(PanicLine("gatehouse", Line.NORMAL, desk.link.mono_s))
+    desk.link.wait(1)
+    assert "Hold your card" in await desk.do("panic_reset")
+    assert desk.link.state.panic.latched
+    desk.link.card()
+    assert await desk.do("panic_reset") == "Done."
+    assert "No alarm" in await desk.page()
+    assert last(desk, "panic.reset").actor == "guard-1"
+
+
+async def test_a_finger_that_taps_twice_asks_once(desk: Desked) -> None:
+    fields = {"csrf": desk.csrf, "verb": "release", "door": "wicket"}
+    (session,) = desk.console.sessions.all()
+    await desk.post("/guard/do", fields)
+    session.turn -= 1  # the second tap was made on the same page
+    await desk.post("/guard/do", fields)
+    assert desk.link.kinds().count("door.released") == 1
+    assert "already decided" in await desk.flash()
+
+
+async def test_a_visitor_from_the_gate_to_the_way_home(desk: Desked) -> None:
+    assert await desk.do("visit_register", **VISITOR) == "Done."
+    (visit,) = desk.link.state.visits.values()
+    entry = Register(desk.folder).many([visit.handle])[visit.handle]
+    assert (entry.name, entry.id_tail, entry.plate) == ("王小明", "…4512", "京A12345")
+    page = await desk.page()
+    assert "王小明" in page and "host not asked yet" in page and "老师" in page
+    assert "host has not agreed" in await desk.do("visit_in", visit=visit.handle)
+    assert await desk.do("visit_consent", visit=visit.handle, by="phone") == "Done."
+    assert await desk.do("visit_in", visit=visit.handle) == "Done."
+    desk.link.wait(31 * 60)
+    assert "has not left in time" in await desk.page()
+    assert await desk.do("visit_out", visit=visit.handle) == "Done."
+    assert not desk.link.state.visits
+    for text in ("王小明", "京A12345", "110101199003074512", "4512"):
+        assert text not in legible(desk)
+
+
+async def test_what_the_gate_refuses_leaves_nothing_in_the_register(desk: Desked) -> None:
+    told = await desk.do("visit_register", **VISITOR | {"minutes": "9999"})
+    assert told.startswith("Minutes: 1-")
+    assert not desk.link.state.visits and Register(desk.folder).newest("v", 9) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"name": ""}, "name is needed"),
+        ({"name": "x" * 61}, "name is needed"),
+        ({"minutes": "an hour"}, "A number was expected"),
+        ({"host": ""}, "Nobody is known"),
+        ({"host": "松"}, "Several people"),
+        ({"place": "door:nowhere"}, "no such door"),
+        ({"kind": "spy"}, "what kind of visit"),
+    ],
+)
+async def test_a_bad_registration_says_what_is_wrong(desk: Desked, change: dict[str, str], why: str) -> None:
+    assert why in await desk.do("visit_register", **VISITOR | change)
+    assert not desk.link.state.visits
+
+
+async def test_several_people_of_one_name_are_listed_to_choose_from(desk: Desked) -> None:
+    await desk.post("/guard/do", {"csrf": desk.csrf, "verb": "card_ban", "who": "松", "reason": "lost"})
+    page = await desk.page()
+    assert page.count("<li><code>") == MOST_CHOICES and not desk.link.state.campus.bans
+
+
+async def test_a_leave_slip_by_name_lets_the_pupil_out(desk: Desked) -> None:
+    name = NAMES["pupil-0009"]
+    assert await desk.do("slip_add", who=name, issuer="staff-1", minutes="60") == "Done."
+    (slip,) = desk.link.state.campus.slips.values()
+    assert slip.pupil == "pupil-0009" and slip.to_ms - slip.from_ms == 3_600_000
+    page = await desk.page()
+    assert name in page and "may leave now" in page
+    granted = desk.link.card("0200000009", "turnstile-out")
+    assert [record.kind for record in granted if record.kind.startswith(("access", "slip"))] == [
+        "access.granted",
+        "slip.used",
+    ]
+    assert name not in legible(desk)
+
+
+async def test_let_out_shift_and_ban(desk: Desked) -> None:
+    assert await desk.do("let_out", who="pupil-0009", door="wicket", reason="illness") == "Done."
+    assert last(desk, "access.let_out").data["holder"] == "pupil-0009"
+    assert await desk.do("shift_day", minutes="20", reason="weather") == "Done."
+    page = await desk.page()
+    assert "+20 min" in page and desk.link.state.campus.shifts[0].by == 20
+    assert await desk.do("card_ban", who="pupil-0009", reason="lost") == "Done."
+    assert "pupil-0009" in desk.link.state.campus.bans
+    assert await desk.do("card_unban", holder="pupil-0009") == "Done."
+
+
+async def test_a_lane_says_why_it_does_not_rise(desk: Desked) -> None:
+    told = await desk.do("raise", lane="main")
+    assert told.startswith("Not done: ") and not desk.link.state.lanes["main"].efo
+
+
+async def test_a_note_for_the_next_watch_is_read_there_and_nowhere_else(desk: Desked) -> None:
+    text = "三年级家长来找李老师，明天再来"
+    assert await desk.do("hand_over", post="gatehouse", text=text) == "Done."
+    assert text in await desk.page()
+    assert text not in legible(desk) and str(last(desk, "duty.hand_over").data["note"]).startswith("n-")
+
+
+async def test_a_guard_takes_the_post_with_his_card(desk: Desked) -> None:
+    assert "Hold your card" in await desk.do("duty_check_in", post="gatehouse")
+    desk.link.card()
+    await desk.do("duty_check_in", post="gatehouse")
+    assert desk.link.state.duty.on["gatehouse"].guard == "guard-1"
+    assert NAMES["guard-1"] in await desk.page()
+
+
+async def test_a_hazard_has_words_only_in_the_register(desk: Desked) -> None:
+    fields = {"what": "fence", "text": "东墙铁丝网破损", "owner": "staff-1", "due": "7"}
+    assert await desk.do("hazard_open", **fields) == "Done."
+    assert "东墙铁丝网破损" in await desk.page() and "东墙" not in legible(desk)
+    (handle,) = desk.link.state.duty.hazards
+    assert await desk.do("hazard_close", hazard=handle) == "Done."
+
+
+async def test_the_muster_list_names_who_is_inside(desk: Desked) -> None:
+    desk.link.card("0100A1B2C4", "wicket-in")
+    page = (await desk.browser.get("/guard/muster?lang=en")).text
+    assert f"<td>{NAMES['staff-1']}</td>" in page and ": 1</h1>" in page
+
+
+async def test_without_control_the_page_says_so_and_a_form_is_not_believed_done(desk: Desked) -> None:
+    desk.link.away = True
+    desk.feed.take({"op": "lost", "why": "control hung up"})
+    answer = await desk.browser.get("/guard?lang=en")
+    assert "It is not known how the gate stands" in answer.text and "No alarm" not in answer.text
+    await desk.post("/guard/do", {"csrf": desk.csrf, "verb": "lockdown"})
+    assert "Nothing is known to have been done" in (await desk.browser.get("/guard?lang=en")).text
+
+
+async def test_the_head_makes_a_code_and_a_guard_comes_in_by_it(tmp_path: Path) -> None:
+    desk = Desked(tmp_path, Role.HEAD)
+    await desk.log_in()
+    answer = await desk.post("/guard/accounts", {"csrf": desk.csrf, "role": "guard"})
+    code = re.search(r"[A-Z2-9]{5}-[A-Z2-9]{5}", answer.text)
+    assert code
+    fields = {"code": code[0], "login": "night", "password": PASSWORD, "again": PASSWORD}
+    made = await desk.post("/guard/first", fields, desk.client())
+    assert made.status_code == 303 and made.headers["location"] == "/guard"
+    night = next(account for account in desk.accounts.all() if account.login == "night")
+    assert night.role is Role.GUARD
+    await desk.post("/guard/accounts", {"csrf": desk.console.sessions.all()[0].csrf, "remove": night.handle})
+    assert [account.login for account in desk.accounts.all()] == ["gate"] and len(desk.console.sessions) == 1
+    kinds = desk.link.kinds()
+    assert [kinds.count(f"account.{name}") for name in ("code", "made", "removed")] == [1, 1, 1]
+    assert "night" not in legible(desk) and "gate'" not in repr([record.actor for record in desk.link.records])
+
+
+async def test_the_stream_sends_what_changed_and_ends_with_the_session(desk: Desked) -> None:
+    (session,) = desk.console.sessions.all()
+    asked: Any = SimpleNamespace(cookies=dict(desk.browser.cookies))
+    told = Console._parts(desk.console, asked, session, "en")
+    assert (await anext(told)).startswith(b"retry")
+    first = (await anext(told)).decode()
+    assert all(f'"{part}"' in first for part in PARTS)
+    desk.link.send(PanicLine("gatehouse", Line.PRESSED, desk.link.mono_s))
+    desk.look()
+    news = (await anext(told)).decode()
+    assert '"alarm"' in news and '"state":"alarm"' in news and '"hazards"' not in news
+    desk.console.sessions.end_of(desk.account.handle)
+    with pytest.raises(StopAsyncIteration):
+        await anext(told)
+
+
+@pytest.mark.parametrize("role", list(Role))
+async def test_every_role_sees_only_buttons_it_may_press(tmp_path: Path, role: Role) -> None:
+    desk = Desked(tmp_path, role)
+    await desk.log_in()
+    desk.link.send(PanicLine("gatehouse", Line.PRESSED, desk.link.mono_s))
+    page = await desk.page()
+    for verb in set(re.findall(r'name="verb" value="(\w+)"', page)):
+        assert role in ASKS[verb].roles, verb
+    shown: Any = NAMES["guard-1"] in page
+    assert not shown or role in ASKS["slip_add"].roles
