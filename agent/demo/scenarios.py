@@ -25,6 +25,7 @@ from agent.demo.gate import Entry, Gate
 from agent.demo.processes import DemoError
 from agent.demo.stage import Stage
 from agent.demo.timeline import Timeline
+from agent.demo.visitor_story import visitor
 
 BUTTON = "gatehouse"
 INDICATION_MS = 2000.0  # GB 55029-2022 3.5.1(8): local indication within 2 s; how much faster it is, the bench measures
@@ -295,6 +296,7 @@ Scenario = Callable[[Stage, Gate, Timeline], None]
 
 SCENARIOS: dict[str, Scenario] = {
     "class-hours": class_hours,
+    "visitor": visitor,
     "panic": panic,
     "panic-offline": panic_offline,
     "second-path": second_path,

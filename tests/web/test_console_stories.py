@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from console_rig import NAMES, PASSWORD, Desked
+from test_web_words import texts
 
 from agent.core.events import AlarmStage, PanicLine
 from agent.core.records import Record
@@ -247,3 +248,15 @@ async def test_every_role_sees_only_buttons_it_may_press(tmp_path: Path, role: R
         assert role in ASKS[verb].roles, verb
     shown: Any = NAMES["guard-1"] in page
     assert not shown or role in ASKS["slip_add"].roles
+
+
+@pytest.mark.parametrize("path", ["/guard", "/guard/muster", "/guard/accounts", "/guard/login", "/guard/first"])
+async def test_the_chinese_console_speaks_no_english(tmp_path: Path, path: str) -> None:
+    desk = Desked(tmp_path, Role.HEAD)
+    await desk.log_in()
+    desk.link.send(PanicLine("gatehouse", Line.PRESSED, desk.link.mono_s))
+    desk.look()
+    own = re.compile(r"gate(-1)?|English|MQTT|SIA DC-09|SHA-256|menwei account (code|fingerprint)|u-[0-9a-z]{12}")
+    page = (await desk.browser.get(path, params={"lang": "zh_CN"})).text
+    for text in texts(page):
+        assert not re.search(r"[A-Za-z]{3,}", own.sub("", text)), text

@@ -33,6 +33,7 @@ from agent.web.console.sessions import COOKIE, Session, Sessions, Tries
 from agent.web.feed import Feed, Link, wall_ms
 from agent.web.guard import App
 from agent.web.stream import BEAT_S, LEAST_S, event
+from hardware import profiles
 from hardware.site import Site
 
 log = logging.getLogger("menwei.console")
@@ -53,6 +54,7 @@ class Console:
         self.sessions = Sessions()
         self._tries = Tries()
         self._pages = ConsolePages(feed, site)
+        self._card_format = profiles.reader(site.reader[0].profile).format if site.reader else ""
         self._assets = assets.load()
         self._build = assets.fingerprint(self._assets)
         self._hashing = asyncio.Lock()  # one password at a time: 19 MiB each
@@ -268,7 +270,7 @@ class Console:
             if guard is None:
                 return "away"
             names = await self._desk.names(guard.version)
-            form = Form(fields, self._desk, names, session.account.handle, guard.wall_ms)
+            form = Form(fields, self._desk, names, session.account.handle, guard.wall_ms, self._card_format)
             ident = session.ident(verb, fields.get(ask.subject, ""))
             message = {"op": "command", "id": ident, "rank": "console", "actor": session.account.handle, "verb": verb}
             answer = await self._link.request(message | {"args": ask.build(form)})

@@ -17,6 +17,7 @@ from agent.web.console.desk import Desk
 GUARDS = frozenset({Role.GUARD, Role.HEAD})
 KEEPERS = GUARDS | {Role.MAINTENANCE, Role.INSTALLER}
 MINUTE_MS = 60_000
+CARD_DIGITS = 10  # as the readers tell a card's number, `hardware/readers`
 
 
 class Refusal(Exception):
@@ -32,6 +33,7 @@ class Form:
     names: NameTable
     by: str  # the account's handle
     now_ms: int  # by the box's clock
+    card_format: str  # of the cards this site's readers read
     written: list[str] = field(default_factory=list)
 
     def get(self, name: str) -> str:
@@ -108,7 +110,9 @@ def _visit(form: Form) -> Args:
     place = form.get("place")
     kind, _, ident = place.partition(":")
     args = {"visit": form.write("v", entry), "host": host, "minutes": form.number("minutes")}
-    args |= {name: form.get(name) for name in ("kind", "purpose", "card") if form.get(name)}
+    args |= {name: form.get(name) for name in ("kind", "purpose") if form.get(name)}
+    if form.get("card"):
+        args["card"] = f"{form.card_format}:{form.get('card').upper().zfill(CARD_DIGITS)}"
     return args | ({"lane": ident} if kind == "lane" else {"door": ident})
 
 
