@@ -199,16 +199,16 @@ def _posts(state: BoxState, now: Now) -> list[OnPost]:
     found = []
     for name, post in state.policy.posts.items() if state.policy is not None else ():
         watch, vacancy = state.duty.on.get(name), state.duty.vacant.get(name)
-        asked_at = watch.asked_at if watch is not None else None
+        asked = watch.asked if watch is not None else None
         found.append(
             OnPost(
                 id=name,
                 label=post.label,
                 guard=watch.guard if watch is not None else "",
-                since_ms=watch.since_ms if watch is not None else 0,
+                since_ms=watch.since.ms if watch is not None else 0,
                 needed=post.always or vacancy is not None,
-                empty_s=max(1, round(now.mono_s - vacancy.since_at)) if vacancy is not None else 0,
-                asked_s=max(1, round(now.mono_s - asked_at)) if asked_at is not None else 0,
+                empty_s=max(1, round(now.mono_s - vacancy.since.at)) if vacancy is not None else 0,
+                asked_s=max(1, round(now.mono_s - asked.at)) if asked is not None else 0,
                 unanswered=watch.unanswered if watch is not None else False,
             )
         )

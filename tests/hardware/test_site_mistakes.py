@@ -226,6 +226,7 @@ CASES = [
          "board.gpio_address", "every lock"),
     Case("address_bad", 'gpio = "lgpio"', 'gpio = "pigpio"\ngpio_address = "here"', "here", "board.gpio_address",
          "host:port"),
+    Case("host_name_bad", '[web]', '[web]\nguard_names = ["校门.lan"]', "校门", "web.guard_names[1]", "small letters"),
     Case("address_bad", '"127.0.0.1:8080"', '"127.0.0.1:80800"', "80800", "web.listen[1]", "host:port"),
     Case("timezone_unknown", 'box = "gate-1"', 'box = "gate-1"\ntimezone = "Asia/Beijing"', "Beijing", "site.timezone",
          "Asia/Shanghai"),
