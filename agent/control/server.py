@@ -38,8 +38,16 @@ STATE_IDLE_S = 2.0
 # Known kinds that another role may write: the others tell what the gate itself saw or did.
 _NOTABLE = frozenset(
     {
-        *("note", "command.refused", "view.journal", "view.register", "register.erased", "account.login"),
-        *("account.logout", "account.refused", "account.locked", "account.code", "account.made", "account.removed"),
+        *("note", "command.refused", "view.journal", "view.register", "view.report", "register.erased"),
+        *(
+            "account.login",
+            "account.logout",
+            "account.refused",
+            "account.locked",
+            "account.code",
+            "account.made",
+            "account.removed",
+        ),
     }
 )
 _encode = msgspec.json.Encoder().encode

@@ -126,6 +126,7 @@ MEANING: dict[str, tuple[Weight, str]] = {
     "account.code": (_ACTION, "a one-time code for a new account was made"),
     "account.made": (_ACTION, "an account was made with a code"),
     "account.removed": (_ACTION, "an account was removed"),
+    "view.report": (_ACTION, "a person looked at, or took away, a monthly report"),
     "note": (_ACTION, "a fact from the shell whose kind is not in this list; `data.kind` has it"),
     # lanes
     "lane.asked": (_ACTION, "a routine motion was asked for; the pre-warning begins"),

@@ -358,3 +358,21 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     more_hazards: int
     devices: Devices
     visits: Visits
+
+
+EMPTY = Report(
+    head=Head(
+        site="", box="", name="", month="", zone="", from_ms=0, to_ms=0, until_ms=0, made_ms=0, from_seq=0, to_seq=0,
+        records=0, evicted=0, up_to_seq=0, checkpoints=(),
+    ),
+    coverage=Coverage((), (), ()),
+    duty=Duty(posts=(), days=(), lines=(), more_lines=0, patrols=(), guards=0),
+    lanes=Lanes((), (), ()),
+    campus=Campus(days=(), passed=(), denied=(), exits=(), more_exits=0, counts=()),
+    panic=Panic(presses=(), more_presses=0, drills=(), buttons=(), overdue=()),
+    hazards=(),
+    more_hazards=0,
+    devices=Devices((), 0, ()),
+    visits=Visits((), 0, 0),
+)  # fmt: skip
+"""Of nothing: for whoever wants to know a report's tables without one."""

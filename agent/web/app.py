@@ -16,7 +16,8 @@ from starlette.routing import Route
 from agent.journal.reader import Row
 from agent.locale import DEFAULT, LANGUAGES
 from agent.picture import Ref
-from agent.web import assets, kinds, metrics, search
+from agent.reports.layout import titles
+from agent.web import assets, kinds, metrics, reports, search
 from agent.web.feed import Feed
 from agent.web.guard import App, Guard
 from agent.web.ledger import PAGE, Ledger
@@ -52,6 +53,7 @@ class Pages:
         self.build = assets.fingerprint(self.assets)
         self.renderer = Renderer(feed, ledger, site)
         self.streams = Streams(feed, self.renderer, self.build)
+        self.reports = reports.Reports(site, feed.note)
 
     def routes(self) -> list[Route]:
         return [
@@ -59,6 +61,10 @@ class Pages:
             Route("/devices", self.devices),
             Route("/events", self.events),
             Route("/events.csv", self.events_csv),
+            Route("/reports", self.reports_page),
+            Route("/reports/{month}.html", self.report_page),
+            Route("/reports/{month}.xlsx", self.report_workbook),
+            Route("/reports/{month}.csv", self.report_table),
             Route("/api/v1/state", self.state),
             Route("/api/v1/stream", self.stream),
             Route("/guard", self.guard),
@@ -106,6 +112,40 @@ class Pages:
         body = search.to_csv((kinds.line(row, words) for row in found), words)
         headers = NO_STORE | {"content-disposition": 'attachment; filename="records.csv"'}
         return Response(body, media_type="text/csv", headers=headers)
+
+    async def reports_page(self, request: Request) -> Response:
+        """The months there are reports of."""
+        why = ""
+        try:
+            found = await self.reports.months()
+        except reports.NoReport as error:
+            found, why = (), str(error)
+        speech = self.renderer.speech(_language(request))
+        return await self._page("reports", request, months=found, why=why, tables_of=titles(speech))
+
+    async def report_page(self, request: Request) -> Response:
+        return await self._report(request, "html", {"content-security-policy": reports.POLICY})
+
+    async def report_workbook(self, request: Request) -> Response:
+        return await self._report(request, "xlsx", {})
+
+    async def report_table(self, request: Request) -> Response:
+        return await self._report(request, "csv", {})
+
+    async def _report(self, request: Request, form: str, more: dict[str, str]) -> Response:
+        """One month's report. Whoever only asks for the head looks at nothing."""
+        headers = NO_STORE | more
+        if request.method == "HEAD":
+            return Response(media_type=reports.TYPES[form], headers=headers)
+        month, table = request.path_params["month"], request.query_params.get("table", "")
+        try:
+            name, data = await self.reports.file(month, form, _language(request), table)
+        except reports.NoReport as error:
+            wait = {"retry-after": "60"} if error.status == 503 else {}
+            return PlainTextResponse(f"{error}\n", error.status, headers=NO_STORE | wait)
+        if form != "html":
+            headers = headers | {"content-disposition": f'attachment; filename="{name}"'}
+        return Response(data, media_type=reports.TYPES[form], headers=headers)
 
     async def _found(self, query: search.Query, w: Words, before: str, limit: int) -> tuple[tuple[Row, ...], int]:
         """Rows, and the seq to go on before (0: there are no more)."""

@@ -148,6 +148,15 @@ class Feed:
         news, self._news = self._news, asyncio.Event()
         news.set()
 
+    async def note(self, kind: str, subject: str, data: dict[str, Any]) -> str:
+        """Have control write one record that decides nothing: "" when it did, else why not."""
+        ask = {"op": "note", "kind": kind, "subject": subject, "actor": "web", "data": data}
+        try:
+            answer = await self._link.request(ask)
+        except ControlAway as error:
+            return str(error)
+        return "" if answer.get("ok") is True else str(answer.get("why") or "control gave no proper answer")
+
     async def ping(self) -> str:
         """A round trip through control's loop, shared by all who ask at once: "" when it finished, else why not."""
         if self._ping is None or self._ping.done():

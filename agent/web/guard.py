@@ -127,7 +127,9 @@ class Guard:
     def _with_headers(self, send: Send) -> Send:
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message.get("headers", ()), *self.headers]}
+                told = list(message.get("headers", ()))
+                names = {name for name, _ in told}  # an answer may be stricter than all are
+                message = {**message, "headers": [*told, *(one for one in self.headers if one[0] not in names)]}
             await send(message)
 
         return sending

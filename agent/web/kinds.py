@@ -128,6 +128,7 @@ TITLES: Mapping[str, str] = {
     "account.code": mark("Code for an account made"),
     "account.made": mark("Account made"),
     "account.removed": mark("Account removed"),
+    "view.report": mark("Monthly report looked at"),
     "note": mark("Note"),
     "lane.asked": mark("Motion asked for"),
     "lane.wanted": mark("Motion shown to the guard as asked for"),

@@ -12,6 +12,7 @@ from agent.locale import LANGUAGES
 from agent.web.app import Health
 from agent.web.kinds import GROUPS
 from agent.web.render import PARTS
+from agent.web.reports import TYPES
 from agent.web.stream import State
 
 Json = dict[str, Any]
@@ -54,6 +55,7 @@ def _pages() -> Json:
                 _query("cause", "epoch-seq: this record, what led to it and what followed", {"type": "string"}),
             ],
         ),
+        "/reports": _get("The months there are reports of", {"200": _content("text/html")}, [language]),
     }
 
 
@@ -75,6 +77,13 @@ def _programs(state: Json, health: Json) -> Json:
             "The newest 5000 such records in words, as a table",
             {"200": _content("text/csv"), "404": _content("text/plain")},
             [language, group, *_search()],
+        ),
+        "/reports/{month}.html": _report("The report of a month, for paper", "text/html"),
+        "/reports/{month}.xlsx": _report("The report of a month as a workbook", TYPES["xlsx"]),
+        "/reports/{month}.csv": _report(
+            "One table of the report of a month",
+            "text/csv",
+            _query("table", "which one, as `docs/reports.md` names them", {"type": "string"}),
         ),
         "/api/v1/state": _get("The picture of the gate", {"200": _content("application/json", {"schema": state})}),
         "/api/v1/stream": _get(
@@ -102,6 +111,15 @@ def _get(summary: str, responses: Json, parameters: list[Json] | None = None) ->
     return {"get": operation}
 
 
+def _report(summary: str, media_type: str, *more: Json) -> Json:
+    """Each answer with a report in it is a record in the journal first."""
+    month = {"type": "string", "pattern": "^2[0-9]{3}-(0[1-9]|1[0-2])$"}
+    path = {"name": "month", "in": "path", "required": True, "description": "in local time", "schema": month}
+    language = _query("lang", "language of the report", {"enum": list(LANGUAGES)})
+    plain = {code: _content("text/plain") for code in ("404", "503")}
+    return _get(summary, {"200": _content(media_type), **plain}, [path, language, *more])
+
+
 def _content(media_type: str, body: Json | None = None) -> Json:
     return {"description": _DESCRIPTIONS.get(media_type, "as told"), "content": {media_type: body or {}}}
 
@@ -109,6 +127,7 @@ def _content(media_type: str, body: Json | None = None) -> Json:
 _DESCRIPTIONS = {
     "text/html": "a page",
     "text/csv": "a table, UTF-8 with a mark",
+    TYPES["xlsx"]: "a workbook",
     "application/json": "JSON",
     "text/event-stream": "events until the listener hangs up",
     "text/plain": "text",

@@ -10,6 +10,7 @@ from jinja2.bccache import Bucket
 
 from agent.journal.reader import Row
 from agent.locale import LANGUAGES
+from agent.reports.layout.speech import Speech
 from agent.web import words as tables
 from agent.web.feed import Feed
 from agent.web.kinds import GROUPS
@@ -23,6 +24,7 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "status": ("verdict", "findings", "map", "panic", "lanes", "doors", "uplink", "presses", "records"),
     "devices": ("verdict", "devices", "lanes", "doors", "inputs", "box"),
     "events": ("verdict",),
+    "reports": ("verdict",),
 }
 """page → its parts"""
 
@@ -51,6 +53,10 @@ class Renderer:
         self._environments = {name: environment(self.words[name]) for name in LANGUAGES}
         self._kept: dict[tuple[str, str], tuple[int, Rendered]] = {}
         self._kept_parts: dict[tuple[str, str], tuple[object, str]] = {}
+
+    def speech(self, language: str) -> Speech:
+        """The words of a report, in which this page leaves every single person blank."""
+        return Speech(language, self._site, names=False)
 
     def warm(self) -> None:
         """Compile every template, which else makes the first page of a slow box slow."""

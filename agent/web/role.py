@@ -56,6 +56,7 @@ async def run(site: Site) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
         await link.close()
         ledger.close()
+        pages.reports.close()
     for task in tasks:
         if not task.cancelled() and (error := task.exception()) is not None:
             raise error

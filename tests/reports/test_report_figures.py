@@ -290,3 +290,10 @@ def test_exceptions_have_reason_and_issuer(story: Story) -> None:
     assert [(one.why, one.count) for one in found.campus.denied] == [("class_hours", 3)]
     assert summary.states(found)[3] == "gaps"
     assert found.campus.days[0].shift_min == 30
+
+
+def test_a_pupil_who_left_is_a_gap_even_where_no_plan_of_the_day_is_known(story: Story) -> None:
+    story.at("09-09 10:00").add(
+        "access.unauthorised_exit", "door:wicket", door="wicket", holder="p-3", why="class_hours"
+    )
+    assert summary.states(told(story))[3] == "gaps"

@@ -104,7 +104,7 @@ async def test_every_state_is_shown_in_both_languages(made: Browser, tmp_path: P
                     await page.wait_for_selector(f"html[data-state={state}]")
                     await fits(page)
                     await shot(page, f"status-{scene}-{language}-{width}")
-                for path in ("devices", "events"):
+                for path in ("devices", "events", "reports"):
                     await page.goto(f"{url}/{path}?lang={language}")
                     await fits(page)
                     await shot(page, f"{path}-{language}-{width}")

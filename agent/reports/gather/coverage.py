@@ -17,6 +17,7 @@ _TROUBLES = {
     "journal.failing": "why",
     "journal.ok": "",
     "journal.pruned": "why",
+    "journal.evicted": "why",
     "clock.trust": "to",
     "clock.off": "step_ms",
     "clock.stepped": "step_ms",

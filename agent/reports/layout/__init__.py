@@ -5,9 +5,14 @@ from __future__ import annotations
 from agent.reports.layout import campus, duty, lanes, panic, proof, summary, things
 from agent.reports.layout.speech import Speech
 from agent.reports.layout.table import Cell, Column, Table
-from agent.reports.model import Report
+from agent.reports.model import EMPTY, Report
 
-__all__ = ["Cell", "Column", "Speech", "Table", "tables"]
+__all__ = ["Cell", "Column", "Speech", "Table", "tables", "titles"]
+
+
+def titles(s: Speech) -> tuple[tuple[str, str], ...]:
+    """(id, title) of every table."""
+    return tuple((table.id, table.title) for table in tables(EMPTY, s))
 
 
 def tables(report: Report, s: Speech) -> tuple[Table, ...]:

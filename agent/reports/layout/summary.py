@@ -132,9 +132,8 @@ def _video_figures(report: Report, s: Speech) -> str:
 
 def _campus_state(report: Report) -> str:
     counts = dict(report.campus.counts)
-    if not report.campus.days:
-        return "nothing"
-    return _judged(report, amiss=bool(counts.get("access.unauthorised_exit") or counts.get("door.forced")))
+    amiss = bool(counts.get("access.unauthorised_exit") or counts.get("door.forced"))
+    return _judged(report, amiss=amiss) if amiss or report.campus.days else "nothing"
 
 
 def _campus_figures(report: Report, s: Speech) -> str:

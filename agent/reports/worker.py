@@ -1,0 +1,71 @@
+"""A report made in a process of its own, for the status page: `python -m agent.reports.worker`, a job on stdin.
+
+A month may take many seconds and some tens of megabytes; neither is the page's to spend. What it made, or why it could
+not, is one line of JSON on stdout.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from agent.journal.errors import Damaged, Trouble
+from agent.journal.schema import FILE
+from agent.reports import files
+from agent.reports.make import NoRecords
+from agent.reports.month import BadMonth, parse
+from agent.reports.page import BadForm
+from hardware.places import resolve, storage_dir
+from hardware.site import Site
+
+NICE = 10  # D: behind everything else the box does
+FORMATS = ("html", "csv", "xlsx")
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """`folder`, which is there, is written into. Persons are left blank: the page is open to the whole network."""
+
+    site: Site
+    month: str
+    language: str
+    made_ms: int
+    folder: str
+
+
+class Done(msgspec.Struct, frozen=True, kw_only=True):
+    """The names of the files in the folder, or `why` there are none."""
+
+    files: tuple[str, ...] = ()
+    why: str = ""
+
+
+def work(job: Job) -> Done:
+    site = job.site
+    try:
+        month = parse(job.month, ZoneInfo(site.site.timezone), job.made_ms)
+        journal = storage_dir(site) / FILE
+        form = resolve(site, site.reports.template) if site.reports.template else None
+        wanted = files.Wanted(
+            folder=Path(job.folder), languages=(job.language,), formats=FORMATS, form=form, names=False
+        )
+        made = tuple(path.name for path in files.write(site, journal, month, job.made_ms, wanted))
+    except (BadMonth, BadForm, NoRecords, Damaged, Trouble) as error:
+        return Done(why=str(error))
+    except OSError as error:
+        return Done(why=f"{error.filename or job.folder}: {error.strerror or error}")
+    return Done(files=made)
+
+
+def main() -> int:
+    os.nice(NICE)
+    job = msgspec.json.decode(sys.stdin.buffer.read(), type=Job)
+    sys.stdout.buffer.write(msgspec.json.encode(work(job)) + b"\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
