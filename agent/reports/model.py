@@ -338,7 +338,7 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
     end: str
     overstayed: bool
     late_min: int | None
-    card: str  # "none", "back", "out"
+    card: str  # "none", "back", "out", "unsaid" (of a visit that never came)
 
 
 class Visits(msgspec.Struct, frozen=True):

@@ -16,31 +16,14 @@ import msgspec
 from agent.journal.errors import Damaged, Trouble
 from agent.journal.schema import FILE
 from agent.reports import files
+from agent.reports.job import Done, Job
 from agent.reports.make import NoRecords
 from agent.reports.month import BadMonth, parse
 from agent.reports.page import BadForm
 from hardware.places import resolve, storage_dir
-from hardware.site import Site
 
 NICE = 10  # D: behind everything else the box does
 FORMATS = ("html", "csv", "xlsx")
-
-
-class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """`folder`, which is there, is written into. Persons are left blank: the page is open to the whole network."""
-
-    site: Site
-    month: str
-    language: str
-    made_ms: int
-    folder: str
-
-
-class Done(msgspec.Struct, frozen=True, kw_only=True):
-    """The names of the files in the folder, or `why` there are none."""
-
-    files: tuple[str, ...] = ()
-    why: str = ""
 
 
 def work(job: Job) -> Done:

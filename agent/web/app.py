@@ -120,7 +120,7 @@ class Pages:
             found = await self.reports.months()
         except reports.NoReport as error:
             found, why = (), str(error)
-        speech = self.renderer.speech(_language(request))
+        speech = self.renderer.speech(language_of(request))
         return await self._page("reports", request, months=found, why=why, tables_of=titles(speech))
 
     async def report_page(self, request: Request) -> Response:
@@ -139,7 +139,7 @@ class Pages:
             return Response(media_type=reports.TYPES[form], headers=headers)
         month, table = request.path_params["month"], request.query_params.get("table", "")
         try:
-            name, data = await self.reports.file(month, form, _language(request), table)
+            name, data = await self.reports.file(month, form, language_of(request), table)
         except reports.NoReport as error:
             wait = {"retry-after": "60"} if error.status == 503 else {}
             return PlainTextResponse(f"{error}\n", error.status, headers=NO_STORE | wait)

@@ -23,9 +23,9 @@ import msgspec
 from agent.journal.errors import FILE_ERRORS, Damaged, Trouble
 from agent.journal.reader import JournalReader
 from agent.journal.schema import FILE
+from agent.reports.job import Done, Job
 from agent.reports.month import months
 from agent.reports.records import UNTRUSTED, decode, utc_ms
-from agent.reports.worker import Done, Job
 from hardware.places import storage_dir
 from hardware.site import Site
 

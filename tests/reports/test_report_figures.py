@@ -52,6 +52,14 @@ def test_at_a_peak_a_vacancy_is_told_after_three_minutes(story: Story) -> None:
     assert told(story).duty.days[0].unmanned_ms == 20 * MINUTE_MS
 
 
+def test_a_vacancy_that_a_peak_overtook_began_when_it_began(story: Story) -> None:
+    story.at("09-01 06:56").add("duty.on", "post:house", guard=GUARD, post="house", relieves="", rostered=True)
+    story.add("duty.off", "post:house", guard=GUARD, minutes=0, post="house")
+    story.at("09-01 07:03").add("duty.unmanned", "post:house", peak=True, post="house")
+    story.at("09-01 07:10").add("duty.manned", "post:house", minutes=14, post="house")
+    assert told(story).duty.days[0].unmanned_ms == 14 * MINUTE_MS
+
+
 def test_a_vacancy_that_nobody_ended_goes_on_to_the_end_of_the_month(story: Story) -> None:
     story.at("09-30 12:10").add("duty.unmanned", "post:house", peak=False, post="house")
     assert told(story).duty.days[-1].unmanned_ms == 12 * HOUR_MS
@@ -255,17 +263,23 @@ def test_a_visit_has_its_way_in_and_out_and_its_card(story: Story) -> None:
     story.at("09-08 09:05").add("access.granted", "door:wicket", direction="in", holder="v-1", reader="wicket-in")
     story.at("09-08 10:10").add("visit.overstay", "visit:v-1", kind="visitor", visit="v-1")
     story.at("09-08 10:20").add("access.granted", "door:wicket", direction="out", holder="v-1", reader="wicket-out")
-    story.add("visit.ended", "visit:v-1", came=True, card_back=True, late_min=20, why="out")
+    story.add("visit.ended", "visit:v-1", came=True, card_back="yes", late_min=20, why="out")
     story.at("09-09 09:00").command("visit_register", visit="v-2", card="c2", **asked)
     story.at("09-10 09:00").command("visit_register", visit="v-3", **asked)
-    story.later(minutes=5).add("visit.ended", "visit:v-3", came=False, card_back=False, late_min=0, why="cancelled")
-    visits = told(story).visits
-    first, second, third = visits.visits
+    story.later(minutes=5).add("visit.ended", "visit:v-3", came=False, card_back="", late_min=0, why="cancelled")
+    story.at("09-11 09:00").command("visit_register", visit="v-4", card="c4", **asked)
+    story.later(hours=1).add("visit.ended", "visit:v-4", came=True, card_back="no", late_min=0, why="out")
+    story.add("visit.card_missing", "visit:v-4", card="c4", visit="v-4")
+    found = told(story)
+    visits = found.visits
+    assert dict(found.campus.counts)["visit.card_missing"] == 1
+    first, second, third, fourth = visits.visits
     assert (first.came_ms, first.left_ms, first.late_min) == (ms("09-08 09:05"), ms("09-08 10:20"), 20)
     assert (first.end, first.overstayed, first.card, first.consent) == ("out", True, "back", "phone")
     assert (second.end, second.card, second.came_ms) == ("open", "out", None)
     assert (third.end, third.card) == ("cancelled", "none")
-    assert visits.cards_out == 1
+    assert (fourth.end, fourth.card) == ("out", "out")
+    assert visits.cards_out == 2
 
 
 def test_exceptions_have_reason_and_issuer(story: Story) -> None:

@@ -24,6 +24,7 @@ class ScriptedControl:
         self.head = (picture.epoch, picture.head)
         self.subscribers: set[asyncio.StreamWriter] = set()
         self.pings = 0
+        self.notes: list[dict[str, Any]] = []
         self._server: asyncio.Server | None = None
         self._beat: asyncio.Task[None] | None = None
         self._born = time.monotonic()
@@ -100,6 +101,9 @@ class ScriptedControl:
                 if ask.get("state"):
                     _write(writer, {"op": "state", "state": self._state()})
                 self.subscribers.add(writer)
+            case "note" if ask["kind"] == "view.report":
+                self.notes.append(ask)
+                _write(writer, {"op": "done", "ok": True, "records": [[1, 1]]})
             case other:
                 _write(writer, {"op": "done", "ok": False, "why": f"a status page asked {other!r}"})
 

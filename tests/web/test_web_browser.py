@@ -265,3 +265,24 @@ async def test_every_text_is_readable_and_every_drawing_has_a_name(made: Browser
                 nameless = "[...document.querySelectorAll('svg[role=img]:not([aria-label])')].length"
                 assert await page.evaluate(nameless) == 0
                 assert await page.evaluate("document.querySelectorAll('h1').length") == 1
+
+
+async def test_a_report_is_shown_styled_in_its_cage_and_its_look_is_written_down(made: Browser, tmp_path: Path) -> None:
+    async with served(tmp_path) as (url, control, _):
+        async with opened(made, f"{url}/reports?lang=zh_CN") as page:
+            links = page.locator(".reports a")
+            assert await links.count() >= 2
+            address = await links.first.get_attribute("href")
+        assert control.notes == []
+        report = await made.new_page()
+        wrong: list[str] = []
+        report.on("console", lambda message: wrong.append(message.text))
+        await report.goto(f"{url}{address}")
+        heading = report.locator("h1")
+        assert "五个百分之百" in await heading.inner_text()
+        assert await heading.evaluate("e => getComputedStyle(e).marginTop") == "0px"  # its own style holds
+        assert await report.evaluate("self.origin") == "null"
+        assert [note["data"]["form"] for note in control.notes] == ["html"]
+        assert wrong == []
+        await shot(report, "report-preview")
+        await report.close()

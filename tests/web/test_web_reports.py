@@ -21,7 +21,7 @@ from web_journal import HANDLE, STORY, write
 
 from agent.control.server import _NOTABLE
 from agent.link import ControlAway
-from agent.reports.worker import Done, Job
+from agent.reports.job import Done, Job
 from agent.web import reports
 from agent.web.app import Pages, make_app
 from agent.web.feed import Feed

@@ -12,7 +12,7 @@ from agent.reports.spans import Span
 
 EXITS = (
     "access.unauthorised_exit", "access.let_out", "access.duress", "access.wrong_tries", "access.passback",
-    "slip.used", "door.forced", "door.held_open", "lockdown.started", "fire.active",
+    "slip.used", "door.forced", "door.held_open", "lockdown.started", "fire.active", "visit.card_missing",
 )  # fmt: skip
 CHANGES = {
     "shift_day": "minutes", "swap_day": "plan", "restore_day": "", "slip_add": "slip", "slip_cancel": "slip",
@@ -86,7 +86,14 @@ class CampusBook:
         why = told.text("why") or told.text("reason") or slip
         by = self._issuers.get(slip, "") if slip else "" if told.actor == "box" else told.actor
         place = told.text("door") or told.text("reader") or told.thing
-        self._add(told, told.kind, place="" if slip else place, holder=told.text("holder"), why=why, by=by)
+        self._add(
+            told,
+            told.kind,
+            place="" if slip or told.kind == "visit.card_missing" else place,
+            holder=told.text("holder") or told.text("visit"),
+            why=why,
+            by=by,
+        )
 
     def _add(self, told: Told, kind: str, *, place: str, holder: str, why: str, by: str) -> None:
         self._counts[kind] += 1

@@ -11,6 +11,7 @@ from agent.reports.month import Month
 from agent.reports.records import Told
 from agent.reports.spans import Span, Track, by_day_ms, minus
 
+MINUTE_MS = 60_000
 LINES = frozenset(
     {
         "duty.on",
@@ -21,6 +22,7 @@ LINES = frozenset(
         "duty.unanswered",
         "duty.hand_over",
         "duty.patrols_short",
+        "duty.patrols_behind",
     }
 )
 COUNTED = frozenset({"duty.on", "duty.off", "duty.asked", "duty.confirmed", "duty.unanswered"})
@@ -83,26 +85,31 @@ class DutyBook:
                 post.watch.set(told.text("guard"), told.at_ms)
                 if inside:
                     self._guards.add(told.text("guard"))
-            case "duty.off":
+            case "duty.off" if post.watch.state == told.text("guard"):
                 post.watch.set("", told.at_ms)
             case "duty.manned":
-                self._filled(post, told.at_ms)
+                self._filled(post, told.at_ms, told.number("minutes"))
             case "duty.unmanned" if post.vacant_ms is None:
                 grace_s = PEAK_GRACE_S if told.data.get("peak") is True else GRACE_S
                 post.vacant_ms = max(told.at_ms - round(grace_s * 1000), post.watch.since_ms)
 
     @staticmethod
-    def _filled(post: _PostBook, at_ms: int) -> None:
-        if post.vacant_ms is not None:
-            post.vacancies.append(Span(post.vacant_ms, at_ms))
-            post.vacant_ms = None
+    def _filled(post: _PostBook, at_ms: int, minutes: int | None = None) -> None:
+        """`minutes`, where they are told, are the vacancy's own: one that a peak overtook began long before it."""
+        if post.vacant_ms is None:
+            return
+        told_ms = at_ms - (minutes or 0) * MINUTE_MS
+        from_ms = told_ms if told_ms < post.vacant_ms - MINUTE_MS else post.vacant_ms
+        post.vacancies.append(Span(from_ms, at_ms))
+        post.vacant_ms = None
 
     def _patrol(self, told: Told, inside: bool) -> None:
         day = self._month.day(told.at_ms)
         if told.kind == "duty.patrol":
             self._patrols[day] += inside
         elif (required := told.number("required")) is not None:
-            self._required[day - 1] = required  # told when the day is over
+            over = told.kind != "duty.patrols_behind"  # that is told within the day, the others when it is over
+            self._required[day - over] = required
 
     def _line(self, told: Told) -> None:
         if len(self._lines) >= MOST_ROWS:

@@ -11,6 +11,8 @@ from agent.reports.month import Month
 from agent.reports.records import Told
 from agent.reports.spans import Span
 
+CARD: dict[object, str] = {"yes": "back", "no": "out"}
+
 
 class _Visit(msgspec.Struct):
     kind: str
@@ -108,7 +110,7 @@ class VisitsBook:
             visit.came_ms = visit.came_ms or visit.registered.at_ms
             visit.left_ms = visit.left_ms or told.at_ms
         if visit.has_card:
-            visit.card = "back" if told.data.get("card_back") is True else "out"
+            visit.card = CARD.get(told.data.get("card_back"), "unsaid")
         if not inside:
             return
         self._lost_cards += visit.card == "out"

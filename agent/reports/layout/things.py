@@ -41,7 +41,7 @@ END = {
     "open": mark("not ended"),
     "expired": mark("never came"),
 }
-CARD = {"none": mark("no card"), "back": mark("back"), "out": mark("NOT BACK")}
+CARD = {"none": mark("no card"), "back": mark("back"), "out": mark("NOT BACK"), "unsaid": mark("not said")}
 CONSENT = {"phone": mark("by telephone"), "in_person": mark("in person"), "message": mark("by message")}
 
 
