@@ -69,6 +69,10 @@ class Gate:
         body = {"box": f"{alarm['site']}/{alarm['box']}", "epoch": alarm["epoch"], "seq": alarm["seq"], "stage": stage}
         fetch(f"{self.district}/stage", body)
 
+    def ask_platform(self, what: str) -> None:
+        """The police platform asks for DeviceInfo and the like, or orders ResetAlarm and the like."""
+        fetch(f"{self.platform}/ask", {"what": what})
+
     def order(self, verb: str, lie: str = "", **args: str) -> None:
         """The district gives the box a signed command, or sends what must be refused."""
         ids = self.site.site

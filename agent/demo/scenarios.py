@@ -110,7 +110,18 @@ def second_path(stage: Stage, gate: Gate, line: Timeline) -> None:
     line.step("alarm durable at the district", ms=(alarm["received_ns"] - back) / 1e6)
     gate.wait("every path says received", lambda: set(_stages(gate).values()) == {"received"}, 10)
     line.step("each path has its own receipt")
+    line.title("The police platform orders a reset from afar.")
+    gate.ask_platform("ResetAlarm")
+    box = f"{alarm['site']}/{alarm['box']}"
+    gate.wait("the refusal is a record at the district", lambda: _refused(gate, box, "ResetAlarm"), 20)
+    line.step("refused, on record, and the alarm stands", bool(gate.state()["panic"]["latched"]))
     was_reset(gate, line)
+
+
+def _refused(gate: Gate, box: str, verb: str) -> bool:
+    """Whether the district has the record of an order that the box refused."""
+    records: list[Entry] = [entry["record"] for entry in gate.records(box)]
+    return any(one["kind"] == "command.refused" and one["data"].get("verb") == verb for one in records)
 
 
 def panic_vehicle_on_loop(stage: Stage, gate: Gate, line: Timeline) -> None:

@@ -348,6 +348,10 @@ def test_a_wrong_password_is_said_and_nothing_but_register_goes_out(tmp_path: Pa
             assert "check device_id, user and password" in why
             assert all(data.startswith(b"REGISTER") for data in rig.sent)
             assert all(PASSWORD.encode() not in data for data in rig.sent)
+            await asyncio.sleep(300)  # with an alarm waiting, and in no hurry: nobody is locked out for it
+            assert 8 <= sum(b"Authorization" in data for data in rig.sent) <= 12
+            rig.platform.password = PASSWORD
+            await until(lambda: rig.told.received(), 40)
 
     virtual_time.run(scene())
 

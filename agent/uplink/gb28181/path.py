@@ -31,7 +31,7 @@ from agent.uplink.gb28181.manscdp import BadXml, Command, Field, read
 from agent.uplink.gb28181.session import Session
 from agent.uplink.gb28181.sip import Headers, Request, Response, answer_to, user_of
 from agent.uplink.gb28181.transactions import NoAnswer, Transactions
-from agent.uplink.gb28181.wire import LinkLost, OpenWire, open_wire
+from agent.uplink.gb28181.wire import LinkLost, OpenWire, Refused, open_wire
 from agent.uplink.path import FROM_AFAR, Alarm, Reports
 from hardware.places import resolve
 from hardware.site import Gb28181, Site
@@ -43,6 +43,7 @@ RESPONSE_S = 4.0  # D: so long for the platform's own Response before the alarm 
 RESPONSE_MAX_S = 60.0  # D
 OWED_S = 15.0  # D: a platform that owes a Response for so long does not hear us, as with the broker
 REFUSED_S = 60.0  # D: an alarm that the platform refuses is tried again so seldom
+LOCKED_OUT_S = 30.0  # D: a registration that it refuses is, too: platforms lock out who tries a wrong password fast
 RENEW_AT = 0.8  # D: of a registration's time
 CLOCK_OFF_S = 2.0  # GB 50396-2007 5.1.3 (V), told when the platform's clock differs by more
 FLIGHTS = 4  # D: so many alarms under way at once, panic ones besides
@@ -120,7 +121,7 @@ class Gb28181Path:
     async def run(self) -> None:
         """Deliver and supervise until cancelled."""
         while True:
-            began, served = _now(), False
+            began, served, least_s = _now(), False, 0.0
             try:
                 login = self._login()
                 transactions = Transactions(self._serve)
@@ -136,7 +137,9 @@ class Gb28181Path:
             except (LinkLost, NoAnswer) as error:
                 log.warning("%s: %s", self.name, error)
                 self._tell(False, str(error))
+                least_s = LOCKED_OUT_S if isinstance(error, Refused) else 0.0
             self._back_off.lost(served, _now() - began)
+            await asyncio.sleep(least_s)
             await self._pause()
 
     async def _until_lost(self, session: Session, expires_s: float, lost: asyncio.Future[str]) -> None:

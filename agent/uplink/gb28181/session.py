@@ -14,7 +14,7 @@ from agent.uplink.gb28181.digest import BadChallenge, Login, challenge, credenti
 from agent.uplink.gb28181.manscdp import CONTENT_TYPE, Field, write
 from agent.uplink.gb28181.sip import MAGIC, Headers, Request, Response
 from agent.uplink.gb28181.transactions import TIMER_F_S, Transactions
-from agent.uplink.gb28181.wire import LinkLost, Wire
+from agent.uplink.gb28181.wire import LinkLost, Refused, Wire
 from hardware.site import Gb28181
 
 LEAST_EXPIRES_S = 60.0  # D: a platform that grants less would be asked without end
@@ -50,11 +50,9 @@ class Session:
                 break
             said = await self._register(self._authorization(said))
         if said.status in (401, 403, 407):
-            raise LinkLost(
-                f"the platform refuses {self._login.user} ({_say(said)}): check device_id, user and password"
-            )
+            raise Refused(f"the platform refuses {self._login.user} ({_say(said)}): check device_id, user and password")
         if not said.ok:
-            raise LinkLost(f"the platform does not register {self._way.device_id}: {_say(said)}")
+            raise Refused(f"the platform does not register {self._way.device_id}: {_say(said)}")
         at = _date(said.get("date"), zone)
         self.offset_s = None if at is None else (at - datetime.now(UTC)).total_seconds()
         return max(LEAST_EXPIRES_S, min(self._granted(said), float(self._way.expires_s)))
@@ -74,7 +72,7 @@ class Session:
         try:
             asked = challenge(said.all("www-authenticate") or said.all("proxy-authenticate"))
         except BadChallenge as error:
-            raise LinkLost(f"the platform's log-in cannot be answered: {error}") from None
+            raise Refused(f"the platform's log-in cannot be answered: {error}") from None
         return credentials(asked, self._login, "REGISTER", self._target, 1, secrets.token_hex(8))
 
     def _granted(self, said: Response) -> float:

@@ -21,6 +21,10 @@ class LinkLost(Exception):
     """The platform cannot be reached, does not answer or does not take us; the text says it in field words."""
 
 
+class Refused(LinkLost):
+    """The platform answers and does not take us: settings on one of the two sides are wrong."""
+
+
 class Wire(Protocol):
     """One socket to one peer. `local` is our own address on it; `lost` ends with the reason when the socket is gone."""
 
