@@ -206,6 +206,92 @@ class Key(Part, frozen=True, kw_only=True):
     on: bool | None = None
 
 
+# ── the school ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class PlanPassage(Part, frozen=True, kw_only=True):
+    """Who may pass while a window runs; an empty tuple means all."""
+
+    direction: Literal["in", "out", "both"]
+    groups: tuple[str, ...] = ()
+    grades: tuple[str, ...] = ()
+    doors: tuple[str, ...] = ()
+    lanes: tuple[str, ...] = ()
+
+
+class PlanWindow(Part, frozen=True, kw_only=True):
+    """One window of today as it runs, shifts applied: local minutes of the day, `end` exclusive."""
+
+    start: int
+    end: int
+    kind: Literal["arrival", "class", "lunch", "dismissal", "care", "night", "exam", "open"]
+    label: str = ""
+    running: bool = False
+    peak: bool = False
+    bollards: Literal["", "up", "down"] = ""
+    closed: tuple[str, ...] = ()  # doors
+    passages: tuple[PlanPassage, ...] = ()
+    source: str = ""
+
+
+class Post(Part, frozen=True, kw_only=True):
+    """A guard post. Whoever stands there is not named; `since` is of the present watch or vacancy."""
+
+    id: str
+    name: str = ""
+    needed: bool = False  # must be manned now
+    manned: bool = False
+    since: Instant | None = None
+    asked: bool = False  # a sign of life is waited for
+    unanswered: bool = False
+    alarm_ref: Ref | None = None  # the record that says it stands empty
+
+
+class Today(Part, frozen=True, kw_only=True):
+    """The day as it runs: which plan, why, and its windows."""
+
+    day: str  # 2026-09-01
+    plan: str
+    label: str = ""
+    because: str = ""  # why the day has this plan: "swapped", "special", "vacation", "weekday", "unsettled"
+    source: str = ""
+    shifts: tuple[tuple[int, int], ...] = ()  # (from this local minute on, by so many minutes)
+    windows: tuple[PlanWindow, ...] = ()
+    next_minute: int = 0  # local minute of the next beginning or end of a window
+    calendar_last: str = ""
+    calendar_missing: bool = False  # today or the next year is not in the calendar
+    patrols: int = 0
+    patrols_behind: bool = False  # fewer than at the last set hour were asked for
+    test_days: int | None = None  # whole days since the last panic test; None: not known yet
+
+
+class Book(Part, frozen=True, kw_only=True):
+    """The gatehouse's book in numbers."""
+
+    visits: int = 0  # registered and not over
+    overstays: int = 0
+    cards_missing: int = 0  # lent, not returned, and banned
+    hazards: int = 0
+    hazards_overdue: int = 0
+    guards: int = 0  # with a card
+    guards_wanted: int = 0  # at least so many for this number of pupils; 0 = no number is known
+
+
+class Campus(Part, frozen=True, kw_only=True):
+    """The school's policy in force and what it asks for, today, and the gatehouse's book."""
+
+    version: int
+    made_ms: int  # UTC
+    today: Today | None = None  # None: the day is not known, for the clock cannot be trusted
+    posts: tuple[Post, ...] = ()
+    pickups: tuple[tuple[int, int, str], ...] = ()  # local minutes of the pick-up windows, and where they are written
+    passes: int = 0  # vehicles with times of their own
+    patrols_required: int = 0  # a day; 0 = there are no patrol points
+    test_due_days: int = 0
+    test_overdue_days: int = 0
+    book: Book = Book()
+
+
 # ── the box ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -340,6 +426,7 @@ class Picture(Part, frozen=True, kw_only=True):
     presses: tuple[Press, ...] = ()  # newest first, at most 16
     machine: Machine = Machine()
     orders: Orders = Orders()
+    campus: Campus | None = None  # None: no school policy is in force
     asked: tuple[Asked, ...] = ()  # what the far side asks of a person on site
     hops: tuple[Hop, ...] = ()  # percentiles over the last presses that are written down, restarts included
 

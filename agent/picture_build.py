@@ -18,6 +18,7 @@ from agent.core.events import Now
 from agent.core.outputs import LaneOutputs, Level, Outputs
 from agent.core.rules import BoxRules
 from agent.core.words import ClockTrust, Light, Line, Mode, Position, Sensor
+from agent.picture_campus import campus
 from agent.picture_devices import DeviceFigures, Reach, devices
 from hardware.site import Contact, Door, Key, Lane, PanicButton, Site
 from hardware.ways import path_names
@@ -91,6 +92,7 @@ def picture(state: core.BoxState, now: Now, outputs: Outputs, site: Site, extras
         hops=extras.hops,
         machine=extras.machine,
         orders=extras.orders,
+        campus=campus(state, now),
         asked=tuple(map(asked, state.orders.asked)),
     )
 

@@ -84,17 +84,27 @@ def patrols_of(state: BoxState, day: int) -> int:
 
 def _tell_patrols(state: BoxState, policy: Policy, now: Now, log: Log) -> BoxState:
     """At the set hours of a day: fewer patrols than that much of the day asks for, while there is time to walk."""
-    day, minute = calendar.local(now.wall_ms, state.rules.utc_offset_min)
-    mark = max((hour for hour in policy.rules.patrol_hours if hour * 60 <= minute), default=None)
-    if mark is None or not policy.rules.patrol_readers:
+    hour = _set_hour(state, policy, now)
+    told = _today(state, now) * 24 + hour
+    if not hour or told <= state.duty.patrol_told:
         return state
-    told = day.toordinal() * 24 + mark
-    if told <= state.duty.patrol_told:
-        return state
-    count, required = patrols_of(state, day.toordinal()), policy.rules.patrols_a_day
-    if count * 24 < required * mark:
-        log.add("duty.patrols_behind", "day", {"count": count, "required": required})
+    if are_patrols_behind(state, policy, now):
+        data: dict[str, Any] = {"count": patrols_of(state, _today(state, now)), "required": policy.rules.patrols_a_day}
+        log.add("duty.patrols_behind", "day", data)
     return put(state, patrol_told=told)
+
+
+def are_patrols_behind(state: BoxState, policy: Policy, now: Now) -> bool:
+    """Whether today has had fewer patrols than at its last set hour there should have been."""
+    count = patrols_of(state, _today(state, now))
+    return count * 24 < policy.rules.patrols_a_day * _set_hour(state, policy, now)
+
+
+def _set_hour(state: BoxState, policy: Policy, now: Now) -> int:
+    """The last hour today at which patrols are looked at; 0 before the first, and where there are no patrol points."""
+    minute = calendar.local(now.wall_ms, state.rules.utc_offset_min)[1]
+    passed = [hour for hour in policy.rules.patrol_hours if hour * 60 <= minute]
+    return max(passed, default=0) if policy.rules.patrol_readers else 0
 
 
 def on_day(state: BoxState, ended: int, log: Log) -> BoxState:

@@ -115,15 +115,19 @@ class Index(msgspec.Struct, frozen=True):
     holders: dict[str, int]  # kind → how many different holders have a card
 
 
-_last: tuple[Policy, Index] | None = None
+_kept: tuple[tuple[Policy, Index], ...] = ()
 
 
 def index(policy: Policy) -> Index:
-    """Worked out once for a policy, and kept while it is in force."""
-    global _last
-    if _last is None or _last[0] is not policy:
-        _last = (policy, _index(policy))
-    return _last[1]
+    """Worked out once for a policy, and kept while it is in force: the last two, so that whoever loads the next one
+    may work its index out beforehand, beside the loop that decides."""
+    global _kept
+    for known, made in _kept:
+        if known is policy:
+            return made
+    made = _index(policy)
+    _kept = ((policy, made), *_kept[:1])
+    return made
 
 
 def _index(policy: Policy) -> Index:

@@ -55,8 +55,8 @@ def view(policy: Policy, day: date, w: Words, swapped: str = "", shifts: tuple[S
         because=found.because.value,
         source=found.source,
         warnings=tuple(warnings),
-        windows=tuple(_entry(span, w) for span in calendar.spans(found.plan, shifts)),
-        notes=tuple(_notes(policy, w, shifts)),
+        windows=tuple(entry(span, w) for span in calendar.spans(found.plan, shifts)),
+        notes=tuple(notes([(p.start, p.end, p.source) for p in policy.pickup_windows], len(policy.passes), shifts, w)),
     )
 
 
@@ -65,7 +65,8 @@ def _label(found: Day) -> str:
     return " · ".join(part for part in (found.plan.label or found.plan.id, found.label) if part)
 
 
-def _entry(span: Span, w: Words) -> Entry:
+def entry(span: Span, w: Words) -> Entry:
+    """One window in words."""
     window = span.window
     closed = tuple(door for door, rule in window.doors.items() if rule == "closed")
     gate = [w.say("closed", door) for door in closed]
@@ -92,16 +93,17 @@ def _who(passage: Passage, w: Words) -> str:
     return " ".join(part for part in (w.say(passage.direction) + ":", people, grades, places) if part)
 
 
-def _notes(policy: Policy, w: Words, shifts: Sequence[Shift]) -> list[str]:
-    notes = [w.say("always")]
-    for window in policy.pickup_windows:
-        notes.append(f"{clock(window.start)}–{clock(window.end)} {w.say('pickup')} ({window.source})")
-    if policy.passes:
-        notes.append(w.say("passes", len(policy.passes)))
+def notes(pickups: Sequence[tuple[int, int, str]], passes: int, shifts: Sequence[Shift], w: Words) -> list[str]:
+    """What holds besides the windows. `pickups`: start, end and source of each pick-up window."""
+    told = [w.say("always")]
+    for start, end, source in pickups:
+        told.append(f"{clock(start)}–{clock(end)} {w.say('pickup')} ({source})")
+    if passes:
+        told.append(w.say("passes", passes))
     for shift in shifts:
         values = (clock(shift.at), shift.by) if w.language == "zh_CN" else (shift.by, clock(shift.at))
-        notes.append(w.say("shifted", *values))
-    return notes
+        told.append(w.say("shifted", *values))
+    return told
 
 
 def table(seen: DayView, w: Words) -> str:

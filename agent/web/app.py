@@ -59,6 +59,7 @@ class Pages:
         return [
             Route("/", self.status),
             Route("/devices", self.devices),
+            Route("/schedule", self.schedule),
             Route("/events", self.events),
             Route("/events.csv", self.events_csv),
             Route("/reports", self.reports_page),
@@ -80,6 +81,9 @@ class Pages:
 
     async def devices(self, request: Request) -> Response:
         return await self._page("devices", request)
+
+    async def schedule(self, request: Request) -> Response:
+        return await self._page("schedule", request)
 
     async def events(self, request: Request) -> Response:
         """Records, newest first: `group`, `q`, `from`, `to` choose, `before` pages on, `cause` follows one record."""

@@ -44,6 +44,7 @@ def _pages() -> Json:
             {"307": {"description": "to https://…/guard"}, "404": _content("text/plain")},
         ),
         "/devices": _get("Every device, in full", {"200": _content("text/html")}, [language]),
+        "/schedule": _get("Today: who may pass when", {"200": _content("text/html")}, [language]),
         "/events": _get(
             "Records in words, newest first",
             {"200": _content("text/html"), "404": _content("text/plain")},

@@ -21,7 +21,8 @@ from hardware.site import Site
 
 TEMPLATES = Path(__file__).parent / "templates"
 PARTS: Mapping[str, tuple[str, ...]] = {
-    "status": ("verdict", "findings", "map", "panic", "lanes", "doors", "uplink", "presses", "records"),
+    "status": ("verdict", "findings", "map", "panic", "lanes", "doors", "school", "uplink", "presses", "records"),
+    "schedule": ("verdict", "schedule", "school"),
     "devices": ("verdict", "devices", "lanes", "doors", "inputs", "box"),
     "events": ("verdict",),
     "reports": ("verdict",),
@@ -35,6 +36,8 @@ _SHOWS: Mapping[str, tuple[str, ...]] = {
     "doors": ("doors",),
     "uplink": ("epoch", "paths", "journal"),
     "presses": ("presses", "hops"),
+    "school": ("campus",),
+    "schedule": ("campus",),
     "devices": ("devices", "outputs"),
     "inputs": ("readers", "keys", "lamps"),
     "box": ("supplies", "clock", "scanned", "boot", "epoch", "turn_ms", "machine"),

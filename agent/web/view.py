@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import msgspec
+from markupsafe import Markup
 
 from agent.core.words import Stage
 from agent.journal.reader import Row
 from agent.picture import Alarm, Bollard, Device, Picture
+from agent.preview.day import DayView
+from agent.preview.svg import draw
+from agent.preview.words import Words as Plain
+from agent.preview.words import clock
 from agent.web import kinds
 from agent.web.feed import Contact, Feed, wall_ms
 from agent.web.findings import Verdict, findings, glance, verdict
 from agent.web.findings.box import place
 from agent.web.findings.lanes import rise_drift_percent
+from agent.web.schedule import day_view
 from agent.web.words import Words
 from hardware.site import Site
 
@@ -59,6 +67,29 @@ class View:
             title=self.w.t("No contact with the box's control program"),
             text=self.w.t("What is shown below is what was last known, not what is now."),
         )
+
+    @cached_property
+    def day(self) -> DayView | None:
+        """Today, None where it is not known."""
+        return day_view(self.p.campus, Plain(self.w.language)) if self.p.campus is not None else None
+
+    @property
+    def timeline(self) -> Markup:
+        """Today as an SVG; whoever draws it escapes what the school wrote."""
+        return Markup(draw(self.day, Plain(self.w.language)) if self.day is not None else "")
+
+    def say(self, name: str, *values: object) -> str:
+        """A text of the preview."""
+        return Plain(self.w.language).say(name, *values)
+
+    def window(self, kind: str) -> str:
+        """What a kind of window is called."""
+        return Plain(self.w.language).kind(kind)
+
+    @staticmethod
+    def of_day(minute: int) -> str:
+        """A local minute of the day: "07:30"."""
+        return clock(minute)
 
     @property
     def stale(self) -> bool:

@@ -8,10 +8,12 @@ import msgspec
 import pytest
 import web_scenes as scenes
 
-from agent.core.state import DoorState
-from agent.core.words import Contact, Line, Mode, Motion, Position, Sensor, Stage
-from agent.picture import Device, Picture, decode
+from agent.core.state import DoorState, Hazard, Vacancy, Visit
+from agent.core.visits import NOT_RETURNED
+from agent.core.words import ClockTrust, Contact, Line, Mode, Motion, Position, Sensor, Stage
+from agent.picture import Book, Device, Picture, decode
 from agent.picture_build import Extras, picture
+from agent.picture_campus import campus
 from hardware.site import Site
 
 
@@ -117,6 +119,59 @@ def test_a_picture_survives_json_and_carries_no_holder(site: Site) -> None:
     text = msgspec.json.encode(shown)
     assert decode(msgspec.json.decode(text)) == shown
     assert b"guard-1" not in text and b"pupil" not in text and b"0100A1B2C3" not in text
+
+
+def test_the_schools_part_counts_and_names_nobody(site: Site) -> None:
+    shown = scenes.normal(site).campus
+    assert shown is not None and shown.today is not None
+    today = shown.today
+    assert (shown.version, today.day, today.plan, today.because) == (7, "2026-11-23", "week", "weekday")
+    assert [(one.kind, one.running) for one in today.windows] == [
+        ("class", False), ("dismissal", True), ("night", False)
+    ]  # fmt: skip
+    assert (today.next_minute, today.patrols, shown.patrols_required, today.test_days) == (1030, 4, 5, 12)
+    assert [(post.id, post.needed, post.manned, post.since) for post in shown.posts] == [
+        ("house", True, True, 46_400_000), ("kerb", True, True, 46_400_000)
+    ]  # fmt: skip
+    assert (shown.book.guards, shown.book.guards_wanted) == (2, 0)
+    text = msgspec.json.encode(shown)
+    assert b"guard-7" not in text and b"pupil-0009" not in text and b"uart-125k" not in text
+
+
+def test_the_book_is_told_in_numbers(site: Site) -> None:
+    state = scenes.school_state(site)
+    since = state.duty.on["house"].since
+    visit = Visit(
+        handle="v-7f3a0c1d2e9k", kind="visitor", host="p-7f3a0c1d2e9k", purpose="meeting", card="uart-125k:00000000D1",
+        door="wicket", from_ms=0, until_ms=1, until_at=scenes.MONO_S - 1, came=True,
+    )  # fmt: skip
+    duty = msgspec.structs.replace(
+        state.duty,
+        on={},
+        vacant={"house": Vacancy(since=since, due_at=0.0, peak=False, ref=(1, 8))},
+        hazards={
+            "h-7f3a0c1d2e9k": Hazard(what="lock", owner="p-7f3a0c1d2e9k", found_ms=1, due_ms=scenes.WALL_MS - 1),
+            "h-000000000a01": Hazard(what="lock", owner="p-7f3a0c1d2e9k", found_ms=1, due_ms=scenes.WALL_MS + 1),
+        },
+    )
+    bans = {"uart-125k:00000000D2": NOT_RETURNED, "uart-125k:00000000D3": "lost"}
+    state = msgspec.structs.replace(
+        state,
+        duty=duty,
+        visits={visit.handle: visit},
+        campus=msgspec.structs.replace(state.campus, bans=bans),
+    )
+    shown = campus(state, scenes.NOW)
+    assert shown is not None
+    assert shown.book == Book(visits=1, overstays=1, cards_missing=1, hazards=2, hazards_overdue=1, guards=2)
+    assert (shown.posts[0].manned, shown.posts[0].alarm_ref, shown.posts[0].since) == (False, (1, 8), 46_400_000)
+    assert not any(word in msgspec.json.encode(shown) for word in (b"v-7f3a", b"p-7f3a", b"h-7f3a", b"uart"))
+
+
+def test_by_a_bad_clock_the_day_is_not_known(site: Site) -> None:
+    now = msgspec.structs.replace(scenes.NOW, trust=ClockTrust.UNTRUSTED)
+    shown = campus(scenes.school_state(site), now)
+    assert shown is not None and shown.today is None and shown.book.hazards_overdue == 0
 
 
 def test_a_standing_gate_gives_the_same_picture_but_for_the_time(site: Site) -> None:

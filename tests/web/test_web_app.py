@@ -20,7 +20,7 @@ from agent.web.search import to_csv
 from agent.web.stream import State
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "openapi.json"
-PAGES = ("/", "/devices", "/events")
+PAGES = ("/", "/schedule", "/devices", "/events")
 
 
 @pytest.fixture
@@ -38,6 +38,32 @@ async def test_the_status_page_answers_the_question(rig: Rig) -> None:
     assert "The gate is all right" in normal.text and "PANIC ALARM" not in normal.text
     assert "PANIC ALARM" in panic.text and "The gate is all right" not in panic.text
     assert 'data-state="alarm"' in panic.text
+
+
+async def test_today_is_told_as_a_table_and_a_timeline_and_names_nobody(rig: Rig) -> None:
+    async with rig.client() as client:
+        english = (await client.get("/schedule?lang=en")).text
+        chinese = (await client.get("/schedule?lang=zh_CN")).text
+    assert english.count('aria-current="time"') == 1
+    row = english.split('aria-current="time"')[1].split("</tr>")[0]
+    assert "16:00–17:10" in row and "out: pupils grade 1 grade 2" in row and "plans.toml:9" in row
+    assert "&lt;1&gt;" in row and "<1>" not in english
+    assert '<svg xmlns="http://www.w3.org/2000/svg"' in english and "人操作" in chinese and "出:" in chinese
+    for text in (english, chinese):
+        assert "guard-7" not in text and "uart-125k" not in text
+
+
+async def test_without_a_policy_or_a_clock_the_schedule_says_so(rig: Rig) -> None:
+    shown = scenes.normal(rig.site)
+    assert shown.campus is not None
+    for campus, text in (
+        (None, "No school policy is in force"),
+        (msgspec.structs.replace(shown.campus, today=None), "the clock cannot be trusted"),
+    ):
+        rig.show(msgspec.structs.replace(shown, campus=campus))
+        async with rig.client() as client:
+            assert text in (await client.get("/schedule?lang=en")).text
+            assert (await client.get("/")).status_code == 200
 
 
 async def test_stages_are_shown_only_as_far_as_they_came(rig: Rig) -> None:
@@ -230,7 +256,7 @@ async def test_only_parts_that_changed_are_sent_again(rig: Rig) -> None:
     first = json.loads((await anext(stream)).split(b"data: ", 1)[1])
     rig.show(msgspec.structs.replace(scenes.normal(rig.site), presses=()))
     second = json.loads((await anext(stream)).split(b"data: ", 1)[1])
-    assert len(first["parts"]) == 9 and set(second["parts"]) == {"presses"}
+    assert len(first["parts"]) == 10 and set(second["parts"]) == {"presses"}
     await stream.aclose()
 
 

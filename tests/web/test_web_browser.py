@@ -223,7 +223,7 @@ async def test_by_keyboard_alone(made: Browser, tmp_path: Path) -> None:
             reached.add(await page.evaluate("document.activeElement.getAttribute('href')"))
             ring = await page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
             assert ring == "solid"
-        assert {"/", "/devices", "/events", "?lang=en"} <= reached
+        assert {"/", "/schedule", "/devices", "/events", "?lang=en"} <= reached
         await page.locator("a.lang").focus()
         await page.keyboard.press("Enter")
         await page.wait_for_selector("html[lang=en]")
@@ -256,7 +256,7 @@ READABLE = """() => {
 async def test_every_text_is_readable_and_every_drawing_has_a_name(made: Browser, tmp_path: Path, scheme: str) -> None:
     """WCAG AA contrast (4.5:1) of every text on its own ground."""
     async with served(tmp_path) as (url, control, site):
-        for path in ("/", "/devices", "/events") if scheme == "light" else ("/",):
+        for path in ("/", "/schedule", "/devices", "/events") if scheme == "light" else ("/",):
             async with opened(made, url + path, color_scheme=scheme) as page:
                 for scene, state in SCENES.items():
                     await control.show(picture(scene, site))

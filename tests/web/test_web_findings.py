@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from agent.core.words import ClockTrust, Contact, Journal, Line, Mode, Motion, Position, Sensor, Stage
-from agent.picture import Asked, Drill, Output, Picture
+from agent.picture import Asked, Book, Drill, Output, Picture
 from agent.web.findings import AREAS, Weight, findings, glance, verdict
+from agent.web.findings.school import DAY_MS
 from agent.web.words import Words
 
 SITE = scenes.demo_site(Path("/nowhere"))
@@ -127,8 +128,40 @@ CHANGES: dict[str, tuple[Change, str, str]] = {
     "no paths": (lambda p: replace(p, paths=()), "fault", "call 110"),
     "mains": (lambda p: supply(p, "mains", False), "fault", "running on battery"),
     "tamper": (lambda p: supply(p, "tamper", False), "alarm", "Cabinet door: opened"),
+    "post empty": (lambda p: post(p, manned=False, alarm_ref=(1, 9)), "fault", "Post “门卫室” is not manned"),
+    "post silent": (lambda p: post(p, unanswered=True), "fault", "no sign of life"),
+    "no policy": (lambda p: replace(p, campus=None), "ok", "No school policy is in force"),
+    "old policy": (lambda p: school(p, made_ms=p.wall_ms - 200 * DAY_MS), "ok", "200 days old"),
+    "no day": (lambda p: school(p, today=None), "warning", "plan of the day is not known"),
+    "calendar ends": (lambda p: today(p, calendar_missing=True), "warning", "calendar ends on 2027-08-31"),
+    "patrols": (lambda p: today(p, patrols=2, patrols_behind=True), "warning", "2 of 5 today"),
+    "test due": (lambda p: today(p, test_days=30), "ok", "panic test is due"),
+    "test overdue": (lambda p: today(p, test_days=35), "warning", "overdue: 35 days"),
+    "overstay": (lambda p: book(p, visits=3, overstays=2), "warning", "2 visitors have not left"),
+    "card away": (lambda p: book(p, cards_missing=1), "warning", "1 lent card did not come back"),
+    "hazard": (lambda p: book(p, hazards=2, hazards_overdue=1), "warning", "1 hazard is past its day"),
+    "few guards": (lambda p: book(p, guards=3, guards_wanted=4), "ok", "3 guards have a card; 4 are asked for"),
     "battery unread": (lambda p: supply(p, "battery", None), "warning", "Battery: not measured"),
 }
+
+
+def school(picture: Picture, **more: Any) -> Picture:
+    assert picture.campus is not None
+    return replace(picture, campus=replace(picture.campus, **more))
+
+
+def today(picture: Picture, **more: Any) -> Picture:
+    assert picture.campus is not None and picture.campus.today is not None
+    return school(picture, today=replace(picture.campus.today, **more))
+
+
+def book(picture: Picture, **more: Any) -> Picture:
+    return school(picture, book=Book(**more))
+
+
+def post(picture: Picture, **more: Any) -> Picture:
+    assert picture.campus is not None
+    return school(picture, posts=(replace(picture.campus.posts[0], **more),))
 
 
 def supply(picture: Picture, which: str, ok: bool | None) -> Picture:

@@ -178,7 +178,7 @@ async def test_no_answer_invites_another_origin_or_a_frame(web: Served) -> None:
 
 
 async def test_pages_have_no_inline_script_or_style(web: Served) -> None:
-    for path in ("/", "/devices", "/events"):
+    for path in ("/", "/schedule", "/devices", "/events"):
         page = (await web.raw(get(path).encode())).split(b"\r\n\r\n", 1)[1]
         assert b" style=" not in page and b"<style" not in page and b"javascript:" not in page
         assert b"<script>" not in page and b" on" not in page.replace(b" on_", b"").split(b"<body")[0]

@@ -246,7 +246,7 @@ async def test_the_process_is_light_and_stops_when_told(tmp_path: Path) -> None:
                 await (await stack.enter_async_context(stream)).get()
             for scene in (scenes.panic, scenes.plc_dead, scenes.normal):
                 await control.show(scene(site))
-                for path in ("/", "/devices", "/events", "/metrics", "/?lang=en"):
+                for path in ("/", "/schedule", "/devices", "/events", "/metrics", "/?lang=en"):
                     assert (await client.get(path)).status_code == 200
             rss_kb = int(re.findall(r"VmRSS:\s+(\d+)", Path(f"/proc/{web.pid}/status").read_text())[0])
             print(json.dumps({"web_rss_kb": rss_kb}))

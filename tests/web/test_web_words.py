@@ -107,7 +107,7 @@ def test_an_unknown_language_is_a_mistake() -> None:
 
 PLAIN = re.compile(
     r"English|MQTT|SIA|DC-09|GB/T|JSON|STOP|kB|MB|GB|UPS|ms|[\w./-]*(main|service)-\d|run/tty-[\w-]+|gpio:?\d*|loops(:\d)?"
-    r"|dongfang-primary|gate-1|b1c2d3|plc|cabinet|relays|panic-reset|fire-reset|“fire”|127\.0\.0\.1:\d+"
+    r"|(calendar|plans)\.toml:\d+|turnstile|dongfang-primary|gate-1|b1c2d3|plc|cabinet|relays|panic-reset|fire-reset|“fire”|127\.0\.0\.1:\d+"
 )
 """What may stand in Latin letters on a Chinese page: ids and addresses of the site file, units, names of protocols."""
 RAW = ("connection refused", "no answer from 127.0.0.1:11502", "no answer")
@@ -143,7 +143,7 @@ async def test_no_text_is_left_untranslated(scene: str, tmp_path: Path) -> None:
     rig = Rig(tmp_path)
     rig.show(getattr(scenes, scene)(rig.site))
     async with rig.client() as client:
-        for path in ("/", "/devices", "/events", "/events?group=alarm"):
+        for path in ("/", "/schedule", "/devices", "/events", "/events?group=alarm"):
             answer = await client.get(path)
             for text in texts(answer.text):
                 for raw in RAW:
@@ -166,9 +166,10 @@ async def test_control_away_is_told_in_chinese_too(tmp_path: Path) -> None:
 async def test_the_english_page_has_no_chinese_but_the_sites_own_names(scene: str, tmp_path: Path) -> None:
     rig = Rig(tmp_path)
     rig.show(getattr(scenes, scene)(rig.site))
-    own = re.compile("东方小学 南门|主车道|消防通道|人行门[岗外内]?|门卫室(读卡器)?|教务处|闸机[外内]?|中文")
+    site = "东方小学 南门|主车道|消防通道|人行门[岗外内]?|门卫室(读卡器)?|教务处|闸机[外内]?|中文"
+    own = re.compile(f"{site}|护学岗|平日|放学")
     async with rig.client() as client:
-        for path in ("/?lang=en", "/devices?lang=en", "/events?lang=en"):
+        for path in ("/?lang=en", "/schedule?lang=en", "/devices?lang=en", "/events?lang=en"):
             answer = await client.get(path)
             for text in texts(answer.text):
                 assert not re.search(r"[\u3000-\u9fff]", own.sub("", text)), (path, text)

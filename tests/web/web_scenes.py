@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import tomllib
+from datetime import date
 from pathlib import Path
 
 import msgspec
 
-from agent.core.events import BollardReading, Now
+from agent.core import box
+from agent.core.events import BollardReading, Now, PolicyChanged, Started
 from agent.core.outputs import LaneOutputs, Level, Outputs
+from agent.core.policy import Calendar, Credential, DayPlan, Group, Passage, Policy, Post, Rules, Window
 from agent.core.rules import BoxRules
 from agent.core.state import (
     AlarmState,
@@ -20,13 +23,16 @@ from agent.core.state import (
     DoorState,
     FireState,
     HealthState,
+    Instant,
     LaneState,
     PanicState,
     SensorState,
+    Watch,
 )
 from agent.core.words import ClockTrust, Contact, Hold, Light, Line, Mode, Motion, Position, Sensor, Stage
 from agent.picture import JournalPart, Picture, Press
 from agent.picture_build import Extras, PathFigures, picture
+from agent.picture_campus import campus
 from hardware.site import Site
 
 DEMO = Path(__file__).parents[2] / "hardware" / "sites" / "demo.toml"
@@ -157,8 +163,61 @@ def extras(**more: object) -> Extras:
     return Extras(**fields)  # type: ignore[arg-type]
 
 
+POLICY = Policy(
+    version=7,
+    made_at_ms=WALL_MS - 20 * 86_400_000,
+    site_box="dongfang-primary/*",
+    calendar=Calendar(
+        first=date(2026, 9, 1), last=date(2027, 8, 31), weekdays=("week",) * 7, source="calendar.toml:1"
+    ),
+    plans={
+        "week": DayPlan(
+            id="week",
+            label="平日",
+            windows=(
+                Window(kind="class", start=480, end=960, passages=(Passage(direction="in", groups=("staff",)),)),
+                Window(
+                    kind="dismissal", start=960, end=1030, label="放学 <1>", peak=True, bollards="up",
+                    passages=(Passage(direction="out", groups=("pupil",), grades=("1", "2")),), source="plans.toml:9",
+                ),
+                Window(kind="night", start=1200, end=1440, doors={"turnstile": "closed"}, source="plans.toml:20"),
+            ),
+        )
+    },
+    groups={"guard": Group(id="guard", kind="guard"), "pupil": Group(id="pupil", kind="pupil")},
+    credentials={
+        f"uart-125k:{n:010X}": Credential(card=f"uart-125k:{n:010X}", holder=holder, group=group)
+        for n, (holder, group) in enumerate((("guard-7", "guard"), ("guard-8", "guard"), ("pupil-0009", "pupil")))
+    },
+    posts={
+        "house": Post(id="house", reader="guard", label="门卫室", always=True),
+        "kerb": Post(id="kerb", reader="guard", label="护学岗", peak=True),
+    },
+    rules=Rules(patrol_readers=("guard",)),
+)  # fmt: skip
+
+
+def school_state(site: Site) -> BoxState:
+    """A box with nothing but a policy, at half past four: the gatehouse manned, the kerb too, four patrols."""
+    gate = box.start(rules(site))
+    for event in (Started("b1c2d3", None, None), PolicyChanged(POLICY, "d1", "office", "start")):
+        gate, _ = box.step(gate, event, NOW)
+    since = Instant(MONO_S - 3600, WALL_MS - 3_600_000)
+    watches = {name: Watch(guard=guard, since=since, confirmed=since) for name, guard in GUARDS.items()}
+    today = gate.campus.day
+    duty = msgspec.structs.replace(
+        gate.duty, on=watches, vacant={}, patrols=4, patrol_day=today, tested_ms=WALL_MS - 12 * 86_400_000
+    )
+    return msgspec.structs.replace(gate, duty=duty)
+
+
+GUARDS = {"house": "guard-7", "kerb": "guard-8"}
+
+
 def normal(site: Site) -> Picture:
-    return picture(normal_state(site), NOW, outputs(), site, extras())
+    """All is well, with a school's policy in force."""
+    shown = picture(normal_state(site), NOW, outputs(), site, extras())
+    return msgspec.structs.replace(shown, campus=campus(school_state(site), NOW))
 
 
 def panic(site: Site) -> Picture:

@@ -12,7 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from agent.picture import Picture
-from agent.web.findings import box, lanes, people
+from agent.web.findings import box, lanes, people, school
 from agent.web.findings.finding import AREAS, Finding, Weight
 from agent.web.words import Words
 from hardware.site import Site
@@ -33,6 +33,9 @@ _PARTS = (
     ("journal", box.journal),
     ("devices", box.clock),
     ("devices", box.machine),
+    ("school", school.posts),
+    ("school", school.today),
+    ("school", school.book),
 )
 
 

@@ -22,7 +22,7 @@ class Weight(IntEnum):
         return self.name.lower()
 
 
-AREAS = ("panic", "lanes", "doors", "fire", "uplink", "power", "devices", "journal")
+AREAS = ("panic", "lanes", "doors", "fire", "uplink", "power", "devices", "journal", "school")
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
