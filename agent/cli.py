@@ -16,7 +16,7 @@ from typing import Any
 from agent.site_file import DEFAULT_SITE, load_site
 
 OK, WRONG, MISUSE = 0, 1, 2
-OWN_LINE = ("account", "explain", "journal", "policy", "preview", "report", "sim")
+OWN_LINE = ("account", "drill", "explain", "journal", "policy", "preview", "report", "sim")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -67,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_muster(verbs)
     _add_report(verbs)
     _add_account(verbs)
+    _add_drill(verbs)
     _add_sim(verbs)
     return parser
 
@@ -230,6 +231,17 @@ def _add_account(verbs: Verbs[argparse.ArgumentParser]) -> None:
 
 def _account(arguments: argparse.Namespace) -> int:
     from agent.web.console import command
+
+    return command.run(arguments.rest)
+
+
+def _add_drill(verbs: Verbs[argparse.ArgumentParser]) -> None:
+    verb = verbs.add_parser("drill", help="announce, run and report drills of a panic button", add_help=False)
+    verb.set_defaults(run=_drill)
+
+
+def _drill(arguments: argparse.Namespace) -> int:
+    from agent.drills import command
 
     return command.run(arguments.rest)
 

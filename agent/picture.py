@@ -57,6 +57,7 @@ class Button(Part, frozen=True, kw_only=True):
     since: Instant | None = None
     presses: int = 0
     stuck: bool = False  # pressed for more than a minute
+    chatter: bool = False  # more presses than a hand can give
     alarm_ref: Ref | None = None  # record of the present cut, short or disagreement
 
 
@@ -72,8 +73,20 @@ class Alarm(Part, frozen=True, kw_only=True):
 
 
 class Drill(Part, frozen=True, kw_only=True):
+    """A drill of one button. Only while it is `running` is a press of that button a drill; before, every press is real.
+
+    `announced`: nobody has answered yet. `unanswered`: the time for that is over; a person on site may go ahead.
+    """
+
     button: str
     ends: Instant
+    phase: Literal["announced", "unanswered", "running"] = "running"
+    minutes: int = 0
+    reason: str = ""
+    since: Instant | None = None  # when it was announced
+    ref: Ref | None = None  # the record that announced it
+    stages: dict[str, Stage] = {}  # how far the announcement has come on each path
+    presses: int = 0
 
 
 class Asked(Part, frozen=True, kw_only=True):

@@ -127,7 +127,20 @@ def _panic(state: core.BoxState, site: Site, reach: Reach) -> pic.Panic:
 
 
 def _drill(drill: core.DrillState) -> pic.Drill | None:
-    return pic.Drill(button=drill.button, ends=round(drill.ends_at * 1000)) if drill.button else None
+    if not drill.button:
+        return None
+    waiting: Literal["announced", "unanswered"] = "unanswered" if drill.unanswered else "announced"
+    return pic.Drill(
+        button=drill.button,
+        ends=round(drill.ends_at * 1000),
+        phase="running" if drill.live_at is not None else waiting,
+        minutes=drill.minutes,
+        reason=drill.reason,
+        since=instant(drill.announced_at),
+        ref=drill.ref,
+        stages=dict(drill.stages),
+        presses=drill.presses,
+    )
 
 
 def asked(one: core.Asked) -> pic.Asked:
@@ -163,6 +176,7 @@ def _button(button: PanicButton, panic: core.PanicState, reach: Reach) -> pic.Bu
         since=instant(state.since_at),
         presses=state.presses,
         stuck=state.stuck_ref is not None,
+        chatter=state.chatter_ref is not None,
         alarm_ref=state.fault_ref,
     )
 

@@ -211,7 +211,7 @@ class Centre:
             if not shape or parts[0][0] not in "136" or parts[0][1:] not in CID:
                 raise NotOurs(f"event {event}")
             code, over = parts[0][1:], parts[0][0] == "3"
-            return {"code": code, "zone": int(parts[2]), "drill": code == "607", "restore": over}
+            return {"code": code, "zone": int(parts[2]), "drill": code in ("601", "607"), "restore": over}
         if token == "SIA-DCS":
             kind = event.removeprefix("Nri0/")
             if kind == event or kind[:2] not in SIA | RESTORES or not kind[2:5].isdecimal():

@@ -15,6 +15,7 @@ from agent.core.events import Event, OutputFault
 from agent.core.outputs import LaneOutputs, Level, Outputs
 from agent.core.words import Light
 
+BLINK_S = 0.5  # D: a flashing lamp is lit and dark for so long, seen at a glance as no steady light
 READ_BACK_S = 1.0  # D: how long an undone output may stay unnoticed
 PROVE_S = 0.05  # D: a fresh write is read back this soon; a pre-warning counts from then
 STRIKES = 3  # read-backs in a row that disagree before the core is told
@@ -36,6 +37,9 @@ class OutputGroup:
         self._post = post
         self._wanted: dict[str, bool] = {}
         self._applied: dict[str, bool] = {}
+        self._blinking: set[str] = set()
+        self._dark = False  # the flashing ones are dark now
+        self._flip_at = 0.0
         self._strikes: dict[str, int] = {}
         self._changed = asyncio.Event()
         self.read_back: dict[str, bool] = {}
@@ -45,11 +49,19 @@ class OutputGroup:
     def names(self) -> frozenset[str]:
         return frozenset(self._channels)
 
-    def want(self, name: str, on: bool) -> None:
-        """Set what this output shall be. Cheap; wakes the group only if it is news."""
-        if self._wanted.get(name) is not on:
-            self._wanted[name] = on
-            self._changed.set()
+    def want(self, name: str, on: bool, *, blink: bool = False) -> None:
+        """Set what this output shall be; `blink`: flashing while on. Cheap; wakes the group only if it is news."""
+        if self._wanted.get(name) is on and (name in self._blinking) is blink:
+            return
+        self._wanted[name] = on
+        if blink and not self._blinking:
+            self._dark, self._flip_at = False, asyncio.get_running_loop().time() + BLINK_S  # lit at once
+        self._blinking = self._blinking | {name} if blink else self._blinking - {name}
+        self._changed.set()
+
+    def _due(self, name: str) -> bool:
+        """What it shall be at this moment."""
+        return self._wanted[name] and not (self._dark and name in self._blinking)
 
     async def serve(self, bank: SwitchBank) -> None:
         """Keep the outputs as wanted until the device fails with `DriverError`. Everything is written anew first.
@@ -67,12 +79,14 @@ class OutputGroup:
         due = loop.time() + READ_BACK_S
         while True:
             self._changed.clear()
+            if self._blinking and loop.time() >= self._flip_at:
+                self._dark, self._flip_at = not self._dark, loop.time() + BLINK_S
             if await self._write_differences(bank):
                 due = min(due, loop.time() + PROVE_S)
             if loop.time() >= due:
                 await self._check(bank)
                 due = loop.time() + READ_BACK_S
-            await self._sleep_until(due)
+            await self._sleep_until(min(due, self._flip_at) if self._blinking else due)
 
     async def _sleep_until(self, due: float) -> None:
         try:
@@ -83,11 +97,13 @@ class OutputGroup:
 
     async def _write_differences(self, bank: SwitchBank) -> bool:
         """Write what is not as wanted; True if anything was."""
-        different = [(name, on) for name, on in self._wanted.items() if self._applied.get(name) is not on]
+        wanted = ((name, self._due(name)) for name in tuple(self._wanted))
+        different = [(name, on) for name, on in wanted if self._applied.get(name) is not on]
         for name, on in different:
             await bank.write(self._channels[name], on)
             self._applied[name] = on
-            self.read_back.pop(name, None)
+            if name not in self._blinking:
+                self.read_back.pop(name, None)
         if different:
             self.on_written(asyncio.get_running_loop().time())
         return bool(different)
@@ -97,8 +113,10 @@ class OutputGroup:
         states = await bank.read()
         for name, on in list(self._applied.items()):
             got = states.get(self._channels[name])
-            if got is None or self._wanted[name] is not on:
+            if got is None or self._due(name) is not on:
                 continue
+            if name in self._blinking and not on:
+                continue  # dark by turns: what it does when lit tells whether it obeys
             self.read_back[name] = got
             self._judge(name, agrees=got is on)
         await self._write_differences(bank)
@@ -143,7 +161,7 @@ class Picture:
         if group is None:
             return
         if level.after <= durable_seq or journal_failing:
-            group.want(name, level.on is not (name in self._invert))
+            group.want(name, level.on is not (name in self._invert), blink=level.blink)
 
     def actual(self, name: str) -> bool | None:
         """The core's sense of what the hardware last read back; None when not fitted or not yet read."""

@@ -12,11 +12,12 @@ import logging
 import os
 import secrets
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from agent.control import compose, machine, trend
 from agent.control.anchor import Anchor
 from agent.control.clock import BoxClock
+from agent.control.drills import Drills
 from agent.control.intake import Intake
 from agent.control.lanes import LaneWorker
 from agent.control.latency import Latencies, Press, recall
@@ -107,6 +108,9 @@ class Control:
         peers = users(os.environ.get(USERS_VARIABLE, ""))
         self._server = Server(self._runtime, self._view.picture, self._spine.synced, peers)
         self._server.on_anchor, self._server.on_ahead = self._anchor.compare, self._anchor.ahead
+        self._drills = Drills(opened.path, places.storage_dir(site), opened.key, self._runtime)
+        tell = self._runtime.on_records
+        self._runtime.on_records = lambda records: self._heard(records, tell)
         self._policies = Policies(site, state.rules, self._runtime)
         self._server.on_policy = self._policies.take
         self._server.on_guard = self._view.guard
@@ -166,6 +170,7 @@ class Control:
             task.cancel()
         await self._devices.close()
         await self._server.close()
+        self._drills.close()
         await self._anchor.close()
         await self._spine.close()
 
@@ -180,6 +185,11 @@ class Control:
         if isinstance(event, LaneReading):
             self._scan.read(f"lane:{event.lane}")
         self._view.trend.note(records)
+
+    def _heard(self, records: Sequence[Record], tell: Callable[[Sequence[Record]], None]) -> None:
+        """Every record, whatever made it: an event, a command from the socket, or time."""
+        tell(records)
+        self._drills.note(records)
         for record in records:
             if record.kind == "panic.pressed":
                 self._loop.call_later(LATENCY_RECORD_S, self._write_latency, record.ref)
@@ -212,6 +222,7 @@ class Control:
         """What the journal and the disk tell that a start need not wait for: who is inside, the policy, old figures."""
         self._emit(InsideRecalled(await asyncio.to_thread(recall_inside, self._spine.opened.path)))
         await self._policies.load()
+        await self._drills.owed()
         for hops in await asyncio.to_thread(recall, self._spine.opened.path):
             self._latencies.finish(hops)
         for kind, data in await asyncio.to_thread(trend.recall, self._spine.opened.path):

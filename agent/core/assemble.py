@@ -114,13 +114,23 @@ def _lamps(state: BoxState, lanes_faulty: bool) -> dict[str, Level]:
         "coming": furthest >= COMING,
         "fault": lanes_faulty or _faulty(state),
     }
-    return {lamp: Level(on=wanted[lamp]) for lamp in state.rules.lamps if lamp in wanted}
+    drilled = _drill_only(state.panic) and bool(state.panic.alarms)
+    flashing = ("sent", "received", "coming") if drilled else ()
+    return {
+        lamp: Level(on=wanted[lamp], blink=wanted[lamp] and lamp in flashing)
+        for lamp in state.rules.lamps
+        if lamp in wanted
+    }
 
 
 def _furthest(panic: PanicState) -> int:
-    drill_only = not panic.latched and all(alarm.drill for alarm in panic.alarms)
+    drill_only = _drill_only(panic)
     stages = (stage for alarm in panic.alarms if alarm.drill is drill_only for stage in alarm.stages.values())
     return max(map(STAGES.index, stages), default=0)
+
+
+def _drill_only(panic: PanicState) -> bool:
+    return not panic.latched and all(alarm.drill for alarm in panic.alarms)
 
 
 def _siren(state: BoxState) -> Level:
@@ -130,7 +140,9 @@ def _siren(state: BoxState) -> Level:
 
 def _faulty(state: BoxState) -> bool:
     unread_fire = state.rules.has_fire and state.fire.input is None
-    lines_bad = any(_bad_line(b.line) or b.fault_ref or b.stuck_ref for b in state.panic.buttons.values())
+    lines_bad = any(
+        _bad_line(b.line) or b.fault_ref or b.stuck_ref or b.chatter_ref for b in state.panic.buttons.values()
+    )
     return unread_fire or lines_bad or state.clock.alarmed or _unwell(state.health)
 
 

@@ -177,7 +177,7 @@ def _route(state: BoxState, event: Event, now: Now, log: Log) -> BoxState:
         case Command():
             return commands.on_command(state, event, now, log)
         case AlarmStage():
-            return panic.on_stage(state, event, log)
+            return panic.on_stage(drill.on_stage(state, event, now, log), event, log)
         case DoorContact() | Rex() | CardRead() | CardBad():
             return _route_people(state, event, now, log)
         case _:

@@ -29,7 +29,9 @@ UPSTREAM_VERBS = (
 )
 TIMETABLE_VERBS = frozenset({"lower", "raise"})  # its raise is only shown to the guard: the lane sees to that
 LANE_VERBS = frozenset({"lower", "raise", "stop", "lane_clear_fault"})
-ON_SITE_VERBS = frozenset({"panic_reset", "fire_reset", "all_clear", "drill_start"}) | duty.ON_SITE_VERBS
+ON_SITE_VERBS = (
+    frozenset({"panic_reset", "fire_reset", "all_clear", "drill_start", "drill_go_ahead"}) | duty.ON_SITE_VERBS
+)
 KEPT_ARGS = tuple(
     dict.fromkeys(("button", "door", "lane", "minutes", "reason", *campus_commands.ARGS, *visits.ARGS, *duty.ARGS))
 )
@@ -67,7 +69,7 @@ def _data(state: BoxState, event: Command, why: str) -> dict[str, Value]:
     args = _kept_args(state, event)
     verb, command_id = event.verb[:MAX_TEXT], event.id[:MAX_TEXT]
     data: dict[str, Value] = {"args": args, "id": command_id, "rank": event.rank.value, "verb": verb}
-    if event.verb in ("drill_start", "drill_end", "drill_propose"):
+    if event.verb.startswith("drill_"):
         data["drill"] = True
     return data | ({"why": why} if why else {})
 
@@ -78,14 +80,7 @@ def _kept_args(state: BoxState, event: Command) -> dict[str, Value]:
     if event.verb in PEOPLE_VERBS:
         checks = _subject(event.verb).ARGS
         return {name: text if checks[name](state, text) else "?" for name, text in given.items() if name in checks}
-    return {name: _text(event.verb, name, text) for name, text in given.items()}
-
-
-def _text(verb: str, name: str, text: str) -> str:
-    """Only a drill's reason is free text, told to all."""
-    if (verb, name) == ("drill_start", "reason"):
-        return text[:MAX_TEXT]
-    return text if is_code(text) else "?"
+    return {name: text if is_code(text) else "?" for name, text in given.items()}
 
 
 # ── who may ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -131,7 +126,9 @@ def _not_now(state: BoxState, event: Command, now: Now) -> str:
         case "fire_reset":
             return _no_fire_reset(state)
         case "drill_start" | "drill_propose":
-            return drill.start_refusal(state, event.args.get("button", ""), event.args.get("minutes", ""))
+            return drill.start_refusal(state, *(event.args.get(name, "") for name in ("button", "minutes", "reason")))
+        case "drill_go_ahead":
+            return drill.go_ahead_refusal(state)
         case "drill_end":
             return "" if state.drill.button else "no_drill"
         case "acknowledge":
@@ -190,9 +187,12 @@ def _fire_reset(state: BoxState, event: Command, cause: Seq, now: Now, log: Log)
 
 
 def _drill_start(state: BoxState, event: Command, cause: Seq, now: Now, log: Log) -> BoxState:
-    args = event.args
-    reason = args.get("reason", "")[:MAX_TEXT]
-    return drill.start(state, args["button"], args.get("minutes", ""), reason, _person(state, event), cause, now, log)
+    args, person = event.args, _person(state, event)
+    return drill.start(state, args["button"], args.get("minutes", ""), args["reason"], person, cause, now, log)
+
+
+def _drill_go_ahead(state: BoxState, event: Command, cause: Seq, now: Now, log: Log) -> BoxState:
+    return drill.go_ahead(state, _person(state, event), cause, now, log)
 
 
 def _drill_end(state: BoxState, event: Command, cause: Seq, now: Now, log: Log) -> BoxState:
@@ -214,6 +214,7 @@ _VERBS: dict[str, Callable[[BoxState, Command, Seq, Now, Log], BoxState]] = {
     "panic_reset": _panic_reset,
     "fire_reset": _fire_reset,
     "drill_start": _drill_start,
+    "drill_go_ahead": _drill_go_ahead,
     "drill_end": _drill_end,
 }
 

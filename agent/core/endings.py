@@ -33,6 +33,7 @@ def _closed(data: Mapping[str, Any], caused: bool) -> tuple[str, ...]:
 
 _ENDS: Mapping[str, _Ends] = {
     "door.closed": _closed,
+    "drill.ended": _always("drill.started"),
     "fire.read": _always("fire.unread"),
     "fire.reset": _always("fire.active"),
     "journal.ok": _always("journal.failing"),

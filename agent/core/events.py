@@ -189,7 +189,8 @@ class Command(Event, frozen=True):
     """A request by a person or the far side. The core decides by rank and presence; each id at most once.
 
     Verbs: "lower", "raise", "stop" (args lane) · "release" (door) · "lockdown" · "all_clear" · "acknowledge" ·
-    "panic_reset" · "fire_reset" · "drill_start" (button, minutes, reason) · "drill_end" · "lane_clear_fault" (lane);
+    "panic_reset" · "fire_reset" · "drill_start" (button, minutes, reason) · "drill_go_ahead" · "drill_end" ·
+    "lane_clear_fault" (lane);
     from the far side alone "all_clear_request" · "drill_propose" (button, minutes, reason).
     """
 

@@ -89,7 +89,7 @@ class PeopleFacts:
         self.before = step.outputs
         if isinstance(step.event, Command):
             self._keep_command(step, step.event)
-        if not step.new.drill.button:
+        if step.new.drill.live_at is None:
             self.drill_since = None
         elif self.drill_since is None:
             self.drill_since = step.now.mono_s

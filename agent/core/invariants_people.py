@@ -198,7 +198,9 @@ def press_never_masked(step: Step) -> str | None:
 def real_unless_drilled(step: Step) -> str | None:
     """What is not the drilled button's press is real: whatever mode, command or fault there is."""
     assert isinstance(step.event, PanicLine)
-    if step.old.drill.button == step.event.button or not step.facts.people.new_press:
+    if (
+        step.old.drill.button == step.event.button and step.old.drill.live_at is not None
+    ) or not step.facts.people.new_press:
         return None
     told, real = list(_of_kind(step, "panic.pressed")), _real_presses(step)
     return f"a press of {step.event.button} was taken as a drill" if told and not real else None
@@ -324,6 +326,16 @@ def drill_starts_on_site_only(step: Step) -> str | None:
     return None if _asked_on_site(step, "drill_start") else f"{type(step.event).__name__} started a drill"
 
 
+@invariant(22, "drill_is_announced_first", reads=("drill",))
+def drill_is_announced_first(step: Step) -> str | None:
+    """Presses count as a drill only once the far side has its announcement, or a person on site goes ahead without."""
+    drill = step.new.drill
+    if drill.live_at is None or step.old.drill.live_at is not None or drill.ref is None:
+        return None
+    heard = step.facts.people.stages.get(drill.ref, 0) >= ORDER[Stage.RECEIVED]
+    return None if heard or _asked_on_site(step, "drill_go_ahead") else "a drill that nobody was told of began"
+
+
 @invariant(22, "second_press_is_real", on=(PanicLine,))
 def second_press_is_real(step: Step) -> str | None:
     assert isinstance(step.event, PanicLine)
@@ -354,6 +366,7 @@ def long_hold_is_real(step: Step) -> str | None:
 def drill_is_labelled(step: Step) -> str | None:
     """Every record of a press, a stage or a drill says whether it is a drill; a drill's alarm never says it is not."""
     drilled = {alarm.ref for alarm in (*step.old.panic.alarms, *step.new.panic.alarms) if alarm.drill}
+    drilled |= {drill.ref for drill in (step.old.drill, step.new.drill) if drill.ref is not None}
     for record in step.records:
         if record.kind.startswith("drill.") and record.data.get("drill") is not True:
             return f"{record.kind} is not labelled"

@@ -12,12 +12,13 @@ import msgspec
 from msgspec.structs import replace
 
 from agent.core import campus_latched, lane, orders, people_latched
+from agent.core import drill as core_drill
 from agent.core.campus_latched import CampusPicture
 from agent.core.events import Seq, Started
 from agent.core.log import Log
 from agent.core.people_latched import DutyPicture, VisitPicture
 from agent.core.records import Value
-from agent.core.state import AlarmState, BoxState, FireState, LaneState, OrdersState
+from agent.core.state import AlarmState, BoxState, DrillState, FireState, LaneState, OrdersState
 from agent.core.words import Stage
 
 
@@ -39,6 +40,7 @@ class PanicPicture(msgspec.Struct, frozen=True):
 
 class DrillPicture(msgspec.Struct, frozen=True):
     button: str = ""
+    presses: int = 0
     ref: Seq | None = None
 
 
@@ -75,13 +77,17 @@ def picture(state: BoxState) -> dict[str, Value]:
         "campus": campus_latched.picture(state.campus),
         "commands": list(state.commands),
         "duty": people_latched.duty(state),
-        "drill": {"button": state.drill.button, "ref": _ref(state.drill.ref)} if state.drill.button else None,
+        "drill": _drill(state.drill) if state.drill.button else None,
         "fire": {"latched": state.fire.latched, "ref": _ref(state.fire.ref)},
         "lanes": lane.latched(state),
         "orders": _orders(state.orders),
         "panic": _panic(state),
         "visits": people_latched.open_visits(state),
     }
+
+
+def _drill(drill: DrillState) -> dict[str, Value]:
+    return {"button": drill.button, "presses": drill.presses, "ref": _ref(drill.ref)}
 
 
 def _orders(orders: OrdersState) -> dict[str, Value]:
@@ -163,8 +169,7 @@ def restore(state: BoxState, event: Started, log: Log) -> BoxState:
     state = _restore_orders(state, _read(parts, "orders", OrdersPicture, nothing, log), log)
     drill = _read(parts, "drill", DrillPicture, DrillPicture(), log) or DrillPicture()
     if drill.button:
-        data: dict[str, Value] = {"button": drill.button, "drill": True, "why": "restart"}
-        log.add("drill.ended", f"button:{drill.button}", data, cause=drill.ref)
+        core_drill.ended(drill.button, drill.presses, "restart", "box", drill.ref, drill.ref, log)
     return _restore_lanes(state, parts, event.latched_ref, log)
 
 

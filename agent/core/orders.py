@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from agent.core.events import Command, Now, Seq
 from agent.core.log import Log
 from agent.core.records import Value
+from agent.core.shapes import is_code
 from agent.core.state import Asked, BoxState, OrdersState
 from agent.core.words import ClockTrust, Rank
 
@@ -61,7 +62,7 @@ def ask(state: BoxState, event: Command, cause: Seq, now: Now, log: Log) -> BoxS
         verb=event.verb,
         button=event.args.get("button", ""),
         minutes=event.args.get("minutes", ""),
-        reason=event.args.get("reason", ""),
+        reason=reason if is_code(reason := event.args.get("reason", "")) else "",
         actor=event.actor,
         since_at=now.mono_s,
         until_at=now.mono_s + _LASTS_S[event.verb],

@@ -17,10 +17,11 @@ from agent.core.words import Hold, Light, Motion
 
 
 class Level(msgspec.Struct, frozen=True):
-    """One two-state output."""
+    """One two-state output. `blink`: while on it flashes, which says that this is a drill; a real alarm is steady."""
 
     on: bool
     after: int = 0
+    blink: bool = False
 
 
 class LaneOutputs(msgspec.Struct, frozen=True):

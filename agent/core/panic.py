@@ -18,6 +18,9 @@ from agent.core.state import AlarmState, BoxState, ButtonState, PanicState
 from agent.core.words import Line, Stage
 
 NEW_PRESS_S = 0.05  # EN 60839-11-1 (S) asks for presses > 400 ms; ours >= 50 ms (D): so long NORMAL makes a new edge
+CHATTER = 8  # D: so many presses within CHATTER_S are no hand's
+CHATTER_S = 10.0
+CHATTER_OK_S = 60.0  # D: so long without a press, and its alarm ends
 STUCK_S = 60.0  # D: nobody holds a button for a minute
 LINE_OK_S = 2.0  # D: so long well before a line's alarm ends, so that a loose wire is one alarm and not hundreds
 MAX_ALARMS = 32  # D: as many open alarms are followed; every press is in the journal whatever their number
@@ -64,10 +67,24 @@ def _pressed(state: BoxState, event: PanicLine, was: ButtonState, now: Now, log:
     seen = state.scanned and was.line in SEEN_FROM
     if not button.armed and (state.panic.latched or state.drill.pressed == event.button):
         return state  # the same press still: contact bounce, or a line read again
-    state = _with_button(state, event.button, replace(button, armed=False, presses=button.presses + 1))
+    recent = (*button.recent, event.edge_at)[-CHATTER:]
+    button = replace(button, armed=False, presses=button.presses + 1, recent=recent)
+    state = _with_button(state, event.button, button)
     if drill.takes(state, event.button, event.edge_at):
-        return _drill_press(state, event, log)
-    return alarm(state, event.button, event.edge_at, now, log, seen=seen)
+        state = _drill_press(state, event, log)
+    else:
+        state = alarm(state, event.button, event.edge_at, now, log, seen=seen)
+    return _chatters(state, event.button, log)
+
+
+def _chatters(state: BoxState, name: str, log: Log) -> BoxState:
+    """Presses faster than a hand's: each stays a press, and the contact is an alarm of its own besides."""
+    button = state.panic.buttons[name]
+    many = len(button.recent) == CHATTER and button.recent[-1] - button.recent[0] <= CHATTER_S
+    if not many or button.chatter_ref is not None:
+        return state
+    data: dict[str, Value] = {"button": name, "presses": CHATTER, "within_s": round(CHATTER_S)}
+    return _with_button(state, name, replace(button, chatter_ref=log.add("panic.chatter", subject(name), data)))
 
 
 def _drill_press(state: BoxState, event: PanicLine, log: Log) -> BoxState:
@@ -189,6 +206,9 @@ def on_tick(state: BoxState, now: Now, log: Log) -> BoxState:
         elif now.mono_s >= _line_ok_at(button):
             log.add("panic.line_ok", subject(name), {"button": name}, cause=button.fault_ref)
             state = _with_button(state, name, replace(button, fault_ref=None))
+        elif now.mono_s >= _calm_at(button):
+            log.add("panic.line_ok", subject(name), {"button": name}, cause=button.chatter_ref)
+            state = _with_button(state, name, replace(button, chatter_ref=None))
     return state
 
 
@@ -200,7 +220,8 @@ def _drill_became_real(state: BoxState, now: Now, log: Log) -> BoxState:
 
 
 def deadline(panic: PanicState) -> float:
-    return min((min(_stuck_at(b), _line_ok_at(b)) for b in panic.buttons.values()), default=float("inf"))
+    times = (min(_stuck_at(b), _line_ok_at(b), _calm_at(b)) for b in panic.buttons.values())
+    return min(times, default=float("inf"))
 
 
 def _stuck_at(button: ButtonState) -> float:
@@ -211,6 +232,11 @@ def _stuck_at(button: ButtonState) -> float:
 def _line_ok_at(button: ButtonState) -> float:
     waits = button.line is Line.NORMAL and button.fault_ref is not None
     return button.since_at + LINE_OK_S if waits else float("inf")
+
+
+def _calm_at(button: ButtonState) -> float:
+    waits = button.line is Line.NORMAL and button.chatter_ref is not None and button.fault_ref is None
+    return button.recent[-1] + CHATTER_OK_S if waits else float("inf")
 
 
 # ── stages and reset ───────────────────────────────────────────────────────────────────────────────────────────────

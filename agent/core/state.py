@@ -37,6 +37,8 @@ class ButtonState(Slice, frozen=True, kw_only=True):
     fault_ref: Seq | None = None  # the record of the present cut/short/disagreement/unread alarm
     armed: bool = True  # stably NORMAL since the last press, so that the next PRESSED is a new press
     stuck_ref: Seq | None = None  # the record of the present stuck-button alarm
+    recent: tuple[float, ...] = ()  # the last presses, so many as make chatter
+    chatter_ref: Seq | None = None  # the record of the present chatter alarm
 
 
 class AlarmState(Slice, frozen=True, kw_only=True):
@@ -63,13 +65,20 @@ class PanicState(Slice, frozen=True, kw_only=True):
 
 
 class DrillState(Slice, frozen=True, kw_only=True):
-    """`button` is the only one whose first press is a drill; "" = no drill."""
+    """`button` is the only one whose first press is a drill, from `live_at` on; "" = no drill. `ref` is the record that
+    announced it."""
 
     button: str = ""
     ends_at: float = 0.0
     operator: str = ""
     reason: str = ""
     ref: Seq | None = None
+    minutes: int = 0
+    announced_at: float = 0.0
+    live_at: float | None = None  # None: announced, nobody has answered yet, every press is real
+    unanswered: bool = False  # the time for an answer is over: a person on site may go ahead
+    stages: dict[str, Stage] = {}  # path → how far the announcement has come
+    presses: int = 0
     press_at: float | None = None  # first drill press: a second within 10 s, or 3 s of hold, is real
     pressed: str = ""  # the button of that press; outlives the drill, so that a hold across its end is still real
     press_ref: Seq | None = None

@@ -65,7 +65,7 @@ def _at_the_evacuation_way(stage: Stage, gate: Gate, line: Timeline) -> None:
     line.step("the district has heard of it")
 
 
-def judged(stage: Stage, gate: Gate, kind: str, since_ns: int) -> dict[str, Any]:
+def judged(stage: Stage, gate: Gate, kind: str, since_ns: int, limit_s: float = 5.0) -> dict[str, Any]:
     """The data of the first record of this kind after an instant, with its `mono_ns`."""
 
     def found() -> dict[str, Any] | None:
@@ -74,7 +74,7 @@ def judged(stage: Stage, gate: Gate, kind: str, since_ns: int) -> dict[str, Any]
         late = [body for body in bodies if body["mono_ns"] >= since_ns]
         return {**late[-1]["data"], "mono_ns": late[-1]["mono_ns"]} if late else None
 
-    entry: dict[str, Any] = gate.wait(f"a record {kind}", found, 5)
+    entry: dict[str, Any] = gate.wait(f"a record {kind}", found, limit_s)
     return entry
 
 

@@ -1,13 +1,20 @@
-"""The demo's stories about the far side: what it may command, and what it may only ask for."""
+"""The demo's stories about the far side: what it may command, what it may only ask for, and a drill it hears of."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 
-from agent.demo.eyes import ms_since, ready, requests, reset
+from agent.demo import school
+from agent.demo.campus_stories import judged
+from agent.demo.eyes import ms_since, ready, requests, reset, settle, wait_position
 from agent.demo.gate import Entry, Gate
 from agent.demo.stage import Stage
 from agent.demo.timeline import Timeline
+from agent.drills.report import opened
+from agent.journal.schema import FILE
+from hardware.places import storage_dir
 
 STAFF = "0100A1B2C4"
 BAD = ("forged", "stale", "replay", "wrong_box", "huge", "malformed")  # what the district's page can be told to send
@@ -71,3 +78,85 @@ def _told(gate: Gate) -> list[str]:
     if not any(record["kind"] == "request.ended" for record in records):
         return []
     return [r["data"]["verb"] for r in records if r["kind"] == "command.done" and r["data"]["rank"] == "upstream"]
+
+
+# ── a drill ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+BUTTON, OTHER = "gatehouse", "wicket"
+GUARD = "0100A1B2C3"
+
+
+def drill(stage: Stage, gate: Gate, line: Timeline) -> None:
+    """A drill: announced and heard first, marked at every hop, a real press in it real, and its signed report."""
+    ready(gate)
+    line.title("A guard shows his card and announces a drill of the button in the gatehouse.")
+    gate.do("swipe", reader="guard", card=GUARD)
+    time.sleep(0.5)
+    asked = time.monotonic_ns()
+    done = school.command(stage.site, "drill_start", button=BUTTON, minutes="2", reason="monthly_test")
+    line.step("announced", done.get("ok") is True)
+    gate.wait("the drill runs", lambda: (gate.state()["panic"]["drill"] or {}).get("phase") == "running", 10)
+    line.step("the district has heard of it: from here on a press is a drill", ms=(time.monotonic_ns() - asked) / 1e6)
+    line.step(
+        "at the district it is marked", [a["record"]["data"]["drill"] for a in gate.alarms("drill.started")] == [True]
+    )
+    line.title("The button is pressed.")
+    lamp = gate.gpio("lamp", "indicators", "sent")
+    pressed = gate.do("press", button=BUTTON)
+    lit = gate.wait_pin("lamp 'sent' is on", lamp, 1, pressed)
+    dark = gate.wait_pin("it flashes", lamp, 0, lit["ns"])
+    line.step("lamp 'sent' flashes: this is a drill", ms=ms_since(dark, lit["ns"]))
+    alarm: Entry = gate.wait("the press reaches the district", lambda: _drilled(gate, pressed), 10)
+    line.step("at the district it is marked DRILL", alarm["record"]["data"]["drill"] is True)
+    gate.wait(
+        "its receipt is back", lambda: gate.state()["panic"]["alarms"][-1]["stages"].get("mqtt") == "received", 10
+    )
+    line.step(
+        "nothing is latched, nothing moves", not gate.state()["panic"]["latched"] and not requests(gate, "", pressed)
+    )
+    lock = gate.gpio("lock", "wicket", "lock")
+    swiped = gate.do("swipe", reader="wicket-in", card=STAFF)
+    line.step("staff come in as always", ms=ms_since(gate.wait_pin("it unlocks", lock, 0, swiped), swiped))
+    line.title("Another button is pressed: that one is real, and the drill is over.")
+    real = gate.do("press", button=OTHER)
+    steady = gate.wait_pin("lamp 'sent' is on", lamp, 1, real)
+    wait_position(gate, "up", "main", "service")
+    line.step("bollards up", bool(gate.state()["panic"]["latched"]))
+    time.sleep(1.5)
+    later = [e for e in gate.wire(steady["ns"]) if e["kind"] == "pin" and e["gpio"] == lamp and e["level"] == 0]
+    line.step("the lamp is steady now", not later)
+    gate.wait("the district has it", lambda: len(gate.alarms()) == 2, 10)
+    line.step("at the district it is marked as no drill", gate.alarms()[-1]["record"]["data"]["drill"] is False)
+    line.step("it hears of the drill's end", _why(gate) == "real_press")
+    settle(gate)
+    reset(gate)
+    _report(stage, gate, line)
+
+
+def _stage(gate: Gate) -> object:
+    return gate.state()["panic"]["alarms"][-1]["stages"].get("mqtt")
+
+
+def _drilled(gate: Gate, since_ns: int) -> Entry | None:
+    return next((alarm for alarm in gate.alarms() if alarm["record"]["mono_ns"] >= since_ns), None)
+
+
+def _why(gate: Gate) -> str:
+    ended: list[Entry] = gate.wait("the drill's end is there", lambda: gate.alarms("drill.ended"), 10)
+    return str(ended[-1]["record"]["data"]["why"])
+
+
+def _report(stage: Stage, gate: Gate, line: Timeline) -> None:
+    """The report that the box wrote, checked as an outsider would."""
+    line.title("The box writes the report of the drill and signs it.")
+    record = judged(stage, gate, "drill.report", 0, limit_s=40)
+    folder = storage_dir(stage.site)
+    file = folder / "drills" / f"{record['id']}.json"
+    words = ["-m", "agent", "drill", "verify", str(file), "--key", str(folder / "journal.pub")]
+    command = [sys.executable, *words, "--journal", str(folder / FILE)]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False)
+    line.step(checked.stdout.strip() or checked.stderr.strip(), checked.returncode == 0)
+    told = opened(file.read_bytes(), None)
+    hops = told["presses"][0]["hops"]
+    line.step(f"its first press, in µs: {hops}", {"decision_us", "durable_us", "sent_us", "received_us"} <= set(hops))
+    line.step(f"told: {told['told']}; presses: {[press['drill'] for press in told['presses']]}", bool(told["told"]))

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from agent.demo.campus_stories import class_hours
-from agent.demo.district_stories import commands
+from agent.demo.district_stories import commands, drill
 from agent.demo.eyes import (
     alarm_after,
     all_up,
@@ -312,6 +312,7 @@ SCENARIOS: dict[str, Scenario] = {
     "panic-offline": panic_offline,
     "second-path": second_path,
     "commands": commands,
+    "drill": drill,
     "panic-vehicle-on-loop": panic_vehicle_on_loop,
     "fire": fire,
     "dead-plc": dead_plc,

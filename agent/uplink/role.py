@@ -232,10 +232,12 @@ class Uplink:
         start = await self._source.after(max(min(self._cursors()), self._searched), head[1])
         for _, body in await self._source.alarms(start - 1, head[1]):
             alarm = alarm_of(body)
+            young = is_live(alarm.at, YOUNG_MS)
+            if young:
+                self._over(body)
             if WEIGHT.get(alarm.kind) is not Weight.ALARM:
-                if is_live(alarm.at, YOUNG_MS):
-                    self._over(body)
-            elif is_live(alarm.at, YOUNG_MS):
+                continue
+            if young:
                 self._dispatch.add(alarm)
             else:
                 self._carry_old(alarm)

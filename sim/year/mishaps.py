@@ -153,7 +153,8 @@ class Mishaps:
     def _drill(self) -> float:
         button = self._rng.choice(self._bridge.rules.buttons)
         self._swipe_guard()
-        self._bridge.after(0.5, lambda: self._command("drill_start", button=button, minutes="3", reason="monthly test"))
+        self._bridge.after(0.5, lambda: self._command("drill_start", button=button, minutes="3", reason="training"))
+        self._bridge.after(1.0, self._hear_of_drill)
         self._bridge.read_all(20.0)
         real_after_s = 4.0 if self._rng.random() < 0.3 else 0.0
         self._bridge.after(10.0, lambda: self._bridge.world.press(button, hold_s=0.4))
@@ -161,6 +162,12 @@ class Mishaps:
             self._bridge.after(10.0 + real_after_s, lambda: self._bridge.world.press(button, hold_s=0.4))
         self._bridge.after(13.0, self._far_side)
         return 240.0
+
+    def _hear_of_drill(self) -> None:
+        """The district has the announcement: most of the time."""
+        ref = self._bridge.state.drill.ref
+        if ref is not None and self._rng.random() < 0.8:
+            self._bridge.feed(AlarmStage(ref, "mqtt", Stage.RECEIVED, "district", self._bridge.now_s))
 
     def _fire(self) -> float:
         lasts = self._rng.uniform(60.0, 900.0)

@@ -66,7 +66,7 @@ class TracedGroup(OutputGroup):
         self._trace = trace
         self.now: dict[str, bool] = {}
 
-    def want(self, name: str, on: bool) -> None:
+    def want(self, name: str, on: bool, *, blink: bool = False) -> None:
         if self.now.get(name) is not on:
             self.now[name] = on
             self._trace.append((name, on))

@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Mapping
 
 import pytest
+from box_scenes import virtually
 
 from agent.control import reconcile
-from agent.control.reconcile import STRIKES, OutputGroup, Picture
+from agent.control.reconcile import BLINK_S, STRIKES, OutputGroup, Picture
 from agent.core.events import Event, OutputFault
 from agent.core.outputs import Level, Outputs
 from drivers.errors import LinkLost
@@ -46,6 +47,34 @@ async def _until(test: object, tries: int = 400) -> None:
             return
         await asyncio.sleep(0.002)
     raise AssertionError("it never came to that")
+
+
+@virtually
+async def test_a_flashing_output_is_lit_at_once_and_dark_half_a_second_later() -> None:
+    group, bank = OutputGroup({"lamp:sent": 1}, lambda event: None), Bank()
+    serving = asyncio.create_task(group.serve(bank))
+    group.want("lamp:sent", True, blink=True)
+    await asyncio.sleep(BLINK_S * 4.5)
+    assert [on for _, on in bank.writes] == [True, False, True, False, True]
+    assert group.read_back["lamp:sent"] is True, "it does what it shall, lit or dark"
+    group.want("lamp:sent", True)
+    await asyncio.sleep(BLINK_S * 4)
+    assert [on for _, on in bank.writes][5:] in ([], [True]), "steady: a real alarm"
+    assert bank.on[1] is True
+    serving.cancel()
+
+
+@virtually
+async def test_a_flashing_lamp_that_does_not_obey_is_told() -> None:
+    told: list[Event] = []
+    group, bank = OutputGroup({"lamp:sent": 1}, told.append), Bank()
+    bank.stuck.add(1)
+    bank.on[1] = False
+    serving = asyncio.create_task(group.serve(bank))
+    group.want("lamp:sent", True, blink=True)
+    await asyncio.sleep(20.0)
+    assert [event for event in told if isinstance(event, OutputFault) and not event.ok]
+    serving.cancel()
 
 
 async def test_an_undone_output_is_written_again(fast: None) -> None:
@@ -102,7 +131,7 @@ class Wants:
         self.wanted: dict[str, bool] = {}
         self.read_back: dict[str, bool] = {}
 
-    def want(self, name: str, on: bool) -> None:
+    def want(self, name: str, on: bool, *, blink: bool = False) -> None:
         self.wanted[name] = on
 
 

@@ -102,7 +102,7 @@ async def test_an_output_that_cannot_be_laid_out_costs_neither_the_press_nor_the
     told: list[str] = []
     box.runtime.on_records = lambda records: told.extend(record.kind for record in records)
 
-    def breaks(name: str, on: bool) -> None:
+    def breaks(name: str, on: bool, *, blink: bool = False) -> None:
         raise RuntimeError("nobody foresaw this")
 
     box.outputs.want = breaks  # type: ignore[method-assign]

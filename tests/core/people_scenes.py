@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from agent.core import box
 from agent.core.crowd import Mark
 from agent.core.events import (
+    AlarmStage,
     BollardReading,
     CardRead,
     Command,
@@ -37,7 +38,7 @@ from agent.core.rules import (
     ReaderRules,
 )
 from agent.core.state import BoxState
-from agent.core.words import ClockTrust, Contact, Line, Mode, Rank, Sensor
+from agent.core.words import ClockTrust, Contact, Line, Mode, Rank, Sensor, Stage
 
 WALL_MS = 1_790_000_000_000  # 2026-09-21T13:33:20Z
 DAY_MS = 86_400_000
@@ -276,12 +277,17 @@ class Gate:
         ident = id or f"s{self._ids}"
         return self.send(Command(ident, Rank.UPSTREAM, "upstream:k1", verb, args, self.wall_ms, expires_ms))
 
-    def drill(self, button: str = "gatehouse", minutes: str = "5") -> None:
+    def announce(self, button: str = "gatehouse", minutes: str = "5") -> Seq:
+        """A guard on site announces a drill; returns the announcement's record."""
         self.card("guard", GUARD)
-        assert kinds(self.command("drill_start", button=button, minutes=minutes))[:2] == [
-            "command.done",
-            "drill.started",
-        ]
+        records = self.command("drill_start", button=button, minutes=minutes, reason="monthly_test")
+        assert kinds(records)[:2] == ["command.done", "drill.started"]
+        return records[1].ref
+
+    def drill(self, button: str = "gatehouse", minutes: str = "5") -> None:
+        """A drill that the district has heard of."""
+        ref = self.announce(button, minutes)
+        assert "drill.running" in kinds(self.send(AlarmStage(ref, "mqtt", Stage.RECEIVED, "district")))
 
     # ── looking ────────────────────────────────────────────────────────────────────────────────────────────────
 

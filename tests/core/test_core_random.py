@@ -65,7 +65,7 @@ KEYS = ("panic-reset", "fire", "fire-reset", "lane:main:raise", "lane:main:lower
 DEVICES = ("gpio", "relays", "bus:plc", "lane:main", "reader:guard")
 VERBS = (
     *("lower", "raise", "stop", "lane_clear_fault", "release", "lockdown", "all_clear", "acknowledge"),
-    *("panic_reset", "fire_reset", "drill_start", "drill_end", "dance"),
+    *("panic_reset", "fire_reset", "drill_start", "drill_go_ahead", "drill_end", "dance"),
     *("shift_day", "swap_day", "restore_day", "let_out", "slip_add", "slip_cancel", "card_ban", "card_unban"),
 )
 RANKS = (Rank.CONSOLE, Rank.CONSOLE, Rank.UPSTREAM, Rank.TIMETABLE, Rank.PANIC)
@@ -131,7 +131,7 @@ def _command(rng: random.Random, gate: Gate) -> Command:
         "door": rng.choice(DOORS),
         "button": rng.choice(RULES.buttons),
         "minutes": rng.choice(("", "1", "15", "99")),
-        "reason": rng.choice(("weather", "exam", "illness", "lost", "other")),
+        "reason": rng.choice(("weather", "exam", "illness", "lost", "other", "training")),
         "plan": rng.choice(("week", "exam", "closed", "none")),
         "holder": rng.choice(("pupil-a", "pupil-b", "staff-t")),
         "slip": f"s-7f3a0c1d2e9{rng.randrange(9)}",
@@ -151,6 +151,7 @@ def _command(rng: random.Random, gate: Gate) -> Command:
 
 def _stage(rng: random.Random, gate: Gate) -> AlarmStage:
     refs = [alarm.ref for alarm in gate.state.panic.alarms] or [(1, 1)]
+    refs += [gate.state.drill.ref] if gate.state.drill.ref is not None else []
     return AlarmStage(rng.choice(refs), rng.choice(("mqtt", "dc09", "post")), rng.choice(tuple(Stage)), "district")
 
 
@@ -208,7 +209,14 @@ def _guard_at_the_box(rng: random.Random, gate: Gate) -> None:
     gate.card("guard", GUARD)
     gate.wait(rng.choice((0.0, 5.0, 9.9, 10.1)))
     verb = rng.choice(("panic_reset", "all_clear", "drill_start", "drill_start", "fire_reset", "lane_clear_fault"))
-    gate.send(Command(f"g{rng.random()}", Rank.CONSOLE, "desk", verb, {"button": "office", "lane": "main"}))
+    args = {"button": "office", "lane": "main", "reason": "training"}
+    gate.send(Command(f"g{rng.random()}", Rank.CONSOLE, "desk", verb, args))
+    if verb == "drill_start" and rng.random() < 0.5 and gate.state.drill.ref is not None:
+        gate.send(AlarmStage(gate.state.drill.ref, "mqtt", Stage.RECEIVED, "district"))
+    elif verb == "drill_start" and rng.random() < 0.5:
+        gate.wait(31.0)
+        gate.card("guard", GUARD)
+        gate.send(Command(f"g{rng.random()}", Rank.CONSOLE, "desk", "drill_go_ahead", {}))
 
 
 def _quiet_lane(rng: random.Random, gate: Gate) -> None:
@@ -319,7 +327,7 @@ UNPLAYED = frozenset(
         *("box.bug", "box.restore_failed", "clock.unsynced", "note", "lane.released", "calendar.missing"),
         *("visit.expired", "visit.overstay", "duty.patrols", "duty.test_overdue", "duty.asked", "duty.unanswered"),
         *("duty.confirmed", "duty.manned", "duty.patrols_short", "duty.patrols_behind", "duty.test_due"),
-        "hazard.overdue",
+        *("hazard.overdue", "panic.chatter"),
     }
 )  # each has a scene elsewhere
 FROM_THE_SHELL = frozenset(
@@ -327,7 +335,7 @@ FROM_THE_SHELL = frozenset(
         *("journal.anchored", "journal.evicted", "journal.problem", "journal.pruned", "journal.space"),
         *("panic.latency", "policy.refused", "socket.refused", "view.journal", "view.register", "register.erased"),
         *("account.login", "account.logout", "account.refused", "account.locked", "account.code"),
-        *("account.made", "account.removed"),
+        *("account.made", "account.removed", "drill.report", "view.report"),
     }
 )
 

@@ -240,7 +240,13 @@ def _(gate: Gate) -> None:
 
 @seeded("drill_starts_on_site_only", becomes(access, "on_site", lambda *rest: True))
 def _(gate: Gate) -> None:
-    gate.start().command("drill_start", button="office")
+    gate.start().command("drill_start", button="office", reason="training")
+
+
+@seeded("drill_is_announced_first", becomes(drill, "RECEIVED", drill.STAGES.index(Stage.SENT)))
+def _(gate: Gate) -> None:
+    ref = gate.start().announce()
+    gate.send(AlarmStage(ref, "mqtt", Stage.SENT))
 
 
 @seeded("second_press_is_real", becomes(drill, "takes", lambda state, button, at: state.drill.button == button))

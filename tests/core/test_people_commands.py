@@ -25,6 +25,7 @@ VERBS = (
     "panic_reset",
     "fire_reset",
     "drill_start",
+    "drill_go_ahead",
     "drill_end",
 )
 ARGS = {"lane": "main", "door": "wicket", "button": "office"}

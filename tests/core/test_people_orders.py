@@ -227,19 +227,19 @@ def test_who_stands_at_the_gate_asks_nobody() -> None:
 
 def test_a_drill_is_proposed_and_a_person_starts_it_or_lets_it_pass() -> None:
     gate = Gate().start()
-    records: tuple[Record, ...] = gate.order("drill_propose", button="office", minutes="3", reason="monthly")
+    records: tuple[Record, ...] = gate.order("drill_propose", button="office", minutes="3", reason="monthly_test")
     assert records[0].data["drill"] is True
     assert not gate.state.drill.button
     assert gate.press("office")[0].data["drill"] is False, "a proposal masks no press"
     gate = Gate().start()
-    gate.order("drill_propose", button="office", minutes="3")
+    gate.order("drill_propose", button="office", minutes="3", reason="training")
     gate.drill("gatehouse")
     assert len(gate.state.orders.asked) == 1
     gate.command("drill_end")
     gate.drill("office")
     assert ended(gate) == [("drill_propose", "done")]
     gate.command("drill_end")
-    gate.order("drill_propose", button="office")
+    gate.order("drill_propose", button="office", reason="training")
     gate.wait(DRILL_S)
     assert ended(gate)[-1] == ("drill_propose", "expired")
 

@@ -168,6 +168,32 @@ def test_a_press_on_a_bad_line_is_still_a_press() -> None:
     assert kinds(gate.line("office", Line.PRESSED))[0] == "panic.pressed"
 
 
+def test_a_chattering_button_is_an_alarm_of_its_own_and_masks_no_press() -> None:
+    gate = Gate().start()
+    for _ in range(20):
+        gate.press(hold_s=0.1)
+        gate.wait(0.4)
+    assert len(gate.of("panic.pressed")) == 20
+    (told,) = gate.of("panic.chatter")
+    assert told.data == {"button": "gatehouse", "presses": 8, "within_s": 10}
+    assert gate.of("panic.pressed")[7].seq < told.seq < gate.of("panic.pressed")[8].seq
+    assert gate.lamp("fault")
+    gate.wait(59.0)
+    assert not gate.of("panic.line_ok")
+    gate.wait(1.0)
+    (over,) = gate.of("panic.line_ok")
+    assert over.cause == told.ref
+    assert gate.state.panic.buttons["gatehouse"].chatter_ref is None
+
+
+def test_a_hand_in_distress_is_no_chatter() -> None:
+    gate = Gate().start()
+    for _ in range(7):
+        gate.press(hold_s=0.3)
+        gate.wait(1.0)
+    assert len(gate.of("panic.pressed")) == 7 and not gate.of("panic.chatter")
+
+
 def test_a_stuck_button_is_an_alarm_of_its_own() -> None:
     gate = Gate().start()
     gate.line("office", Line.PRESSED)

@@ -7,7 +7,7 @@ import time
 import pytest
 from house import LAMP_MS, House
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 
 
 def test_a_short_press_is_one_press(house: House) -> None:
@@ -36,6 +36,37 @@ def test_a_chattering_button_is_one_press_and_one_alarm(house: House) -> None:
     house.until("it is let go of", lambda: house.records("panic.released", after=before), 3)
     time.sleep(0.3)
     assert len(house.records("panic.pressed", after=before)) == 1
+
+
+def test_a_button_that_chatters_by_itself_is_an_alarm_of_its_own(house: House) -> None:
+    """Each false press is still a press: nobody can tell it from a real one."""
+    before = house.head()
+    house.gate.do("fault", device="button:gatehouse", kind="chatter", bounces=1, every_s=0.4)
+    found = house.until("it is told", lambda: house.records("panic.chatter", after=before), 15)
+    assert [record["data"]["button"] for record in found] == ["gatehouse"]
+    assert len(house.records("panic.pressed", after=before)) > 1
+    house.until("the district has it", lambda: [a for a in house.told("panic.chatter") if a["seq"] > before], 5)
+
+
+def test_a_button_torn_off_its_wires_is_an_alarm_of_its_own(house: House) -> None:
+    """Both wires of the pair hang in the air: nothing pressed it, and nobody can press it any more."""
+    before = house.head()
+    house.gate.do("fault", device="button:gatehouse", kind="cut", wire="pair")
+    found = house.until("it is an alarm", lambda: house.records("panic.line_fault", after=before), 3)
+    assert [record["data"]["line"] for record in found] == ["cut"]
+    assert not house.records("panic.pressed", after=before) and not house.state()["panic"]["latched"]
+    house.until("the district has it", lambda: [a for a in house.told("panic.line_fault") if a["seq"] > before], 5)
+
+
+def test_a_button_that_stays_pressed_for_a_minute_is_an_alarm_of_its_own(house: House) -> None:
+    before = house.head()
+    house.gate.do("fault", device="button:gatehouse", kind="stuck", state="pressed")
+    found = house.until("it is told", lambda: house.records("panic.stuck", after=before), 70)
+    assert [record["data"]["button"] for record in found] == ["gatehouse"]
+    assert len(house.records("panic.pressed", after=before)) == 1
+    house.gate.do("heal")
+    (over,) = house.until("it is let go of", lambda: house.records("panic.released", after=before), 5)
+    assert over["data"]["stuck"] is True
 
 
 def test_a_button_that_sticks_cannot_be_reset_away(house: House) -> None:

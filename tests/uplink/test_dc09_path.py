@@ -110,7 +110,7 @@ async def until(test: Callable[[], bool], limit_s: float = 20.0) -> None:
 
 
 @pytest.mark.parametrize("key_file", ["", "dc09.key"])
-@pytest.mark.parametrize(("protocol", "code", "drill"), [("ADM-CID", "120", "607"), ("SIA-DCS", "PA", "TS")])
+@pytest.mark.parametrize(("protocol", "code", "drill"), [("ADM-CID", "120", "601"), ("SIA-DCS", "PA", "RX")])
 async def test_a_press_and_a_drill_arrive_and_are_told_apart(
     rig: Rig, key_file: str, protocol: str, code: str, drill: str
 ) -> None:
@@ -235,6 +235,7 @@ ENDS = [
     ("panic.line_fault", "button:office", "380", "UJ", 2),
     ("door.held_open", "door:wicket", "426", "DH", 101),
     ("lane.fault", "lane:main", "300", "YZ", 201),
+    ("drill.started", "button:office", "607", "TE", 2),
     ("path.none", "paths", "350", "YK", 0),
 ]
 

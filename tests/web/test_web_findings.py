@@ -67,6 +67,7 @@ def test_a_gate_where_all_is_measured_and_well_is_all_right() -> None:
 
 CHANGES: dict[str, tuple[Change, str, str]] = {
     "button cut": (lambda p: button(p, Line.CUT), "fault", "line cut"),
+    "button chatters": (lambda p: button(p, Line.NORMAL, chatter=True), "fault", "more presses than a hand can"),
     "button unread": (lambda p: button(p, Line.UNREAD), "fault", "not measured"),
     "button held": (lambda p: button(p, Line.PRESSED), "warning", "Let the button out"),
     "fire": (lambda p: replace(p, fire=replace(p.fire, latched=True)), "alarm", "evacuation doors are released"),
@@ -76,6 +77,16 @@ CHANGES: dict[str, tuple[Change, str, str]] = {
         lambda p: replace(p, panic=replace(p.panic, drill=Drill(button="office", ends=50_100_000))),
         "ok",
         "Drill on panic button “教务处”",
+    ),
+    "drill announced": (
+        lambda p: replace(p, panic=replace(p.panic, drill=Drill(button="office", ends=1, phase="announced"))),
+        "warning",
+        "Every press is real until somebody has heard",
+    ),
+    "drill unanswered": (
+        lambda p: replace(p, panic=replace(p.panic, drill=Drill(button="office", ends=1, phase="unanswered"))),
+        "warning",
+        "Nobody answered the announcement",
     ),
     "all-clear asked": (
         lambda p: replace(p, asked=(Asked(what="all_clear", since=1, until=2),)),

@@ -26,7 +26,7 @@ class Code(msgspec.Struct, frozen=True):
 
 
 PANIC = Code("120", "PA", "somebody asks for help")
-DRILL = Code("607", "TS", "the same button in an announced drill: a walk test, nobody need come")
+DRILL = Code("601", "RX", "the same button in an announced drill: a test by hand, nobody need come")
 UNKNOWN = Code("300", "YX", "an alarm of a kind this table does not know yet: better told roughly than not at all")
 
 CODES: Mapping[str, Code] = {
@@ -34,6 +34,8 @@ CODES: Mapping[str, Code] = {
     "panic.restored": Code("120", "PA", "the alarm of before a restart stands still"),
     "panic.line_fault": Code("380", "UT", "a panic button's line is cut or shorted: it may not be heard", "UJ"),
     "panic.stuck": Code("380", "UT", "a panic button stays pressed: a second press is not heard", "UJ"),
+    "drill.started": Code("607", "TS", "a drill begins: a walk test, until its restore", "TE"),
+    "panic.chatter": Code("380", "UT", "a panic button gives false presses", "UJ"),
     "access.duress": Code("121", "HA", "somebody is forced to open"),
     "access.wrong_tries": Code("421", "DD", "many wrong cards at one reader"),
     "access.unauthorised_exit": Code("423", "DF", "a pupil left by an emergency way"),
@@ -64,6 +66,7 @@ NOT_SENT: Mapping[str, str] = {
     "journal.problem": "for the district and the maintainers",
     "clock.unsynced": "for the maintainers; alarms carry the receiver's own time",
     "lane.reversal": "the safety gear worked",
+    "drill.ended": "told as the end of drill.started",
     "visit.overstay": "for the school: somebody looks for the visitor",
     "duty.unmanned": "for the school and the district: a post stands empty",
     "duty.unanswered": "for the school and the district: nobody on a post answers",

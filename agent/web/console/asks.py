@@ -164,6 +164,7 @@ ASKS: Mapping[str, Ask] = {
     "hazard_open": Ask(_hazard, KEEPERS),
     "hazard_close": Ask(_plain("hazard"), KEEPERS, subject="hazard"),
     "drill_start": Ask(_plain("button", "minutes", "reason")),
+    "drill_go_ahead": Ask(_plain()),
     "drill_end": Ask(_plain()),
     "card_ban": Ask(_ban),
     "card_unban": Ask(_plain("holder"), subject="holder"),

@@ -52,6 +52,14 @@ DAY_REASON: Mapping[str, str] = {
     "drill": mark("drill"),
     "other": mark("something else"),
 }
+DRILL_REASON: Mapping[str, str] = {
+    "monthly_test": mark("monthly test"),
+    "training": mark("training of the guards"),
+    "exercise": mark("exercise with the police"),
+    "inspection": mark("inspection"),
+    "after_repair": mark("after a repair"),
+    "other": mark("something else"),
+}
 HAZARD: Mapping[str, str] = {
     "bollard": mark("bollard"),
     "lock": mark("door or lock"),
@@ -121,6 +129,7 @@ WHY: Mapping[str, str] = {
     "no_lockdown": mark("The way in is not locked down."),
     "panic_latched": mark("An alarm is latched: reset it first."),
     "no_drill": mark("No drill is running."),
+    "drill_waits": mark("The announcement may still be answered. Wait half a minute."),
     "unknown_button": mark("There is no such button."),
     "unknown_door": mark("There is no such door."),
     "unknown_lane": mark("There is no such lane."),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from agent.core.words import Contact, Line, Stage
 from agent.locale import mark
-from agent.picture import Alarm, Button, Door, Picture
+from agent.picture import Alarm, Button, Door, Drill, Picture
 from agent.web import words
 from agent.web.findings.finding import Finding, Weight
 from agent.web.words import Words
@@ -36,11 +36,23 @@ def panic(picture: Picture, site: Site, w: Words) -> Iterator[Finding]:
             ref=panic.lockdown_ref,
         )
     if panic.drill is not None:
-        yield Finding(
-            weight=Weight.REMARK,
-            text=w.t("Drill on panic button “%(name)s”", name=w.name("button", panic.drill.button)),
-            advice=w.t("It ends by itself. Every other button is real; pressing this one twice or long is real too."),
-        )
+        yield _drill(panic.drill, w)
+
+
+def _drill(drill: Drill, w: Words) -> Finding:
+    name = w.name("button", drill.button)
+    match drill.phase:
+        case "running":
+            text = w.t("Drill on panic button “%(name)s”", name=name)
+            advice = w.t("It ends by itself. Every other button is real; pressing this one twice or long is real too.")
+            return Finding(weight=Weight.REMARK, text=text, advice=advice, since=drill.since, ref=drill.ref)
+        case "announced":
+            text = w.t("A drill on panic button “%(name)s” is announced, nobody has answered yet", name=name)
+            advice = w.t("Every press is real until somebody has heard of it.")
+        case _:
+            text = w.t("Nobody answered the announcement of the drill on “%(name)s”", name=name)
+            advice = w.t("Every press is real. A guard on site may go ahead all the same, or end it.")
+    return Finding(weight=Weight.WARNING, text=text, advice=advice, since=drill.since, ref=drill.ref)
 
 
 def asked(picture: Picture, site: Site, w: Words) -> Iterator[Finding]:
@@ -68,6 +80,13 @@ def _heard(alarm: Alarm) -> bool:
 def buttons(picture: Picture, site: Site, w: Words) -> Iterator[Finding]:
     wires = {button.id: (button.no, button.nc, button.loop) for button in site.panic_button}
     for button in picture.panic.buttons:
+        if button.chatter:
+            yield Finding(
+                weight=Weight.FAULT,
+                text=w.t("Panic button “%(name)s” chatters", name=w.name("button", button.id)),
+                advice=w.t("It gives more presses than a hand can. Check its contact and its wires."),
+                check=" · ".join(wire for wire in wires.get(button.id, ()) if wire),
+            )
         if button.line == Line.NORMAL:
             continue
         if button.line == Line.PRESSED and picture.panic.latched and not button.stuck:
