@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench import journal_rate, journal_size, latency, people, whole
+from bench import journal_rate, journal_size, latency, pages, people, whole
 from bench.stats import table
 
 OUT = Path(__file__).parent / "out"
@@ -51,6 +51,7 @@ def _parts(n: int) -> dict[str, Callable[[], Any]]:
         "drain": lambda: whole.drain(DRAIN_RECORDS),
         "start": lambda: whole.start_to_first_press(STARTS),
         "roles": whole.idle,
+        "pages": pages.measure,
     }
     for condition in latency.CONDITIONS:
         if condition.slow_disk and not slow:
@@ -113,7 +114,21 @@ def _table(results: dict[str, Any]) -> str:
     for role, told in results.get("roles", {}).items():
         target = {"control": "≤ 45 MB", "all": "≤ 130 MB, ≤ 2 %"}.get(role, "")
         rows.append((f"idle, {role}", f"{told['pss_mb']} MB, {told['cpu_percent']} %", "", "", target))
+    if "pages" in results:
+        rows += _pages_rows(results["pages"])
     return table(rows)
+
+
+def _pages_rows(told: dict[str, Any]) -> list[Row]:
+    rows: list[Row] = []
+    if paint := told["paint"]:
+        name = f"status page, first paint (n={paint['ours']['n']})"
+        rows.append((name, _ms(paint["ours"]), _ms(paint["floor"]), str(paint["ratio"]), "≤ 1000 ms"))
+    targets = {"1": "≤ 1 %, ≤ 45 MB", "20": "≤ 5 %, ≤ 45 MB"}
+    for count, cost in told["open"].items():
+        text = f"{cost['cpu_percent']} % of a core, {cost['pss_mb']} MB"
+        rows.append((f"web role, {count} pages open, nothing happens", text, "", "", targets.get(count, "")))
+    return rows
 
 
 def _million_rows(told: dict[str, Any]) -> list[Row]:

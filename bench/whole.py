@@ -56,12 +56,12 @@ def idle() -> dict[str, Any]:
         until("the page answers", lambda: fetch(f"http://{rig.site.web.listen[0]}/api/v1/state"))
         time.sleep(15.0)
         pids = {role: child.process.pid for role, child in children.items() if child.process is not None}
-        before = {role: _cpu_s(pid) for role, pid in pids.items()}
+        before = {role: cpu_s(pid) for role, pid in pids.items()}
         time.sleep(IDLE_S)
         told: dict[str, Any] = {
             role: {
-                "pss_mb": round(_pss_kb(pid) / 1024, 1),
-                "cpu_percent": round(100 * (_cpu_s(pid) - before[role]) / IDLE_S, 2),
+                "pss_mb": round(pss_kb(pid) / 1024, 1),
+                "cpu_percent": round(100 * (cpu_s(pid) - before[role]) / IDLE_S, 2),
             }
             for role, pid in pids.items()
         }
@@ -71,12 +71,14 @@ def idle() -> dict[str, Any]:
     return told
 
 
-def _cpu_s(pid: int) -> float:
+def cpu_s(pid: int) -> float:
+    """Seconds of a core that a process has spent."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICK
 
 
-def _pss_kb(pid: int) -> int:
+def pss_kb(pid: int) -> int:
+    """Its memory, shared pages counted by share."""
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
         if line.startswith("Pss:"):
             return int(line.split()[1])

@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from agent.demo.gate import fetch
 
@@ -54,7 +54,21 @@ def _take_all(urls: dict[str, str]) -> None:
         for language, suffix in (("zh_CN", "zh"), ("en", "en")):
             _shot(page, urls["simulator"], f"gate-panic-{suffix}", language)
             _shot(page, f"{urls['status']}/?lang={language}", f"status-panic-{suffix}")
+            _console(browser, urls, language, f"console-panic-{suffix}")
         browser.close()
+
+
+def _console(browser: Browser, urls: dict[str, str], language: str, name: str) -> None:
+    """The gatehouse's tablet: logged in, at the same moment."""
+    page = browser.new_page(viewport={"width": 1024, "height": TALL}, ignore_https_errors=True)
+    page.goto(f"{urls['console']}/login?lang={language}")
+    page.fill("[name=login]", urls["console_login"])
+    page.fill("[name=password]", urls["console_password"])
+    page.click("main form button")
+    page.wait_for_selector(".banner.alarm")
+    page.wait_for_timeout(1500)
+    page.screenshot(path=str(OUT / f"{name}.png"))
+    page.close()
 
 
 def _shot(page: Page, url: str, name: str, language: str = "zh_CN") -> None:
