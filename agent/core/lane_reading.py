@@ -167,7 +167,8 @@ def _arrived(bench: Bench, name: str, was: BollardState, position: Position, at:
     bench.write("lane.position", data)
     changed = was.known in ENDS and was.known is not position
     explained = _is_explained(was, bench.lane.fresh_at, upward=position is Position.UP)
-    stray = changed and not explained and not _is_out_of_our_hands(bench, name)
+    ours_to_judge = was.strayed_at is not None or not _is_out_of_our_hands(bench, name)
+    stray = changed and not explained and ours_to_judge
     bench.put(name, known=position, strayed_at=None, fault="" if was.fault == "between" else was.fault)
     if was.motion is not None:
         _settle_motion(bench, name, was, position, took_ms)

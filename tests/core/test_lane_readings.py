@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from lane_world import World, box_rules, lane_rules
 from msgspec.structs import replace
+from people_scenes import Gate, reading
 
 from agent.core import box, lane
-from agent.core.events import Command, LaneReading, MotionSent, Now
+from agent.core.events import BollardReading, Command, LaneReading, MotionSent, Now
 from agent.core.log import Log
 from agent.core.rules import BollardRules
 from agent.core.words import ClockTrust, Hold, Light, Mode, Motion, Position, Rank, Sensor, Sent
@@ -50,6 +51,18 @@ def test_a_commanded_up_is_not_an_up() -> None:
     world.run(5)
     assert world.bollard("main-2").position is Position.UP
     assert world.bollard("main-1").position is Position.MOVING
+
+
+def test_a_move_nobody_asked_for_stays_one_when_the_selector_goes_to_hand_behind_it() -> None:
+    """It left its end in remote: whoever turns the selector afterwards did not ask for that."""
+    gate = Gate().start()
+    between = {name: BollardReading(up=False, down=False, moving=True, token=0) for name in ("main-1", "main-2")}
+    arrived = {name: BollardReading(up=True, down=False, moving=False, token=0) for name in ("main-1", "main-2")}
+    gate.send(reading(gate.mono_s, bollards=between))
+    gate.wait(0.01)
+    gate.send(reading(gate.mono_s, bollards=arrived, mode=Mode.HAND))
+    assert gate.of("lane.unasked") and gate.state.lanes["main"].closed
+    gate.wait(3)
 
 
 def test_a_fault_code_of_the_plc_closes_the_lane_with_its_code() -> None:
