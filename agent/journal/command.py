@@ -84,9 +84,11 @@ def _as_json(report: Report) -> str:
 def _in_words(report: Report) -> str:
     lines = [f"journal of {report.site_box or '?'}: {report.records} records, {report.checkpoints} checkpoints hold"]
     if report.evicted:
-        lines.append(f"evicted bodies: {report.evicted} (their hashes are in the chain)")
+        untold = f"; {report.untold} of them no record tells: taken out by hand?" if report.untold else ""
+        lines.append(f"evicted bodies: {report.evicted} (their hashes are in the chain){untold}")
     if report.pruned:
-        lines.append(f"pruned: up to record {report.pruned} (the chain goes on from there)")
+        untold = "; no record tells it: a file begun after damage, or cut by hand" if report.pruned_untold else ""
+        lines.append(f"pruned: up to record {report.pruned} (the chain goes on from there){untold}")
     lines += [f"epoch {t.epoch}: records {t.first_seq} to {t.last_seq}, root {t.root}" for t in report.epochs]
     if not report.ok:
         at = f"first bad record: {report.first_bad_seq}\n" if report.first_bad_seq is not None else ""

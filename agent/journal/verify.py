@@ -17,6 +17,7 @@ from agent.core.records import leaf_hash, link_hash
 from agent.journal import schema
 from agent.journal.checkpoint import BadNote, Checkpoint, parse, verified
 from agent.journal.errors import FILE_ERRORS, Damaged, Trouble, told
+from agent.journal.given_up import GivenUp
 from agent.journal.head import file_base
 
 ROWS = 1_000
@@ -45,6 +46,8 @@ class Report(msgspec.Struct, kw_only=True):
     records: int = 0
     evicted: int = 0
     pruned: int = 0  # the last number that was pruned, 0 = none
+    untold: int = 0  # bodies missing that no record of eviction accounts for
+    pruned_untold: bool = False  # no record says that the rows before the first one were pruned
     checkpoints: int = 0
     anchored: bool = False
     signed: bool = False
@@ -114,7 +117,8 @@ class _Walk:
         report.site_box = self._site_box
         base = file_base(connection)
         self._epoch, self._seq, self._link, self._frontier = base.epoch, base.seq, base.link, base.frontier
-        self._start = base.seq
+        self._start = self._base_seq = base.seq
+        self._given_up = GivenUp()
         self._leaves: list[bytes] = []  # behind the frontier: grown a whole stretch at a time
         self._trusted_seq = base.seq  # the last record that a signed checkpoint covers
         self._due: deque[tuple[int, Checkpoint | _Bad]] = deque()
@@ -129,6 +133,8 @@ class _Walk:
         self._end_epoch()
         self._check_anchors_met()
         report = self._report
+        report.untold = self._given_up.untold()
+        report.pruned_untold = self._given_up.pruned != self._base_seq
         report.anchored = self._anchored
         report.head = (self._epoch, self._seq)
         report.link = self._link.hex()
@@ -154,6 +160,7 @@ class _Walk:
             self._report.evicted += 1
         else:
             self._check_body(seq, body, leaf)
+        self._given_up.row(seq, body)
         if link_hash(self._link, leaf) != link:
             raise _Bad(seq, f"record {seq} does not follow from the one before it: changed, inserted or moved")
         self._seq, self._link = seq, link

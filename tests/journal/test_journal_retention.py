@@ -203,6 +203,26 @@ def test_the_writer_prunes_on_order_and_each_step_is_a_record(tmp_path: Path) ->
     assert (opened(tmp_path).next_seq, opened(tmp_path).problems) == (1_003, [])
 
 
+def test_what_the_box_gave_up_is_told_and_what_was_taken_by_hand_is_not(tmp_path: Path) -> None:
+    store = fill(tmp_path, 900)
+    for kind in (retention.PRUNED, retention.EVICTED):
+        trim = due(store, kind)
+        store.commit([told_as(store.head.seq + 1, trim)], retention.statements_of(store, trim, ROUTINE))
+    path = tmp_path / "journal.db"
+    report = verify(path)
+    assert report.ok and report.pruned > 0 and report.evicted > 0
+    assert (report.untold, report.pruned_untold) == (0, False)
+    bodies = "SELECT seq FROM record WHERE body IS NOT NULL AND seq {} ORDER BY seq LIMIT 1"
+    inside = store.connection.execute(bodies.format("< 400")).fetchone()
+    outside = store.connection.execute(bodies.format("> 800")).fetchone()
+    for number, (seq,) in enumerate((inside, outside), 1):
+        store.connection.execute("UPDATE record SET body = NULL WHERE seq = ?", (seq,))
+        assert verify(path).untold == number, "one within the rows of a step, and one beyond"
+    prune_all(store, utc_text(FIRST_MS + 300 * 60_000))
+    assert verify(path).pruned_untold
+    store.close()
+
+
 def test_nothing_is_given_up_where_nobody_writes_it_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(housekeeping, "free_bytes", lambda folder: 1 << 20)
     found, ears = opened(tmp_path), Ears()
