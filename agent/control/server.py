@@ -39,15 +39,8 @@ STATE_IDLE_S = 2.0
 _NOTABLE = frozenset(
     {
         *("note", "command.refused", "view.journal", "view.register", "view.report", "register.erased"),
-        *(
-            "account.login",
-            "account.logout",
-            "account.refused",
-            "account.locked",
-            "account.code",
-            "account.made",
-            "account.removed",
-        ),
+        *("account.login", "account.logout", "account.refused", "account.locked"),
+        *("account.code", "account.made", "account.removed"),
     }
 )
 _encode = msgspec.json.Encoder().encode

@@ -134,6 +134,11 @@ class JournalReader:
         rows = self._query("SELECT note FROM checkpoint WHERE epoch = ? AND size = ?", (epoch, size))
         return rows[0][0].encode() if rows else None
 
+    def newest_note(self, epoch: int) -> bytes | None:
+        """The newest checkpoint of an epoch."""
+        rows = self._query("SELECT note FROM checkpoint WHERE epoch = ? ORDER BY size DESC LIMIT 1", (epoch,))
+        return rows[0][0].encode() if rows else None
+
     # ── for the pages ──────────────────────────────────────────────────────────────────────────────────────────
 
     def record(self, epoch: int, seq: int) -> Row | None:

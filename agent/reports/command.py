@@ -65,6 +65,8 @@ def _make(site: Site, arguments: argparse.Namespace, formats: tuple[str, ...]) -
         wanted = _wanted(site, arguments, formats)
         for path in files.write(site, journal, month, now_ms, wanted):
             print(path)
+        if arguments.journal is None:
+            _write_down(site, month.text, wanted)
     except (BadMonth, BadForm, NoRecords, FileNotFoundError) as error:
         return _misuse(_said(error))
     except (Damaged, Trouble) as error:
@@ -72,6 +74,31 @@ def _make(site: Site, arguments: argparse.Namespace, formats: tuple[str, ...]) -
     except OSError as error:
         return _misuse(f"{error.filename or arguments.out}: {error.strerror or error}")
     return OK
+
+
+def _write_down(site: Site, month: str, wanted: Wanted) -> None:
+    """The look is a record if the box runs, else that is said: who holds the file cannot be kept from reading it."""
+    import asyncio
+
+    from agent.link import ControlAway, ControlLink
+    from hardware.places import control_socket
+
+    async def tell() -> str:
+        link = ControlLink(control_socket(site), timeout_s=2.0)
+        data = {"form": ",".join(wanted.formats), "language": ",".join(wanted.languages), "month": month}
+        ask = {"op": "note", "kind": "view.report", "subject": f"report:{month}", "actor": "shell", "data": data}
+        try:
+            answer = await link.request(ask)
+        finally:
+            await link.close()
+        return "" if answer.get("ok") is True else str(answer.get("why", ""))
+
+    try:
+        why = asyncio.run(tell())
+    except ControlAway as error:
+        why = str(error)
+    if why:
+        print(f"menwei report: this look is not in the journal: {why}", file=sys.stderr)
 
 
 def _said(error: Exception) -> str:

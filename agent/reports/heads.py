@@ -12,8 +12,6 @@ from agent.journal.reader import JournalReader
 from agent.reports.model import Signed
 from agent.reports.records import EpochSeen
 
-NOTES_AT_ONCE = 1_000
-
 
 def public_key(folder: Path) -> bytes | None:
     """The box's public key as it lies beside its journal; None where it cannot be had."""
@@ -21,18 +19,6 @@ def public_key(folder: Path) -> bytes | None:
         return load_public((folder / PUBLIC_FILE).read_bytes())
     except (OSError, BadKey):
         return None
-
-
-def newest(reader: JournalReader, epoch: int) -> bytes | None:
-    """The note of an epoch's newest checkpoint. Raises Trouble, Damaged."""
-    found, after = None, (epoch, 0)
-    while notes := reader.checkpoints(after, NOTES_AT_ONCE):
-        of_epoch = [note for of, _, note in notes if of == epoch]
-        found = of_epoch[-1] if of_epoch else found
-        if len(of_epoch) < len(notes):
-            break
-        after = (epoch, notes[-1][1])
-    return found
 
 
 def signed_end(reader: JournalReader) -> int:
@@ -57,7 +43,7 @@ def _begin(reader: JournalReader, epoch: int) -> tuple[int, int]:
 def signed(reader: JournalReader, seen: EpochSeen, key: bytes | None, kept: Mapping[int, bytes] | None) -> Signed:
     """`kept` are the notes, by epoch, that a report was made from before; None: the newest ones. Raises Trouble,
     Damaged, BadNote."""
-    note = newest(reader, seen.epoch) if kept is None else kept.get(seen.epoch)
+    note = reader.newest_note(seen.epoch) if kept is None else kept.get(seen.epoch)
     if note is None:
         return Signed(epoch=seen.epoch, first_seq=seen.first_seq, last_seq=seen.last_seq)
     checkpoint = parse(note)

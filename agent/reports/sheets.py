@@ -23,6 +23,7 @@ _FORMATS: dict[Kind, dict[str, str]] = {
     "minutes": {"num_format": "0.0"},
     "percent": {"num_format": "0.00%"},
     "ms": {"num_format": "0.0"},
+    "seconds": {"num_format": "0.000"},
     "time": {"num_format": "yyyy-mm-dd hh:mm:ss", "align": "left"},
     "date": {"num_format": "yyyy-mm-dd", "align": "left"},
 }

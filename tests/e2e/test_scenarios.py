@@ -6,11 +6,14 @@ import json
 import sqlite3
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from agent import cli
 from agent.demo.scenarios import SCENARIOS
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
@@ -56,3 +59,30 @@ def test_an_unknown_story_is_misuse(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "panic-offline" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_month_is_told_of_what_the_real_box_wrote(tmp_path: Path) -> None:
+    """A press with its receipts, from real processes; and the report says what the journal says."""
+    code, _ = play("panic", tmp_path)
+    assert code == 0
+    site = ["--config", str(tmp_path / "gatebox.toml")]
+    month = datetime.now(ZoneInfo("Asia/Shanghai")).strftime("%Y-%m")
+    made = [
+        "report",
+        "--month",
+        month,
+        "--out",
+        str(tmp_path / "report"),
+        "--lang",
+        "en",
+        "--format",
+        "html,csv",
+        *site,
+    ]
+    assert cli.main(made) == 0
+    stem = f"menwei-report-dongfang-primary-{month}-en"
+    receipts = (tmp_path / "report" / f"{stem}-receipts.csv").read_text("utf-8-sig")
+    assert "received" in receipts and "MQTT" in receipts
+    assert "REAL" in (tmp_path / "report" / f"{stem}-presses.csv").read_text("utf-8-sig")
+    assert ",good," in (tmp_path / "report" / f"{stem}-checkpoints.csv").read_text("utf-8-sig")
+    assert cli.main(["report", "verify", str(tmp_path / "report" / f"{stem}.html"), *site]) == 0

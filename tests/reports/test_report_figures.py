@@ -138,6 +138,18 @@ def test_while_the_box_is_off_nobody_knows_and_a_closed_lane_stays_closed(story:
     assert dict(lane.out_ms) == {"fault": HOUR_MS}
 
 
+def test_a_lane_that_does_not_answer_after_a_start_is_lost_after_a_minute(story: Story) -> None:
+    story.at("09-10 08:00").add("day.window", "day", peak=False, windows=[])
+    story.at("09-10 08:00:01").start("boot-2", lanes=False)
+    for lane, seconds in (("service", 30), ("main", 570)):
+        story.later(seconds=seconds).add("lane.back", f"lane:{lane}")
+        story.add("lane.mode", f"lane:{lane}", mode="remote", was="unknown")
+    found = told(story)
+    assert dict(lane_of(found, "main").out_ms) == {"lost": 9 * MINUTE_MS}
+    assert lane_of(found, "main").unknown_ms == 61_000
+    assert (lane_of(found, "service").out_ms, lane_of(found, "service").unknown_ms) == ((), 31_000)
+
+
 def test_cycles_are_a_raise_and_a_lower_both_proven(story: Story) -> None:
     def end(time: str, position: str, took_ms: int | None) -> None:
         story.at(time).add("lane.position", "lane:main", bollard="main-1", position=position, ms=took_ms, by="console")

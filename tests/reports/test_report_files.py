@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
+import socket
+import threading
 from datetime import date, datetime
 from pathlib import Path
 
@@ -18,6 +21,7 @@ from agent.reports import layout, page, sheets
 from agent.reports.layout import Column, Speech, Table
 from agent.reports.month import parse
 from agent.reports.page import BadForm
+from hardware import places
 from hardware.site import Site
 
 VISIT = "v-7f3a0c1d2e9k"
@@ -242,6 +246,30 @@ def test_it_writes_all_by_default_and_says_what(site: Site, tmp_path: Path, caps
 
 def by_suffix(paths: list[Path]) -> dict[str, int]:
     return {suffix: sum(path.suffix == suffix for path in paths) for suffix in {path.suffix for path in paths}}
+
+
+def test_a_look_is_a_record_where_the_box_runs(site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked: list[bytes] = []
+    socket_path = places.control_socket(site)
+    socket_path.parent.mkdir(parents=True, exist_ok=True)
+    with socket.socket(socket.AF_UNIX) as served:
+        served.bind(str(socket_path))
+        served.listen()
+        peer = threading.Thread(target=_answer_once, args=(served, asked))
+        peer.start()
+        assert run(site, tmp_path / "out", "--format", "html", "--lang", "en") == 0
+        peer.join()
+    assert json.loads(asked[0])["data"] == {"form": "html", "language": "en", "month": "2026-09"}
+    assert capsys.readouterr().err == ""
+    assert run(site, tmp_path / "out", "--format", "html", "--lang", "en") == 0
+    assert "this look is not in the journal: nobody serves" in capsys.readouterr().err
+
+
+def _answer_once(served: socket.socket, asked: list[bytes]) -> None:
+    peer, _ = served.accept()
+    with peer, peer.makefile("rwb") as lines:
+        asked.append(lines.readline())
+        lines.write(b'{"op":"done","ok":true,"records":[[1,2]]}\n')
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,12 @@ from msgspec import structs
 from report_scenes import Story, journal, ms, report, site_in
 
 from agent.core.words import ClockTrust
+from agent.journal import retention
 from agent.journal.errors import Damaged
-from agent.journal.keys import BoxKey
+from agent.journal.keys import BoxKey, load_or_create
 from agent.journal.opening import open_journal
+from agent.journal.store import Store
+from agent.journal.verify import verify
 from agent.reports.layout import summary
 from agent.reports.make import NoRecords
 from agent.reports.model import When
@@ -247,6 +250,27 @@ def test_a_damaged_journal_was_kept_aside_and_the_time_before_the_new_one_is_unk
     told = report(story.write().site)
     assert told.panic.presses == ()
     assert told.coverage.unknown == (Span(ms("09-01 00:00"), ms("09-11 08:00"), "before_journal"),)
+
+
+def test_a_journal_whose_beginning_was_pruned_still_says_which_record_is_signed(story: Story) -> None:
+    """Of a tree whose first leaves are gone, the size of a checkpoint is no record's number less one."""
+    for minute in range(50):
+        story.at(f"08-16 12:{minute:02d}").add("day.window", "day", peak=False, windows=[])
+    story.latched()
+    kept = press(story.at("09-10 08:00"))
+    site = story.write().site
+    key = load_or_create(places.storage_dir(site))
+    store = Store(journal(site), key, f"{site.site.id}/{site.site.box}")
+    pruned = 0
+    while trim := retention.look_for_old(store, "2026-08-16T04:30"):
+        store.in_one_go(retention.statements_of(store, trim, ()))
+        pruned += trim.count
+    store.close()
+    assert pruned > 20
+    found = report(site)
+    assert [one.ref for one in found.panic.presses] == [kept]
+    assert found.head.checkpoints[0].covered_seq == found.head.up_to_seq == kept[1]
+    assert verify(journal(site), found.head.checkpoints[0].note.encode()).ok
 
 
 def test_evicted_bodies_are_counted_and_keep_a_month_from_being_called_well(story: Story) -> None:

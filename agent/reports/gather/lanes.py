@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import chain
 from typing import ClassVar
 
 from agent.reports.model import BollardUse, Lanes, LaneUse, Refusal, When
@@ -12,6 +13,8 @@ from agent.reports.spans import Span, Track, cut
 from hardware.site import Lane, Site
 
 UNKNOWN = "unknown"
+STARTING = "starting"
+START_MS = 60_000  # D: by then a box that started has read what can be read
 REMOTE = "remote"
 
 
@@ -33,6 +36,7 @@ class _LaneBook:
             self.monitor = "not_commissioned"
         self.known = False
         self.lost = True
+        self.starting = False
         self.closed = False
         self.between: set[str] = set()
         self.mode = UNKNOWN
@@ -44,6 +48,7 @@ class _LaneBook:
     def start(self) -> None:
         """The box starts: a latch is told again, everything else is read anew."""
         self.known, self.lost, self.closed, self.mode = True, True, False, UNKNOWN
+        self.starting = True
         self.between.clear()
 
     def state(self) -> str:
@@ -51,7 +56,7 @@ class _LaneBook:
         if not self.known:
             return UNKNOWN
         if self.monitor or self.lost:
-            return self.monitor or "lost"
+            return self.monitor or (STARTING if self.starting else "lost")
         if self.closed or self.between:
             return "fault" if self.closed else "between"
         return "" if self.mode == REMOTE else f"mode:{self.mode}"
@@ -107,7 +112,7 @@ class LanesBook:
 
     def _lane(self, lane: _LaneBook, until_ms: int) -> LaneUse:
         sums: Counter[str] = Counter()
-        for span in lane.track.end(until_ms):
+        for span in chain.from_iterable(map(_started, lane.track.end(until_ms))):
             part = cut(span, self._month.from_ms, until_ms)
             sums[span.why] += part.ms if part is not None else 0
         unknown_ms, available_ms = sums.pop(UNKNOWN, 0), sums.pop("", 0)
@@ -121,13 +126,21 @@ class LanesBook:
         )
 
 
+def _started(span: Span) -> tuple[Span, ...]:
+    """Of a lane that was not read since a start: the first while nobody can know, then it is lost."""
+    if span.why != STARTING:
+        return (span,)
+    middle_ms = min(span.to_ms, span.from_ms + START_MS)
+    return (Span(span.from_ms, middle_ms, UNKNOWN), Span(middle_ms, span.to_ms, "lost"))
+
+
 def _note(lane: _LaneBook, told: Told) -> None:
     """What a record says about whether the lane can serve."""
     match told.kind:
         case "lane.lost":
-            lane.lost, lane.mode = True, UNKNOWN
+            lane.lost, lane.starting, lane.mode = True, False, UNKNOWN
         case "lane.back":
-            lane.known, lane.lost = True, False
+            lane.known, lane.lost, lane.starting = True, False, False
         case "lane.mode":
             lane.mode = told.text("mode")
         case "lane.token" if not lane.known:  # the journal begins in the middle: what is moved can serve

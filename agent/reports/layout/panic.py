@@ -82,7 +82,7 @@ def receipts(report: Report, s: Speech) -> Table:
             Column(t("Button"), "text", 14),
             Column(t("Path"), "text", 12),
             Column(t("Stage"), "text", 22),
-            Column(t("After the press, s"), "minutes", 12),
+            Column(t("After the press, s"), "seconds", 12),
             Column(t("By"), "text", 18),
         ),
         rows=tuple(
@@ -91,7 +91,7 @@ def receipts(report: Report, s: Speech) -> Table:
                 s.w.name("button", press.button),
                 s.of(words.PATH, stage.path),
                 s.of(words.STAGE, stage.stage),
-                round(stage.after_ms / 1000, 1),
+                stage.after_ms / 1000,
                 stage.by or None,
             )
             for press in report.panic.presses

@@ -7,9 +7,10 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-Kind: TypeAlias = Literal["text", "ref", "count", "minutes", "percent", "ms", "time", "date"]
+Kind: TypeAlias = Literal["text", "ref", "count", "minutes", "percent", "ms", "seconds", "time", "date"]
 Cell: TypeAlias = str | int | float | date | datetime | None
-"""`minutes` and `percent` are numbers (0.5 is 50 %), times are local without a zone; None: nothing to be said here."""
+"""`minutes`, `seconds` and `percent` are numbers (0.5 is 50 %), times are local without a zone; None: nothing
+to be said here."""
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -53,4 +54,6 @@ def shown(cell: Cell, kind: Kind) -> str:
 def _number(value: float, kind: Kind) -> str:
     if kind == "percent":
         return f"{value:.2%}"
+    if kind == "seconds":
+        return f"{value:.3f}"
     return f"{value:.1f}" if isinstance(value, float) else str(value)
