@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -10,6 +11,8 @@ from xml.etree import ElementTree
 import pytest
 import virtual_time
 from gb28181_rig import INPUTS, Rig, press, rig_at, until
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from agent.uplink.gb28181.path import ANSWERS, Gb28181Path
 from agent.uplink.gb28181.sip import Response, decode
@@ -210,6 +213,31 @@ def test_a_stranger_or_a_spoilt_message_changes_nothing(tmp_path: Path, data: by
             assert len(rig.told.notes) == (status == 200 and data.startswith(b"MESSAGE"))
 
     virtual_time.run(scene())
+
+
+SEEDS = [request(body=command("Control")), request("OPTIONS"), request(), b"SIP/2.0 200 OK\r\nVia: x\r\n\r\n"]
+spoils = st.lists(st.tuples(st.integers(0, 300), st.integers(0, 9), st.binary(max_size=9)), min_size=1, max_size=5)
+
+
+@given(data=st.lists(st.tuples(st.sampled_from(SEEDS), spoils), min_size=1, max_size=20))
+@settings(max_examples=60, deadline=None)
+def test_whatever_comes_down_the_wire_an_alarm_still_goes_up(
+    data: list[tuple[bytes, list[tuple[int, int, bytes]]]],
+) -> None:
+    async def scene(folder: Path) -> None:
+        async with rig_at(folder) as rig:
+            path = rig.path()
+            await until(lambda: rig.told.up)
+            for seed, edits in data:
+                for start, length, new in edits:
+                    seed = seed[:start] + new + seed[start + length :]
+                rig.wires[-1].heard(seed)
+                await asyncio.sleep(0)
+            path.take(press())
+            await until(lambda: rig.told.received(), 5)
+
+    with tempfile.TemporaryDirectory() as folder:
+        virtual_time.run(scene(Path(folder)))
 
 
 def test_a_repeated_order_gets_the_same_answer_and_is_one_record(tmp_path: Path) -> None:
