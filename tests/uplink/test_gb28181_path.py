@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import virtual_time
@@ -15,7 +17,8 @@ from agent.uplink.dc09.codes import CODES as SENT_TO_CENTRES
 from agent.uplink.dispatch import NEXT_AFTER_S, Dispatch
 from agent.uplink.gb28181 import path as path_module
 from agent.uplink.gb28181.codes import CODES, DRILL, UNKNOWN, code_of
-from agent.uplink.gb28181.manscdp import read
+from agent.uplink.gb28181.manscdp import Command, read
+from agent.uplink.gb28181.path import Gb28181Path
 from agent.uplink.path import Alarm
 from sim.gb28181 import DEVICE, LIES, PLATFORM
 
@@ -138,30 +141,57 @@ def test_a_refused_alarm_is_told_in_words_and_others_go_on(tmp_path: Path, statu
     virtual_time.run(scene())
 
 
-def test_only_the_right_response_counts(tmp_path: Path) -> None:
-    async def scene() -> None:
-        async with rig_at(tmp_path) as rig:
-            rig.platform.lie, rig.platform.lies_left = "no_response", 10_000
-            path = rig.path()
-            path.take(press())
-            await until(lambda: len(rig.platform.alarms) == 1)
-            number = rig.platform.alarms[0]["sn"]
-            tails = f"<SN>{number}</SN><DeviceID>{INPUTS[1]}</DeviceID><Result>OK</Result>"
-            for wrong in (
-                f"<Response><CmdType>Alarm</CmdType>{tails.replace(str(number), '1')}</Response>",
-                f"<Response><CmdType>Alarm</CmdType>{tails.replace(INPUTS[1], DEVICE)}</Response>",
-                f"<Response><CmdType>Alarm</CmdType>{tails.replace('OK', '')}</Response>",
-                f"<Response><CmdType>Keepalive</CmdType>{tails}</Response>",
-                f"<Notify><CmdType>Alarm</CmdType>{tails}</Notify>",
-            ):
-                rig.platform.ask(wrong)
-                await asyncio.sleep(1)
-            assert not rig.told.received()
-            assert path.strays == 2
-            rig.platform.ask(f"<Response><CmdType>Alarm</CmdType>{tails}</Response>")
-            await until(lambda: rig.told.received())
+async def only_the_right_response_counts(folder: Path) -> None:
+    async with rig_at(folder) as rig:
+        rig.platform.lie, rig.platform.lies_left = "no_response", 10_000
+        path = rig.path()
+        path.take(press())
+        await until(lambda: len(rig.platform.alarms) == 1)
+        number = rig.platform.alarms[0]["sn"]
+        tails = f"<SN>{number}</SN><DeviceID>{INPUTS[1]}</DeviceID><Result>OK</Result>"
+        for wrong in (
+            f"<Response><CmdType>Alarm</CmdType>{tails.replace(str(number), '1')}</Response>",
+            f"<Response><CmdType>Alarm</CmdType>{tails.replace(INPUTS[1], DEVICE)}</Response>",
+            f"<Response><CmdType>Alarm</CmdType>{tails.replace('OK', '')}</Response>",
+            f"<Response><CmdType>Keepalive</CmdType>{tails}</Response>",
+            f"<Notify><CmdType>Alarm</CmdType>{tails}</Notify>",
+        ):
+            rig.platform.ask(wrong)
+            await asyncio.sleep(1)
+            assert not rig.told.received(), wrong
+        assert path.strays == 2
+        rig.platform.ask(f"<Response><CmdType>Alarm</CmdType>{tails}</Response>")
+        await until(lambda: rig.told.received())
 
-    virtual_time.run(scene())
+
+def test_only_the_right_response_counts(tmp_path: Path) -> None:
+    virtual_time.run(only_the_right_response_counts(tmp_path))
+
+
+def _ok_is_a_receipt(path: Gb28181Path, waiting: Any) -> None:
+    path._reports.stage(path.name, waiting.alarm.ref, Stage.RECEIVED)
+
+
+def _any_response_is_one(path: Gb28181Path, said: Command) -> None:
+    for ref in list(path._waiting):
+        path._reports.stage(path.name, ref, Stage.RECEIVED)
+
+
+def _any_root_is_one(path: Gb28181Path, said: Command) -> tuple[int, str]:
+    path._on_response(said)
+    return 200, "OK"
+
+
+@pytest.mark.parametrize(
+    ("method", "bug"),
+    [("_sent", _ok_is_a_receipt), ("_on_response", _any_response_is_one), ("_heed", _any_root_is_one)],
+)
+def test_each_way_of_believing_too_much_is_caught(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, bug: Callable[..., Any]
+) -> None:
+    monkeypatch.setattr(Gb28181Path, method, bug)
+    with pytest.raises(AssertionError):
+        virtual_time.run(only_the_right_response_counts(tmp_path))
 
 
 def test_the_number_of_an_alarm_outlives_a_restart_and_needs_the_password(tmp_path: Path) -> None:
