@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench import journal_rate, journal_size, latency, pages, people, whole
+from bench import fleet, journal_rate, journal_size, latency, pages, people, whole
 from bench.stats import table
 
 OUT = Path(__file__).parent / "out"
@@ -48,6 +48,7 @@ def _parts(n: int) -> dict[str, Callable[[], Any]]:
         "journal": journal_rate.measure,
         "million": journal_size.measure,
         "people": people.measure,
+        "fleet": fleet.measure,
         "drain": lambda: whole.drain(DRAIN_RECORDS),
         "start": lambda: whole.start_to_first_press(STARTS),
         "roles": whole.idle,
@@ -100,6 +101,8 @@ def _table(results: dict[str, Any]) -> str:
         rows.append((f"durable records/s, {name}", str(told["ours"]), str(told["floor"]), str(told["ratio"]), target))
     if "million" in results:
         rows += _million_rows(results["million"])
+    if "fleet" in results:
+        rows += _fleet_rows(results["fleet"])
     if "people" in results:
         rows += _people_rows(results["people"])
     if "drain" in results:
@@ -140,6 +143,20 @@ def _million_rows(told: dict[str, Any]) -> list[Row]:
         (f"{name}, start on it damaged → new epoch", f"{told['damaged_s']} s", "", "", "≤ 30 s"),
         (f"{name}, verify all", f"{told['verify_s']} s", f"{told['verify_floor_s']} s", str(told["verify_ratio"]), ""),
     ]
+
+
+def _fleet_rows(told: dict[str, Any]) -> list[Row]:
+    rows: list[Row] = []
+    for workers in (1, 2):
+        rate, name = told[f"workers {workers}"], f"fleet of {told['boxes']} boxes, workers: {workers}"
+        cost = ", ".join(f"{who} {us}" for who, us in rate["cpu_us_per_record"].items())
+        rows.append((f"{name}, records/s", str(rate["records_per_s"]), str(told["floor"]), str(rate["ratio"]), ""))
+        rows.append((f"{name}, processor µs a record", cost, "", "", ""))
+    storm = told["storm"]
+    name = f"broker back, {told['boxes']} boxes with {storm['records']} records"
+    rows.append((f"{name}, all received", f"{storm['drained_s']} s", "", "", ""))
+    rows.append((f"{name}, alarm → receipt (n={storm['alarm_ms']['n']})", _ms(storm["alarm_ms"]), "", "", ""))
+    return rows
 
 
 def _people_rows(told: dict[str, Any]) -> list[Row]:

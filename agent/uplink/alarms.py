@@ -20,6 +20,7 @@ from agent.uplink.path import FROM_AFAR, Reports
 
 PATH = "mqtt"
 RESEND_S = 5.0
+UNHEARD_S = 0.5  # D: the broker says that nobody got it, as after its own restart: first so soon, then twice as long
 TURN_S = 0.5
 KEEP_EARLY = 64
 KEEP = 256  # alarms still on their way, or last received; the journal has them all
@@ -38,6 +39,7 @@ class _Alarm(msgspec.Struct):
     at: str
     stage: Stage = Stage.QUEUED
     sent_at: float | None = None
+    unheard: int = 0  # times in a row that the broker passed it on to nobody, on this connection
 
     @property
     def sent(self) -> bool:
@@ -138,7 +140,7 @@ class AlarmLane:
         """Serve one connection until cancelled."""
         self._connection = connection
         for alarm in self._alarms.values():
-            alarm.sent_at = None
+            alarm.sent_at, alarm.unheard = None, 0
         loop = asyncio.get_running_loop()
         try:
             while True:
@@ -171,6 +173,9 @@ class AlarmLane:
         self.trouble = puback_trouble(done.result(), "alarms")
         if self.trouble:
             log.error("alarm %s: %s", alarm.ref, self.trouble)
+            pause_s = min(RESEND_S, UNHEARD_S * 2.0**alarm.unheard)
+            alarm.sent_at = asyncio.get_running_loop().time() - RESEND_S + pause_s
+            alarm.unheard += 1
         elif alarm.stage is Stage.QUEUED:
             alarm.stage = Stage.SENT
             self._reports.stage(PATH, alarm.ref, Stage.SENT)

@@ -63,7 +63,8 @@ def serve(options: argparse.Namespace) -> int:
     if not _reach(streams):
         return NOT_DURABLE
     host, _, port = options.broker.rpartition(":")
-    wire = Wire(f"{options.worker}-{options.workers}", lambda *message: worker.take(*message), _tls(options.tls))
+    name, tls = f"{options.worker}-{options.workers}", _tls(options.tls)
+    wire = Wire(name, lambda *message: worker.take(*message), lambda topics: worker.heard(topics), tls)
     worker = Worker(options.worker, options.workers, streams, wire.send, wire.hear)
     wire.start(host, int(port))
     threading.Thread(target=_ready, args=(wire, options.worker), daemon=True).start()

@@ -17,19 +17,21 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-RECONNECT_S = (0.2, 2.0)
+RECONNECT_S = (0.1, 0.5)  # D: boxes find the broker within seconds, and should find us there
 TOPICS_AT_ONCE = 100  # in one SUBSCRIBE
 KEEPALIVE_S = 10
 
-Take = Callable[[str, bytes, bool], None]  # topic, payload, retained
+Take = Callable[[str, bytes], None]  # topic, payload
+Heard = Callable[[Iterable[str]], None]  # topics that reach us from now on, after a time when they did not
 
 
 class Line:
     """One connection that comes back by itself, with everything it has ever subscribed to."""
 
-    def __init__(self, name: str, take: Take, tls: ssl.SSLContext | None) -> None:
-        self._take = take
+    def __init__(self, name: str, take: Take, tls: ssl.SSLContext | None, heard: Heard = lambda topics: None) -> None:
+        self._heard = heard
         self._topics: dict[str, None] = {}
+        self._asked: dict[int, list[str]] = {}  # SUBSCRIBEs not answered yet, by message id
         self._lock = threading.Lock()
         self.ready = threading.Event()
         client_id = f"fleet-{name}-{uuid.uuid4().hex[:8]}"
@@ -40,7 +42,7 @@ class Line:
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect
         self._client.on_subscribe = self._on_subscribe
-        self._client.on_message = lambda client, _, message: take(message.topic, bytes(message.payload), message.retain)
+        self._client.on_message = lambda client, _, message: take(message.topic, bytes(message.payload))
         self._client.reconnect_delay_set(*RECONNECT_S)  # type: ignore[arg-type]  # fractions work, the hint says int
 
     def start(self, host: str, port: int) -> None:
@@ -66,13 +68,18 @@ class Line:
 
     def _ask(self, topics: list[str]) -> None:
         for start in range(0, len(topics), TOPICS_AT_ONCE):
-            self._client.subscribe([(topic, 1) for topic in topics[start : start + TOPICS_AT_ONCE]])
+            some = topics[start : start + TOPICS_AT_ONCE]
+            with self._lock:  # the answer comes in another thread
+                _, number = self._client.subscribe([(topic, 1) for topic in some])
+                if number is not None:
+                    self._asked[number] = some
 
     def _on_connect(
         self, client: mqtt.Client, _: object, flags: mqtt.ConnectFlags, code: ReasonCode, properties: Properties | None
     ) -> None:
         if not code.is_failure:
             with self._lock:
+                self._asked.clear()
                 topics = list(self._topics)
             self._ask(topics)
 
@@ -84,14 +91,17 @@ class Line:
     def _on_subscribe(
         self, client: mqtt.Client, _: object, mid: int, codes: list[ReasonCode], properties: Properties | None
     ) -> None:
+        with self._lock:
+            topics = self._asked.pop(mid, [])
         self.ready.set()
+        self._heard(topics)
 
 
 class Wire:
-    """Both lines of one worker. `take` is called from their threads and must only hand over."""
+    """Both lines of one worker. `take` and `heard` are called from their threads and must only hand over."""
 
-    def __init__(self, name: str, take: Take, tls: ssl.SSLContext | None) -> None:
-        self._records = Line(f"{name}-records", take, tls)
+    def __init__(self, name: str, take: Take, heard: Heard, tls: ssl.SSLContext | None) -> None:
+        self._records = Line(f"{name}-records", take, tls, heard)
         self._urgent = Line(f"{name}-urgent", take, tls)
         self._urgent.subscribe(("menwei/v1/+/+/alarm", "menwei/v1/+/+/state"))
 

@@ -24,10 +24,12 @@ from sim.fleet.streams import Append, NotDurable, Streams
 
 QUEUE = 8000  # messages; beyond it they are dropped and come again
 LEAST_GROUP = 4
-MOST_GROUP = 256
+MOST_BYTES = 1 << 20  # of records in one group: an alarm waits for one group at most
 ROUNDS = 3  # so often a group is planned anew because a stream did not end where we thought
 AGAIN_S = 0.5
 CHECK_S = 10.0  # so often Redis is asked whether it still syncs
+
+HEARD = "heard"  # not from the box: its records reach us from now on, and may not have before
 
 Answer: TypeAlias = Callable[[str, bytes], None]
 Hear: TypeAlias = Callable[[Iterable[tuple[str, str]]], None]
@@ -54,13 +56,12 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of a box; `what` is the last part of its topic."""
+    """One message of a box; `what` is the last part of its topic, or HEARD."""
 
     site: str
     box: str
     what: str
     payload: bytes
-    retained: bool
 
 
 Waiting: TypeAlias = dict[Box, list[tuple[Ref | None, Sequence[Row]]]]  # (prev, rows) of each message
@@ -96,7 +97,7 @@ class Worker:
         self.dropped = 0
         self.garbage = 0
 
-    def take(self, topic: str, payload: bytes, retained: bool) -> None:
+    def take(self, topic: str, payload: bytes) -> None:
         """A message off the broker: kept if its box is one of ours."""
         try:
             site, box, what = address(topic)
@@ -110,7 +111,13 @@ class Worker:
             if len(queue) >= QUEUE:
                 self.dropped += 1
                 return
-            queue.append(Message(site, box, what, payload, retained))
+            queue.append(Message(site, box, what, payload))
+            self._wake.notify()
+
+    def heard(self, topics: Iterable[str]) -> None:
+        """The broker now hands us these boxes' records: what it could not hand on before must come again."""
+        with self._wake:
+            self._urgent.extend(Message(*address(topic)[:2], HEARD, b"") for topic in topics)
             self._wake.notify()
 
     def stop(self) -> None:
@@ -157,8 +164,13 @@ class Worker:
             if not (self._urgent or self._records or self._stopping):
                 self._wake.wait(CHECK_S)
             queue = self._urgent or self._records
-            wanted = MOST_GROUP if self._urgent else min(MOST_GROUP, max(LEAST_GROUP, len(self._records) // 2))
-            return queue, [queue.popleft() for _ in range(min(wanted, len(queue)))]
+            wanted = len(queue) if self._urgent else min(len(queue), max(LEAST_GROUP, len(queue) // 2))
+            group: list[Message] = []
+            size = 0
+            while len(group) < wanted and size < MOST_BYTES:
+                group.append(queue.popleft())
+                size += len(group[-1].payload)
+            return queue, group
 
     def _pause(self) -> None:
         with self._wake:
@@ -232,19 +244,24 @@ class Worker:
 
     def _take_urgent(self, group: Sequence[Message]) -> None:
         alarms: list[tuple[Box, Row]] = []
-        states: dict[Box, tuple[_State, bool]] = {}
+        states: dict[Box, _State] = {}
+        heard: dict[Box, None] = {}
         for message in group:
             box = self._box(message)
             try:
                 if message.what == "alarm":
                     alarms.append((box, parse_record(box.owner, message.payload)))
                 elif message.what == "state":
-                    states[box] = (_decode_state(message.payload), message.retained)
+                    states[box] = _decode_state(message.payload)
+                elif message.what == HEARD:
+                    heard[box] = None
             except (Garbage, msgspec.DecodeError, UnicodeDecodeError) as error:
                 self.garbage += 1
                 self._tell(box.owner, str(error), box)
         self._take_alarms(sorted(alarms, key=lambda entry: entry[1].ref))
         self._take_states(states)
+        for box, end in self._know(heard).items():
+            self._receipt(box, end, resend=True)
 
     def _take_alarms(self, alarms: Sequence[tuple[Box, Row]]) -> None:
         """In the order of their numbers. One behind a younger one counts once the records' stream has it."""
@@ -262,15 +279,14 @@ class Worker:
             stage = {"epoch": row.ref[0], "seq": row.ref[1], "by": "fleet", "stage": "received"}
             self._send(box, "alarm/receipt", stage)
 
-    def _take_states(self, states: dict[Box, tuple[_State, bool]]) -> None:
-        """A box that comes (back) is told where we stand. It sends again what we have less than it thinks, or what it
-        sent before we came: a retained state means that we are the new ones."""
-        came = {box: entry for box, entry in states.items() if entry[0].online and entry[0].session != box.session}
+    def _take_states(self, states: dict[Box, _State]) -> None:
+        """A box that comes (back) is told where we stand; with less than it thinks, it sends again from there."""
+        came = [box for box, state in states.items() if state.online and state.session != box.session]
         for box, end in self._know(came).items():
-            state, retained = came[box]
+            state = states[box]
             box.session = state.session
             less = state.synced is not None and (state.epoch, state.synced) > end
-            self._receipt(box, end, resend=retained or less)
+            self._receipt(box, end, resend=less)
 
     # ── both ───────────────────────────────────────────────────────────────────────────────────────────────────
 

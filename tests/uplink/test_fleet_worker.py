@@ -43,8 +43,8 @@ class Desk:
     def _answer(self, topic: str, payload: bytes) -> None:
         self.said.append((topic.removeprefix(f"menwei/v1/{SITE}/{BOX}/"), json.loads(payload)))
 
-    def take(self, what: str, payload: bytes, *, retained: bool = False) -> None:
-        self.worker.take(f"menwei/v1/{SITE}/{BOX}/{what}", payload, retained)
+    def take(self, what: str, payload: bytes) -> None:
+        self.worker.take(f"menwei/v1/{SITE}/{BOX}/{what}", payload)
 
     def records(self, first: int, last: int, prev: Ref | None = None, epoch: int = 1) -> None:
         bodies = b",".join(body(seq, epoch=epoch) for seq in range(first, last + 1))
@@ -165,16 +165,12 @@ async def test_an_alarm_behind_a_younger_one_waits_for_the_records(
     assert (await until(lambda: desk.said))[0][1]["stage"] == "received"
 
 
-@pytest.mark.parametrize(
-    ("synced", "retained", "resend"), [(10, False, False), (12, False, True), (10, True, True), (None, False, False)]
-)
-async def test_a_box_that_comes_is_told_where_we_stand(
-    synced: int | None, retained: bool, resend: bool, desk: Desk
-) -> None:
+@pytest.mark.parametrize(("synced", "resend"), [(10, False), (12, True), (None, False)])
+async def test_a_box_that_comes_is_told_where_we_stand(synced: int | None, resend: bool, desk: Desk) -> None:
     desk.records(1, 10)
     await desk.receipt()
     state = json.dumps({"online": True, "session": "aa", "epoch": 1, "synced": synced}).encode()
-    desk.take("state", state, retained=retained)
+    desk.take("state", state)
     word = await desk.receipt()
     assert (word["epoch"], word["seq"], word.get("resend", False)) == (1, 10, resend)
     desk.take("state", state)
@@ -182,12 +178,19 @@ async def test_a_box_that_comes_is_told_where_we_stand(
     assert await desk.receipt() == {"epoch": 1, "seq": 11}, "the same session is told once"
 
 
+async def test_a_box_we_did_not_hear_for_a_while_is_asked_for_what_it_sent(desk: Desk) -> None:
+    desk.records(1, 10)
+    await desk.receipt()
+    desk.worker.heard([f"menwei/v1/{SITE}/{BOX}/records"])
+    assert await desk.receipt() == {"epoch": 1, "seq": 10, "resend": True}
+
+
 async def test_one_box_that_redis_refuses_stops_no_other(
     desk: Desk, far: Far, capsys: pytest.CaptureFixture[str]
 ) -> None:
     far.client.set(f"menwei:{SITE}:other", "not a stream")
     other = b'{"lane":"live","prev":[0,0],"records":[%s]}' % body(1).replace(b"gate-1", b"other")
-    desk.worker.take(f"menwei/v1/{SITE}/other/records", other, False)
+    desk.worker.take(f"menwei/v1/{SITE}/other/records", other)
     desk.records(1, 5)
     assert await desk.receipt() == {"epoch": 1, "seq": 5}
     await until(lambda: "Redis refuses its records" in capsys.readouterr().err)
@@ -197,7 +200,7 @@ async def test_what_is_no_message_is_counted(desk: Desk) -> None:
     desk.take("records", b"\xff")
     desk.take("alarm", b"{}")
     desk.take("state", b"[]")
-    desk.worker.take("menwei/v1/x", b"", False)
+    desk.worker.take("menwei/v1/x", b"")
     desk.records(1, 1)
     await desk.receipt()
     assert desk.worker.garbage == 4
@@ -206,7 +209,7 @@ async def test_what_is_no_message_is_counted(desk: Desk) -> None:
 def test_another_workers_box_is_not_taken() -> None:
     mine = part_of(SITE, BOX, 2)
     worker = Worker(1 - mine, 2, Streams("redis://127.0.0.1:1"), lambda topic, payload: None, lambda boxes: None)
-    worker.take(f"menwei/v1/{SITE}/{BOX}/records", b"{}", False)
+    worker.take(f"menwei/v1/{SITE}/{BOX}/records", b"{}")
     assert not worker._records
 
 

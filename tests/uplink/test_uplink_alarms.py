@@ -397,3 +397,23 @@ async def test_stages_wait_for_a_control_that_is_away(
         control.asked.clear()
         await control.start()
         await until(lambda: "received" in control.stages(press.ref))
+
+
+async def test_an_alarm_that_nobody_heard_goes_out_again_soon(
+    tmp_path: Path,
+    broker: BrokerProcess,
+    site: Site,
+    control: FakeControl,
+    running: Running,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """After a restart of the broker a box may be back before the far side is."""
+    monkeypatch.setattr("agent.uplink.alarms.RESEND_S", 600.0)
+    async with running(site):
+        await until(lambda: control.subscribed)
+        (press,) = control.add(["panic.pressed"])
+        control.alarm(press)
+        await until(lambda: any("alarms" in m.get("why", "") for m in control.asked), what="nobody listens")
+        district = await asyncio.to_thread(DistrictHere, tmp_path, broker.port)
+        await until(lambda: control.stages(press.ref) == ["sent", "received"])
+    await district.close()
