@@ -14,6 +14,7 @@ from gb28181_rig import INPUTS, Rig, press, rig_at, until
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agent.uplink.gb28181.answers import Answers
 from agent.uplink.gb28181.path import ANSWERS, Gb28181Path
 from agent.uplink.gb28181.sip import Response, decode
 from sim.gb28181 import CONTROLS, DEVICE, PLATFORM
@@ -252,6 +253,26 @@ def test_a_repeated_order_gets_the_same_answer_and_is_one_record(tmp_path: Path)
             assert len(set(rig.sent)) == 1
             await asyncio.sleep(1)
             assert len(rig.told.notes) == 1
+
+    virtual_time.run(scene())
+
+
+def test_a_bug_in_what_is_told_costs_no_alarm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> list[Any]:
+        raise RuntimeError("a bug")
+
+    async def scene() -> None:
+        async with rig_at(tmp_path) as rig:
+            monkeypatch.setattr(Answers, "to", broken)
+            path = rig.path()
+            await until(lambda: rig.told.up)
+            for _ in range(3):
+                rig.platform.query("DeviceInfo")
+            path.take(press())
+            await until(lambda: rig.told.received(), 2)
+            assert rig.platform.registrations == 1
+            monkeypatch.undo()
+            await asked(rig, "DeviceInfo")
 
     virtual_time.run(scene())
 

@@ -123,6 +123,22 @@ def test_ok_alone_is_no_receipt_and_the_next_path_has_it_after_ten_seconds(tmp_p
     virtual_time.run(scene())
 
 
+def test_a_platform_that_answers_keepalives_and_no_alarm_counts_as_down(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with rig_at(tmp_path) as rig:
+            through = rig.noise_up
+            rig.noise_up = lambda data, wire: None if b"<CmdType>Alarm" in data else through(data, wire)
+            rig.path().take(press())
+            await until(lambda: rig.told.up)
+            await until(lambda: not rig.told.up, path_module.OWED_S + 1)
+            assert "has not confirmed an alarm" in rig.told.ups[-1][1]
+            assert rig.told.stages == []
+            rig.noise_up = through
+            await until(lambda: rig.told.received() and rig.told.up, 5)
+
+    virtual_time.run(scene())
+
+
 @pytest.mark.parametrize("status", ["busy", "error"])
 def test_a_refused_alarm_is_told_in_words_and_others_go_on(tmp_path: Path, status: str) -> None:
     async def scene() -> None:

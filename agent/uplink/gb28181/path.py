@@ -55,7 +55,8 @@ log = logging.getLogger(__name__)
 
 
 class _Waiting(msgspec.Struct):
-    """One alarm on its way. `due`: when it is (again) to be sent; `owed`: since when the platform owes its Response."""
+    """One alarm on its way. `due`: when it is (again) to be sent; `owed`: since when, in this session, we wait for the
+    platform's Response."""
 
     alarm: Alarm
     sn: int
@@ -156,7 +157,7 @@ class Gb28181Path:
             why = str(errors.exceptions[0])
         finally:
             for waiting in self._waiting.values():
-                waiting.flying, waiting.due, waiting.refused = False, 0.0, ""
+                waiting.flying, waiting.due, waiting.owed, waiting.refused = False, 0.0, None, ""
         raise LinkLost(why)
 
     # ── registration and life ──────────────────────────────────────────────────────────────────────────────────
@@ -204,6 +205,7 @@ class Gb28181Path:
             now = _now()
             for waiting in self._due(now):
                 waiting.flying = True
+                waiting.owed = now if waiting.owed is None else waiting.owed
                 group.create_task(self._fly(session, waiting))
             self._judge(now)
             await _within(self._news, self._quiet_s(now))
@@ -238,7 +240,6 @@ class Gb28181Path:
         now = _now()
         waiting.due = now + min(RESPONSE_S * 2**waiting.tries, RESPONSE_MAX_S)
         waiting.tries = min(waiting.tries + 1, 10)
-        waiting.owed = now if waiting.owed is None else waiting.owed
         self._sent(waiting)
 
     def _sent(self, waiting: _Waiting) -> None:
@@ -305,9 +306,17 @@ class Gb28181Path:
     async def _answer(self, session: Session) -> None:
         """Answer commands one by one; an answer that does not arrive is the platform's to ask for again."""
         while True:
-            for reply in self._answers.to(await self._asked.get()):
+            for reply in self._replies(await self._asked.get()):
                 with contextlib.suppress(NoAnswer):
                     await session.message(_body(session, reply), PROBE_ANSWER_S)
+
+    def _replies(self, asked: Command) -> list[Reply]:
+        """A bug in what is told of the box costs the answer, and no alarm."""
+        try:
+            return self._answers.to(asked)
+        except Exception:
+            log.exception("%s: %s could not be answered", self.name, asked.kind)
+            return []
 
     # ── health ─────────────────────────────────────────────────────────────────────────────────────────────────
 
