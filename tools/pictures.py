@@ -1,4 +1,5 @@
-"""Take the pictures of README and docs from a running demo: `python tools/pictures.py` writes docs/pictures/*.png.
+"""Take the pictures of README and docs from a running demo: `python tools/pictures.py` writes docs/pictures/*.png;
+`python tools/pictures.py reports` only those of the monthly report.
 
 Needs Debian's chromium and fonts-noto-cjk, and the development requirements.
 """
@@ -16,7 +17,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from agent.demo.gate import fetch
 
-OUT = Path(__file__).resolve().parents[1] / "docs" / "pictures"
+ROOT = Path(__file__).resolve().parents[1]
+OUT = ROOT / "docs" / "pictures"
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -31,6 +33,9 @@ WIDE, TALL = 1280, 860
 
 def main() -> int:
     OUT.mkdir(parents=True, exist_ok=True)
+    _reports()
+    if sys.argv[1:] == ["reports"]:
+        return 0
     with tempfile.TemporaryDirectory(prefix="menwei-pictures-") as folder:
         command = [sys.executable, "-m", "agent", "demo", "--headless", "--dir", folder]
         demo = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -56,6 +61,31 @@ def _take_all(urls: dict[str, str]) -> None:
             _shot(page, f"{urls['status']}/?lang={language}", f"status-panic-{suffix}")
             _console(browser, urls, language, f"console-panic-{suffix}")
         browser.close()
+
+
+def _reports() -> None:
+    """The first sheet of a month's report, of a month that the simulated school played."""
+    sys.path.append(str(ROOT / "tests" / "reports"))
+    from report_scenes import site_in, write
+
+    from agent.core.records import Record
+    from agent.reports import command
+    from sim.year.run import play
+
+    records: list[Record] = []
+    play(7, 33, 300, records.extend)
+    with tempfile.TemporaryDirectory(prefix="menwei-report-") as folder:
+        write(site_in(Path(folder)), records)
+        line = ["--month", "2026-01", "--out", folder, "--config", f"{folder}/gatebox.toml", "--format", "html"]
+        if command.run(line):
+            raise SystemExit("the report could not be made")
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+            page = browser.new_page(viewport={"width": 794, "height": TALL})
+            for language, suffix in (("zh_CN", "zh"), ("en", "en")):
+                page.goto(f"file://{next(Path(folder).glob(f'*-{language}.html'))}")
+                page.screenshot(path=str(OUT / f"report-{suffix}.png"))
+            browser.close()
 
 
 def _console(browser: Browser, urls: dict[str, str], language: str, name: str) -> None:

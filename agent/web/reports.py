@@ -35,7 +35,7 @@ MOST_KEPT = 4  # D: months and languages kept, about a megabyte each
 MOST_WAITING = 4  # D: so many may wait for one to be made
 MAKING_S = 300.0  # D: a month of 300 000 records takes a slow box about a minute
 VIEWS_A_MINUTE = 30  # D: each is a record that is never given up
-LOOK_ROWS = 20_000  # D: so far a record whose clock was trusted is looked for
+LOOK_ROWS, STRIDE = 20_000, 100  # D: so far a record whose clock was trusted is looked for, so many at once
 TYPES = {
     "html": "text/html",
     "csv": "text/csv",
@@ -87,7 +87,9 @@ class Reports:
 
     async def months(self) -> tuple[str, ...]:
         """Those the journal has records of, newest first. Raises NoReport."""
-        standing = await self._standing()
+        return self._months(await self._standing())
+
+    def _months(self, standing: Standing) -> tuple[str, ...]:
         if not standing.last_ms:
             return ()
         return tuple(months(standing.first_ms, standing.last_ms, self._zone))[:MOST_MONTHS]
@@ -95,7 +97,7 @@ class Reports:
     async def file(self, month: str, form: str, language: str, table: str) -> tuple[str, bytes]:
         """The file's name and what is in it, made if need be, its view written down. Raises NoReport."""
         standing = await self._standing()
-        if month not in await self.months():
+        if month not in self._months(standing):
             raise NoReport(404, f"the journal holds nothing of {month}")
         if form == "csv" and not TABLE.fullmatch(table):
             raise NoReport(404, "no such table")
@@ -177,8 +179,7 @@ def _look(journal: Path) -> Standing:
         epoch, seq = reader.head()
         checkpoint = reader.checkpoint()
         first_ms = _first_sure_ms(reader)
-        newest = next((row for row in reader.records(newest=LOOK_ROWS // 10) if _is_sure(row.data)), None)
-    last_ms = 0 if newest is None else _ms(newest.data)
+        last_ms = _last_sure_ms(reader)
     size = checkpoint[1] if checkpoint is not None and checkpoint[0] == epoch else seq
     return Standing((status.st_dev, status.st_ino, epoch), size, first_ms or last_ms, last_ms)
 
@@ -190,12 +191,17 @@ def _first_sure_ms(reader: JournalReader) -> int:
     return 0
 
 
-def _is_sure(data: dict[str, object] | None) -> bool:
-    return data is not None and data.get("clock") != UNTRUSTED
-
-
-def _ms(data: dict[str, object] | None) -> int:
-    return utc_ms(str((data or {})["at"]))
+def _last_sure_ms(reader: JournalReader) -> int:
+    before: int | None = None
+    for _ in range(LOOK_ROWS // STRIDE):
+        rows = reader.records(newest=STRIDE, before_seq=before)
+        for row in rows:
+            if row.data is not None and row.data["clock"] != UNTRUSTED:
+                return utc_ms(str(row.data["at"]))
+        if not rows:
+            break
+        before = rows[-1].seq
+    return 0
 
 
 def _in(folder: Path, form: str, language: str, table: str) -> Path:

@@ -22,6 +22,7 @@ from agent.reports.make import NoRecords
 from agent.reports.model import When
 from agent.reports.month import BadMonth, Month, months, parse
 from agent.reports.spans import Span, Track, by_day_ms, joined, minus
+from agent.web import reports
 from hardware import places
 
 HOUR_MS = 3_600_000
@@ -214,6 +215,21 @@ def test_a_boot_whose_clock_was_never_trusted_is_a_gap_with_its_events_in_it(sto
     assert [(one.ref, one.at) for one in found.panic.presses] == [(kept, When(ms("09-10 08:00"), sure=False))]
     assert found.coverage.unknown == (Span(ms("09-10 08:00"), ms("09-10 12:00"), "clock"),)
     assert found.lanes.lanes[0].unknown_ms == 4 * HOUR_MS
+
+
+def test_months_are_told_by_clocks_that_were_trusted(tmp_path: Path) -> None:
+    """A box that came up in 1970, and one whose clock is in doubt now, have the months between."""
+    story = Story(site_in(tmp_path)).at("1970-01-02 00:00")
+    story.clock = ClockTrust.UNTRUSTED
+    story.start()
+    story.clock = ClockTrust.TRUSTED
+    story.at("08-30 12:00").add("clock.trust", "clock", step_ms=1, to="trusted", why="")
+    story.at("09-30 12:00").add("day.window", "day", peak=False, windows=[])
+    story.clock, story.wall_off_ms = ClockTrust.UNTRUSTED, 90 * 86_400_000
+    for _ in range(reports.STRIDE + 20):
+        story.later(minutes=1).add("day.window", "day", peak=False, windows=[])
+    standing = reports._look(journal(story.write().site))
+    assert (standing.first_ms, standing.last_ms) == (ms("08-30 12:00"), ms("09-30 12:00"))
 
 
 # ── epochs, lost ends, evicted bodies ──────────────────────────────────────────────────────────────────────────────
