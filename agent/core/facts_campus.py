@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from agent.core.events import CardRead, Command, Now, PolicyChanged, Started
 from agent.core.policy import Credential, LeaveSlip, Passage, Policy
 from agent.core.rules import CredentialRules
+from agent.core.words import ClockTrust
 
 if TYPE_CHECKING:
     from agent.core.invariant import Step
@@ -26,7 +27,7 @@ class CampusFacts:
 
     __slots__ = (
         *("bans", "cancelled", "empty_since", "in_at", "on_post", "overrides"),
-        *("policy", "shown", "slips", "told_empty", "used", "visits"),
+        *("peak_since", "policy", "shown", "slips", "told_empty", "used", "visits"),
     )
 
     def __init__(self) -> None:
@@ -40,7 +41,8 @@ class CampusFacts:
         self.in_at: dict[str, tuple[bool, float, int]] = {}  # holder → inside, when, which day
         self.visits: dict[str, tuple[str, float, bool]] = {}  # handle → card, end (monotonic), host agreed
         self.on_post: dict[str, str] = {}  # post → guard
-        self.empty_since: dict[str, float] = {}  # posts that must always be manned and are not
+        self.empty_since: dict[str, float] = {}  # posts that must be manned now and are not
+        self.peak_since: float | None = None  # of the present peak
         self.told_empty: set[str] = set()
 
     def see(self, step: Step) -> None:
@@ -54,9 +56,13 @@ class CampusFacts:
         event = step.event
         if isinstance(event, Started):
             self._restart(event, step.now)
+        peak_before = self.peak_since
         if step.records:
             self._see_records(step)
-        if step.old.duty is not step.new.duty or step.old.policy is not step.new.policy:
+        if step.now.trust is ClockTrust.UNTRUSTED:
+            self.peak_since = None  # no window runs by a bad clock
+        duty_same = step.old.duty is step.new.duty and step.old.policy is step.new.policy
+        if not duty_same or peak_before != self.peak_since:
             self._keep_posts(step.now.mono_s)
         if isinstance(event, Command) and any(record.kind == "command.done" for record in step.records):
             self._see_command(step, event)
@@ -70,6 +76,9 @@ class CampusFacts:
                 self.in_at[holder] = (record.data["direction"] == "in", step.now.mono_s, today(step, step.now))
             elif record.kind.startswith("visit."):
                 self._see_visit(record.kind, record.subject.partition(":")[2], str(record.data.get("card", "")))
+            elif record.kind == "day.window":
+                began = step.now.mono_s if self.peak_since is None else self.peak_since
+                self.peak_since = began if record.data["peak"] else None
             elif record.kind in ("duty.on", "duty.off", "duty.unmanned"):
                 self._see_duty(record.kind, str(record.data["post"]), str(record.data.get("guard", "")))
             elif record.kind == "access.let_out":
@@ -95,13 +104,15 @@ class CampusFacts:
     def _keep_posts(self, at: float) -> None:
         if self.policy is None:
             return
-        posts = self.policy.posts.values()
-        empty = {post.id for post in posts if post.always and post.id not in self.on_post}
+        peak = self.peak_since is not None
+        needed = {post.id for post in self.policy.posts.values() if post.always or (post.peak and peak)}
+        empty = needed - self.on_post.keys()
         self.empty_since = {post: self.empty_since.get(post, at) for post in empty}
-        self.told_empty &= empty | {post.id for post in posts if post.peak}
+        self.told_empty &= empty
 
     def _restart(self, event: Started, now: Now) -> None:
         """What the journal tells a new boot is told to the by-stander as well."""
+        self.peak_since = None
         kept = (event.latched or {}).get("campus")
         if isinstance(kept, dict):
             self.used |= set(kept.get("used", ()))

@@ -24,17 +24,28 @@ CODES = frozenset(
 )
 
 LATEST_S = 601.0  # a change of the watch may take ten minutes, and a tick comes a little late
+LATEST_IN_PEAK_S = 181.0  # at a peak three
 
 
 @invariant(24, "an_empty_post_is_told", on=(Tick,))
 def an_empty_post_is_told(step: Step) -> str | None:
-    """A post that must always be manned and has stood empty for longer than a change of the watch takes is an alarm."""
+    """A post that must be manned and has stood empty for longer than a change of the watch takes is an alarm."""
     facts, at = step.facts.campus, step.now.mono_s
     if step.new.policy is None:  # after a start: nobody knows yet what must be manned
         return None
     told = facts.told_empty | {str(r.data["post"]) for r in step.records if r.kind == "duty.unmanned"}
-    late = [post for post, since in facts.empty_since.items() if at - since > LATEST_S and post not in told]
+    late = [post for post, since in facts.empty_since.items() if post not in told and at > _latest(step, post, since)]
     return f"{late} stand empty and nobody was told" if late else None
+
+
+def _latest(step: Step, post: str, since: float) -> float:
+    """When an empty post must have been told. At a peak patience is short, from its beginning on."""
+    facts = step.facts.campus
+    rules = facts.policy.posts[post] if facts.policy is not None and post in facts.policy.posts else None
+    if rules is None or not rules.peak or facts.peak_since is None:
+        return since + LATEST_S
+    hurried = max(since, facts.peak_since) + LATEST_IN_PEAK_S
+    return min(hurried, since + LATEST_S) if rules.always else hurried
 
 
 @invariant(24, "no_manned_post_is_called_empty", reads=("duty",))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MINUTE_S = 60.0
 OUT, IN = "turnstile-out", "turnstile-in"
 PAIR_S = 60.0
-SPARE = "uart-125k:0800000001"
+SPARE, SECOND_SPARE = "uart-125k:0800000001", "uart-125k:0800000002"
 
 
 class SlippedOut(Exception):
@@ -40,6 +40,7 @@ class Campus:
         self._ids = 0
         self._version = 1
         self.happened: Counter[str] = Counter()
+        self._book = ((self._delivery, 0.4), (self._keeps_the_card, 0.05), (self._colleague, 0.3), (self._ledger, 0.1))
 
     def plan(self, start: float) -> None:
         """The stories of one school day; `start` is its midnight."""
@@ -62,6 +63,9 @@ class Campus:
             self._at(start, rng.randint(500, 900), self._new_policy)
         if rng.random() < 0.3:
             self._at(start, rng.randint(600, 900), self._wicket_against_the_rules)
+        for story, odds in self._book:
+            if rng.random() < odds:
+                self._at(start, rng.randint(510, 900), story)
 
     def guards(self, start: float) -> None:
         """Three watches a day, the relief sometimes late or away; few signs of life on lazy days."""
@@ -141,6 +145,47 @@ class Campus:
         self._bridge.after(
             stays + 90, lambda: self._swipe("wicket-in", SPARE)
         )  # the card is back: nobody gets in by it
+
+    def _delivery(self) -> None:
+        """A van with a number slip: shown to the guard at the lane, who lowers it or not; no paper moves a bollard."""
+        self.happened["delivery"] += 1
+        visit = self._registered("delivery", 30, lane="main")
+        self._ask("visit_in", visit=visit, lane="main")
+        self._bridge.after(self._rng.uniform(300, 2400), lambda: self._ask("visit_out", visit=visit))
+
+    def _keeps_the_card(self) -> None:
+        """A visitor goes home with the lent card. It is banned, tried, found again, and lent once more."""
+        self.happened["lent card kept"] += 1
+        visit = self._registered("visitor", 60, card=SECOND_SPARE, door="wicket")
+        self._bridge.after(60.0, lambda: self._swipe("wicket-in", SECOND_SPARE))
+        self._bridge.after(900.0, lambda: self._ask("visit_out", visit=visit, card_back="no"))
+        self._bridge.after(960.0, lambda: self._swipe("wicket-in", SECOND_SPARE))
+        self._bridge.after(86_400.0, lambda: self._ask("card_unban", card=SECOND_SPARE))
+
+    def _registered(self, kind: str, minutes: int, **way: str) -> str:
+        """A visit that its host has agreed to."""
+        visit = make_handle("v", self._handles.getrandbits)
+        self._ask(
+            "visit_register", visit=visit, kind=kind, host="staff-0001", purpose="delivery", minutes=str(minutes), **way
+        )  # fmt: skip
+        self._ask("visit_consent", visit=visit, by="phone")
+        return visit
+
+    def _colleague(self) -> None:
+        """A guard who is not on duty shows his card; sometimes he means to take over, and says so."""
+        self.happened["colleague at the gatehouse"] += 1
+        self._swipe("guard", self._school.guards[3].card)
+        if self._rng.random() < 0.3:
+            self._bridge.after(3.0, lambda: self._ask("duty_check_in", post="house"))
+
+    def _ledger(self) -> None:
+        """A hazard is found; it is seen to in time, late, or much later."""
+        self.happened["hazard"] += 1
+        hazard = make_handle("h", self._handles.getrandbits)
+        self._ask("hazard_open", hazard=hazard, what="fence", owner="staff-0001", due="3")
+        self._ask("hand_over", post="house", note=make_handle("n", self._handles.getrandbits))
+        closed = self._rng.uniform(0.5, 8) * 86_400
+        self._bridge.after(closed, lambda: self._ask("hazard_close", hazard=hazard))
 
     def _moves_the_day(self) -> None:
         self.happened["day moved"] += 1

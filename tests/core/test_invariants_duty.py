@@ -112,6 +112,17 @@ def test_a_name_that_is_stored_and_not_told_is_seen_as_well(monkeypatch: Patch) 
     assert "only_codes_and_handles_of_people" in {violation.name for violation in gate.violations}
 
 
+def test_an_empty_post_at_a_peak_that_is_told_late_is_seen(monkeypatch: Patch) -> None:
+    """The bug: a peak is given as much patience as any other hour."""
+    monkeypatch.setattr(Gate, "send", _lenient(Gate.send))
+    monkeypatch.setattr(duty, "PEAK_GRACE_S", duty.GRACE_S)
+    gate = school(6, 59)
+    gate.card("guard", WATCH)
+    gate.wait(260)
+    gate.send(Tick())
+    assert "an_empty_post_is_told" in {violation.name for violation in gate.violations}
+
+
 def _lenient(send: Callable[..., Any]) -> Callable[..., Any]:
     """Violations are kept and not raised."""
 

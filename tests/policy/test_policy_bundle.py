@@ -140,6 +140,20 @@ def test_what_contradicts_this_box_is_refused_whole(tmp_path: Path, wires: Wires
     assert store(tmp_path).current() is None
 
 
+@pytest.mark.parametrize(
+    ("rules", "what"),
+    [
+        ({"patrol_hours": [18, 24]}, "patrols are looked at 24 o'clock"),
+        ({"panic_test_due_days": 40}, "due after 40 days and overdue after 35"),
+        ({"panic_test_due_days": 0}, "due after 0 days"),
+    ],
+)
+def test_rules_of_duty_that_make_no_sense_are_named(rules: dict[str, object], what: str, wires: Wires) -> None:
+    policy, found = parse(wires(5) | {"rules": rules | {"source": "policy.toml:63"}})
+    assert policy is None
+    assert [(one.source, what in one.what, bool(one.cure)) for one in found] == [("policy.toml:63", True, True)]
+
+
 def test_a_damaged_newest_bundle_falls_back_and_says_so(tmp_path: Path, wires: Wires) -> None:
     kept = store(tmp_path)
     kept.take(bundle.pack(wires(5), b"", KEY))

@@ -22,10 +22,12 @@ def test_the_days_are_full_enough_to_prove_something(sound: Year) -> None:
     print(told(sound))
     assert sound.broken == ""
     stories = {"leave slip", "picked up", "tried to leave", "visitor", "left against the rules"}
+    stories |= {"delivery", "lent card kept", "colleague at the gatehouse", "hazard"}
     assert stories <= set(sound.stories)
     kinds = {
         *("slip.used", "access.unauthorised_exit", "visit.ended", "duty.on", "duty.unmanned", "duty.manned"),
         *("day.plan", "day.window", "muster.snapshot", "policy.changed", "duty.patrol", "duty.patrols_short"),
+        *("duty.off", "visit.card_missing", "hazard.closed", "lane.wanted"),
     }
     assert kinds <= set(sound.kinds), kinds - set(sound.kinds)
 
