@@ -36,6 +36,10 @@ class Commander:
         self._signer = signer
         self._wire = wire
 
+    @property
+    def signs(self) -> bool:
+        return self._signer is not None
+
     def give(self, box: str, verb: str, args: dict[str, str], valid_s: float, lie: str) -> str:
         """Sign and send; returns the command's id. Raises Mistake."""
         if self._signer is None:
@@ -79,6 +83,7 @@ async def _boxes(request: Request) -> Response:
     return JSONResponse(
         {
             "connected": request.app.state.connected(),
+            "commands": request.app.state.commander is not None and request.app.state.commander.signs,
             "now_ms": now_ms(),
             "garbage": writer.garbage,
             "last_garbage": writer.last_garbage,

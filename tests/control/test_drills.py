@@ -12,7 +12,8 @@ from control_scenes import demo_site, until
 from test_policies import NoDevices, boot
 
 from agent.control import compose, drills, role
-from agent.core.events import AlarmStage, CardRead, Command, PanicLine, ScanComplete
+from agent.core import drill as drill_core
+from agent.core.events import AlarmStage, CardRead, Command, PanicLine, PathHealth, ScanComplete
 from agent.core.words import Line, Rank, Stage
 from agent.drills import command
 from agent.drills.report import digest, opened
@@ -121,3 +122,68 @@ async def test_a_card_that_refuses_the_file_is_asked_again(site: Site, monkeypat
         drill(control)
         await until("the report is named", lambda: told(site))
     assert len(asked) == 3
+
+
+# ── asked for by command, over the real socket ─────────────────────────────────────────────────────────────────────
+
+
+async def by_hand(*words: str) -> int:
+    """`menwei drill …` in a thread of its own, as it is a program of its own."""
+    return await asyncio.to_thread(command.run, list(words))
+
+
+START = ("start", "--button", "gatehouse", "--reason", "training", "--minutes", "2")
+
+
+def ready(control: role.Control) -> None:
+    control._emit(ScanComplete())
+    control._emit(PanicLine("gatehouse", Line.NORMAL, asyncio.get_running_loop().time()))
+
+
+async def test_a_drill_by_command_waits_until_somebody_has_heard(
+    site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "load_site", lambda path: site)
+    async with boot(site) as control:
+        ready(control)
+        assert await by_hand(*START) == 1
+        assert "nobody has shown a guard's card here" in capsys.readouterr().err
+        control._emit(CardRead("guard", GUARD))
+        asked = asyncio.create_task(by_hand(*START))
+        await until("it is announced", lambda: control._runtime.state.drill.ref)
+        assert not asked.done()
+        ref = control._runtime.state.drill.ref
+        assert ref is not None
+        control._emit(AlarmStage(ref, "mqtt", Stage.RECEIVED, "district"))
+        assert await asked == 0
+        assert "heard by mqtt: presses of gatehouse are a drill for 2 min" in capsys.readouterr().out
+        assert await by_hand("stop") == 0
+        assert await by_hand("stop") == 1
+        assert "no drill is announced or running" in capsys.readouterr().err
+
+
+async def test_a_drill_by_command_that_nobody_hears_says_why_and_how_to_go_on(
+    site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "load_site", lambda path: site)
+    monkeypatch.setattr(drill_core, "ANNOUNCE_S", 0.3)
+    async with boot(site) as control:
+        ready(control)
+        control._emit(PathHealth("mqtt", False, "nobody listens at 127.0.0.1:1883"))
+        control._emit(CardRead("guard", GUARD))
+        assert await by_hand(*START) == 1
+        said = capsys.readouterr()
+        assert "every press is real" in said.out
+        assert "mqtt: nobody listens at 127.0.0.1:1883" in said.err and "menwei drill go-ahead" in said.err
+        control._emit(CardRead("guard", GUARD))
+        assert await by_hand("go-ahead") == 0
+        assert control._runtime.state.drill.live_at is not None
+
+
+async def test_without_control_the_command_says_so(
+    site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "load_site", lambda path: site)
+    for words in (START, ("stop",), ("go-ahead",)):
+        assert await by_hand(*words) == 1
+        assert "control is not running" in capsys.readouterr().err

@@ -246,7 +246,7 @@ def test_random_mutations_of_a_good_command_never_act(verb: str, tmp_path: Path)
     async def play() -> None:
         rng = random.Random(seed)
         bench = Bench(tmp_path)
-        args = {"door": "wicket", "button": "office", "reason": "演练"}
+        args = {"door": "wicket", "button": "office", "reason": "training", "note": "演练"}
         good = bench.sign(bench.order(verb, args=args))
         tried = 0
         for _ in range(4000):

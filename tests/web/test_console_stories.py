@@ -11,9 +11,9 @@ import pytest
 from console_rig import NAMES, PASSWORD, Desked
 from test_web_words import texts
 
-from agent.core.events import AlarmStage, PanicLine
+from agent.core.events import AlarmStage, Command, PanicLine, PathHealth, Tick
 from agent.core.records import Record
-from agent.core.words import Line, Stage
+from agent.core.words import Line, Rank, Stage
 from agent.register.store import Register
 from agent.web.console.accounts import Role
 from agent.web.console.app import Console
@@ -76,6 +76,43 @@ async def test_an_alarm_is_shown_acknowledged_and_reset_only_with_presence(desk:
     assert await desk.do("panic_reset") == "Done."
     assert "No alarm" in await desk.page()
     assert last(desk, "panic.reset").actor == "guard-1"
+
+
+async def test_a_drill_from_its_announcement_to_its_end(desk: Desked) -> None:
+    drill = {"button": "gatehouse", "minutes": "5", "reason": "monthly_test"}
+    assert "Hold your card" in await desk.do("drill_start", **drill)
+    desk.link.card()
+    assert await desk.do("drill_start", **drill) == "Done."
+    page = await desk.page()
+    assert "Drill announced" in page and "Every press is real until somebody" in page and "drill_go_ahead" not in page
+    assert "still be answered" in await desk.do("drill_go_ahead")
+    desk.link.wait(31)
+    desk.link.send(PathHealth("mqtt", False, "nobody listens at 10.0.0.5:8883"), Tick())
+    page = await desk.page()
+    assert "may go ahead all the same" in page and "nobody listens at 10.0.0.5:8883" in page
+    desk.link.card()
+    assert await desk.do("drill_go_ahead") == "Done."
+    assert "Every other button is real." in await desk.page()
+    assert await desk.do("drill_end") == "Done."
+    assert last(desk, "drill.running").data["answered"] is False
+    assert (last(desk, "drill.running").actor, last(desk, "drill.ended").data["why"]) == ("guard-1", "command")
+
+
+async def test_what_the_district_asks_for_is_shown_and_done_with_presence_only(desk: Desked) -> None:
+    now = desk.link.wall_ms
+    for number, verb in enumerate(("lockdown", "all_clear_request")):
+        desk.link.send(Command(f"s{number}", Rank.UPSTREAM, "upstream:k", verb, {}, now, now + 60_000))
+    args = {"button": "office", "minutes": "3", "reason": "training"}
+    desk.link.send(Command("s2", Rank.UPSTREAM, "upstream:k", "drill_propose", args, now, now + 60_000))
+    page = await desk.page()
+    assert "The district asks for the all-clear" in page and "proposes a drill on panic button “教务处”" in page
+    assert "Hold your card" in await desk.do("all_clear")
+    assert desk.link.state.panic.lockdown
+    desk.link.card()
+    assert await desk.do("all_clear") == "Done."
+    assert "asks for the all-clear" not in await desk.page()
+    assert await desk.do("drill_start", **args) == "Done."
+    assert [record.data["why"] for record in desk.link.records if record.kind == "request.ended"] == ["done", "done"]
 
 
 async def test_a_finger_that_taps_twice_asks_once(desk: Desked) -> None:

@@ -36,10 +36,10 @@ def panic(picture: Picture, site: Site, w: Words) -> Iterator[Finding]:
             ref=panic.lockdown_ref,
         )
     if panic.drill is not None:
-        yield _drill(panic.drill, w)
+        yield _drill(picture, panic.drill, w)
 
 
-def _drill(drill: Drill, w: Words) -> Finding:
+def _drill(picture: Picture, drill: Drill, w: Words) -> Finding:
     name = w.name("button", drill.button)
     match drill.phase:
         case "running":
@@ -52,7 +52,8 @@ def _drill(drill: Drill, w: Words) -> Finding:
         case _:
             text = w.t("Nobody answered the announcement of the drill on “%(name)s”", name=name)
             advice = w.t("Every press is real. A guard on site may go ahead all the same, or end it.")
-    return Finding(weight=Weight.WARNING, text=text, advice=advice, since=drill.since, ref=drill.ref)
+    why = " · ".join(f"{w.of(words.PATH, path.id)}: {path.why}" for path in picture.paths if path.why)
+    return Finding(weight=Weight.WARNING, text=text, advice=advice, since=drill.since, ref=drill.ref, detail=why)
 
 
 def asked(picture: Picture, site: Site, w: Words) -> Iterator[Finding]:
