@@ -31,6 +31,7 @@ from agent.core.words import Journal, Rank, Stage
 
 MAX_LINE = 64 * 1024
 MAX_UNREAD = 1024 * 1024
+FROM_AFAR = frozenset({Stage.RECEIVED, Stage.ACKNOWLEDGED, Stage.COMING, Stage.ARRIVED})
 OVERDUE_S = 0.3  # D: press to first send is at most 0.5 s; a card gets this long before an alarm leaves from memory
 MOST_UNDURABLE = 1_000  # D: so many alarms are held for a card that refuses; the journal's queue holds them all
 STATE_EVERY_S = 0.1
@@ -101,6 +102,7 @@ class Server:
         self.on_policy: Callable[[bytes, str, str], Awaitable[dict[str, Any]]] | None = None
         self.on_order: Callable[[bytes, bool], str] | None = None
         self.on_guard: Callable[[], object] = dict
+        self.receipts: dict[str, float] = {}  # path → when it last told of an alarm that is there, monotonic
         self._uploads = Uploads()
         runtime.on_records = self._on_records
         runtime.on_state = self._on_state
@@ -322,6 +324,8 @@ class Server:
         ref = (ask.epoch, ask.seq)
         now = asyncio.get_running_loop().time()
         self._runtime.latencies.stage(ref, stage)
+        if stage in FROM_AFAR:
+            self.receipts[ask.path] = now
         return self._done(ask, AlarmStage(ref, ask.path, stage, ask.by, now))
 
     def _note(self, ask: Ask) -> dict[str, Any]:

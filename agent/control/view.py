@@ -46,6 +46,7 @@ class View:
         self._anchor = anchor
         self.devices: Callable[[], Mapping[str, DeviceFigures]] = dict
         self.orders: Callable[[], pic.Orders] = pic.Orders
+        self.receipts: Mapping[str, float] = {}  # path → when it last told of an alarm that is there
         self.machine = pic.Machine()
         self.trend = Trend()
 
@@ -67,10 +68,7 @@ class View:
             read_back={name: self._outputs.actual(name) for name in names},
             lights={lane: worker.light for lane, worker in self._lanes.items()},
             journal=self._journal(),
-            paths=dict.fromkeys(
-                sync_names(self._site),
-                PathFigures(backlog=self._spine.backlog(), last_receipt_at=self._spine.synced_at),
-            ),
+            paths=self._paths(),
             presses=tuple(pic.Press(ref=press.ref, hops=press.hops) for press in presses),
             hops=self._runtime.latencies.percentiles(),
             devices=self.devices(),
@@ -78,6 +76,12 @@ class View:
             orders=self.orders(),
             bollards=self.trend.figures(),
         )
+
+    def _paths(self) -> dict[str, PathFigures]:
+        """Paths that take the whole journal have a backlog; the others tell of alarms alone."""
+        figures = {path: PathFigures(last_receipt_at=at) for path, at in self.receipts.items()}
+        whole = PathFigures(backlog=self._spine.backlog(), last_receipt_at=self._spine.synced_at)
+        return figures | dict.fromkeys(sync_names(self._site), whole)
 
     def _journal(self) -> pic.JournalPart:
         anchor, figures = self._anchor, self._spine.figures()

@@ -114,6 +114,16 @@ async def test_stages_move_an_alarm_on(peer: Peer, served: Served) -> None:
     assert (wrong["ok"], wrong["why"]) == (False, "unknown stage 'solved'")
 
 
+async def test_a_paths_last_receipt_is_the_far_sides_own_word(peer: Peer, served: Served) -> None:
+    served.box.press()
+    ref = served.box.state.panic.alarms[0].ref
+    stage = {"op": "stage", "epoch": ref[0], "seq": ref[1], "path": "dc09", "stage": "sent", "by": "box"}
+    await peer.ask(stage)
+    assert served.server.receipts == {}
+    await peer.ask(stage | {"stage": "received", "by": "centre"})
+    assert list(served.server.receipts) == ["dc09"]
+
+
 async def test_a_paths_health_is_told(peer: Peer, served: Served) -> None:
     assert (await peer.ask({"op": "path", "path": "mqtt", "up": True, "why": ""}))["ok"]
     assert served.box.state.health.paths["mqtt"].up
