@@ -21,7 +21,7 @@ import web_journal
 import web_scenes as scenes
 from axe_playwright_python.async_playwright import Axe
 from console_rig import PASSWORD, CoreLink
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, Locator, Page, async_playwright, expect
 from test_web_browser import CHROMIUM, FLAGS, OUT
 from web_rig import free_port, listening
 
@@ -205,6 +205,19 @@ async def test_the_page_says_that_it_lost_the_box(made: Browser, tmp_path: Path)
         assert await page.locator("text=No alarm").count() == 0
 
 
+async def test_nothing_moves_under_a_finger(made: Browser, tmp_path: Path) -> None:
+    async with console(tmp_path) as (url, control), opened(made, url, 800, "en") as page:
+        await page.mouse.move(400, 500)
+        await page.mouse.down()
+        control.core.send(PanicLine("gatehouse", Line.PRESSED, control.core.mono_s))
+        control.tell()
+        alarm = page.locator(".banner.alarm")
+        await asyncio.sleep(1.0)  # several times as long as the page takes to show it otherwise
+        assert await alarm.count() == 0
+        await page.mouse.up()
+        await page.wait_for_selector(".banner.alarm")
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 async def test_it_can_be_used_without_seeing_it_well(made: Browser, tmp_path: Path, language: str) -> None:
     """axe-core: names, roles, order, contrast AA; the calm page, the alarm, the log-in, the accounts, the list."""
@@ -238,3 +251,61 @@ async def test_the_certificate_is_the_boxs_own_and_trusting_it_is_enough(tmp_pat
         with pytest.raises(ssl.SSLCertVerificationError):
             await asyncio.open_connection("127.0.0.1", port, ssl=ssl.create_default_context())
         assert len(certificate.fingerprint(folder)) == 95
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("width", WIDTHS)
+async def test_a_guards_day(made: Browser, tmp_path: Path, width: int, language: str) -> None:
+    """Takes the post, lets a visitor in and out, writes a slip, shifts the day, leaves a note: with fingers only."""
+    async with console(tmp_path) as (url, control), opened(made, url, width, language) as page:
+        core = control.core
+        core.card()
+        control.tell()
+        await page.wait_for_selector("#duty form:has(input[value=duty_check_out])")  # the card alone did it
+        await tap(page, "#duty", "duty_check_in")
+        assert core.state.duty.on["gatehouse"].guard == "guard-1"
+        await fill(page, "#visits", "visit_register", name="王小明", host="staff-1", minutes="30")
+        await tap(page, "#visits", "visit_consent")
+        await tap(page, "#visits", "visit_in")
+        assert next(iter(core.state.visits.values())).came
+        await tap(page, "#visits", "visit_out")
+        assert not core.state.visits
+        await fill(page, "#slips", "slip_add", who="pupil-0009", issuer="staff-1")
+        assert [slip.pupil for slip in core.state.campus.slips.values()] == ["pupil-0009"]
+        await page.locator("#today summary").click()
+        await page.locator("#today .pick label").nth(3).click()
+        await fill(page, "#today", "shift_day", reason="weather")
+        assert core.state.campus.shifts[0].by == 20
+        await fill(page, "#duty", "hand_over", text="明天有家长会")
+        assert await page.locator(".note-left").inner_text() != ""
+        assert await wide(page) <= 0
+
+
+def form(page: Page, place: str, verb: str) -> Locator:
+    return page.locator(f"{place} form:has(input[name=verb][value={verb}])").first
+
+
+async def sent(page: Page, button: Locator) -> None:
+    """Press, and wait for the page that answers; it must be content."""
+    async with page.expect_navigation():
+        await button.click()
+    assert await page.locator(".flash.bad").count() == 0, await page.locator(".flash.bad").all_inner_texts()
+    await page.wait_for_selector(".flash.ok")
+
+
+async def tap(page: Page, place: str, verb: str) -> None:
+    await sent(page, form(page, place, verb).locator("button"))
+
+
+async def fill(page: Page, place: str, verb: str, **fields: str) -> None:
+    """Open what hides the form, fill in, send."""
+    found = form(page, place, verb)
+    if not await found.locator("button").is_visible():
+        await page.locator(f"{place} details:has(input[value={verb}]) > summary").click()
+    for name, value in fields.items():
+        field = found.locator(f"[name={name}]")
+        if await field.evaluate("e => e.tagName") == "SELECT":
+            await field.select_option(value)
+        else:
+            await field.fill(value)
+    await sent(page, found.locator("button"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from agent.core.shapes import is_handle
 from agent.policy.names import NameTable
 from agent.register import handles
 from agent.register.store import MOST_NAME, MOST_TEXT, Entry, masked
@@ -48,7 +49,7 @@ class Form:
     def person(self, name: str) -> str:
         """A holder, or a handle of the register for somebody else."""
         found = self.desk.person(self.get(name), self.names)
-        if not self.names.knows(found):
+        if is_handle(found, "p"):
             self.written.append(found)
         return found
 

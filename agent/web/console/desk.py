@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from agent.core.shapes import HANDLE
 from agent.policy.names import NameTable
 from agent.register import handles
 from agent.register.store import KEEP_DAYS, BadRegister, Entry, Register
@@ -52,8 +53,8 @@ class Desk:
         text = " ".join(typed.split())
         if not text:
             raise Unknown
-        if names.knows(text):
-            return text
+        if names.knows(text) or (not len(names) and HANDLE.fullmatch(text)):
+            return text  # without a name table the gate itself says whom it does not know
         found = names.search(text)
         exact = [holder for holder, name in found if name == text]
         if len(exact) == 1 or len(found) == 1:

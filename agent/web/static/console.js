@@ -2,13 +2,12 @@
 // tapped twice, and prints the muster list. It works without all of this.
 
 const body = document.body;
-const root = document.documentElement;
 const sound = document.getElementById("sound");
 let audio = null;
 let flashing = false;
 
 function alarmed() {
-  return root.dataset.state === "alarm" || document.querySelector(".banner.alarm") !== null;
+  return document.querySelector(".banner.alarm") !== null;
 }
 
 function unlock() {

@@ -34,8 +34,24 @@ function beat(news) {
   if (news.build !== body.dataset.build) location.reload();
 }
 
+// Nothing moves under a finger that is down: what came meanwhile is shown when it is lifted.
+let pressed = false;
+let waiting = [];
+
+function press(down) {
+  pressed = down;
+  if (down) return;
+  const late = waiting;
+  waiting = [];
+  setTimeout(() => late.forEach(show), 80);
+}
+
 function show(news) {
   beat(news);
+  if (pressed) {
+    waiting.push(news);
+    return;
+  }
   document.title = news.title;
   root.dataset.state = news.state;
   for (const name of Object.keys(news.parts)) {
@@ -63,6 +79,8 @@ function watch() {
 root.classList.toggle("stale", body.dataset.frozen === "1");
 times.tick();
 setInterval(watch, 100);
+document.addEventListener("pointerdown", () => press(true), true);
+for (const name of ["pointerup", "pointercancel"]) document.addEventListener(name, () => press(false), true);
 setInterval(() => times.tick(), 1000);
 window.addEventListener("pagehide", () => source && source.close());
 window.addEventListener("pageshow", (event) => event.persisted && connect());
