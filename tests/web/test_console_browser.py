@@ -137,7 +137,7 @@ async def opened(made: Browser, url: str, width: int, language: str) -> AsyncIte
     await page.fill("[name=login]", "gate")
     await page.fill("[name=password]", PASSWORD)
     await page.click("main form button")
-    await page.wait_for_selector("#part-alarm .banner")
+    await page.wait_for_selector("html.live #part-alarm .banner")
     yield page
     await page.close()
     assert not [text for text in wrong if "ERR_" not in text], wrong
