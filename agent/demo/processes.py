@@ -154,16 +154,17 @@ def python(*arguments: str) -> list[str]:
 
 
 def free_port(wish: int) -> int:
-    """`wish` when it is free on loopback, else any free port."""
-    for port in (wish, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    """`wish` when it is free on loopback for TCP and UDP, else any such port. Raises DemoError."""
+    for port in (wish, *[0] * 20):
+        with socket.socket() as stream, socket.socket(type=socket.SOCK_DGRAM) as datagram:
+            stream.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind(("127.0.0.1", port))
+                stream.bind(("127.0.0.1", port))
+                datagram.bind(stream.getsockname())
             except OSError:
                 continue
-            return int(probe.getsockname()[1])
-    raise DemoError("no free TCP port on 127.0.0.1")
+            return int(stream.getsockname()[1])
+    raise DemoError("no free port on 127.0.0.1")
 
 
 def wait_until(what: str, test: Any, limit_s: float, every_s: float = 0.05) -> Any:
