@@ -249,14 +249,21 @@ class Press(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Drill(msgspec.Struct, frozen=True, kw_only=True):
+    """`at` is its announcement. `answered`: somebody had it before it began; None: it never began. `waited_ms`: from
+    the announcement to the beginning. `report` is the SHA-256 of its signed report."""
+
     at: When
     button: str
     minutes: int
     by: str
     reason: str
+    answered: bool | None
+    waited_ms: int | None
     presses: int
     ended: When | None
     why: str
+    report: str
+    ref: Ref
 
 
 class ButtonTest(msgspec.Struct, frozen=True):

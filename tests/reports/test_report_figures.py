@@ -210,18 +210,28 @@ def test_a_drill_press_is_the_test_of_its_button(story: Story) -> None:
     story.at("08-20 10:00").add("drill.started", "button:office", button="office", drill=True, minutes=3, reason="x")
     story.add("panic.pressed", "button:office", button="office", drill=True, edge_ns=1)
     story.later(minutes=3).add("drill.ended", "button:office", button="office", drill=True, why="time")
-    story.at("09-20 10:00").add(
-        "drill.started", "button:gatehouse", actor=GUARD, button="gatehouse", drill=True, minutes=5, reason="monthly"
+    ref = story.at("09-20 10:00").add(
+        "drill.started", "button:gatehouse", actor=GUARD, button="gatehouse", drill=True, minutes=5, reason="training"
+    )
+    story.add(
+        "drill.running", "button:gatehouse", button="gatehouse", drill=True, minutes=5, answered=True, waited_ms=1_250
     )
     story.later(seconds=10).add("panic.pressed", "button:gatehouse", button="gatehouse", drill=True, edge_ns=1)
     story.at("09-20 10:05").add("drill.ended", "button:gatehouse", button="gatehouse", drill=True, why="time")
+    story.add("drill.report", "button:gatehouse", id=f"{ref[0]}-{ref[1]}", sha256="ab" * 32, drill=True, presses=1)
+    story.at("09-21 10:00").add(
+        "drill.started", "button:wicket", actor=GUARD, button="wicket", drill=True, minutes=5, reason="training"
+    )
+    story.later(minutes=5).add("drill.ended", "button:wicket", button="wicket", drill=True, presses=0, why="not_begun")
     story.at("09-28 00:00").add("duty.test_overdue", "panic", days=38)
     found = told(story)
     tests = {one.button: one for one in found.panic.buttons}
     assert (tests["gatehouse"].tests, tests["gatehouse"].last_ms) == (1, ms("09-20 10:00:10"))
     assert (tests["office"].tests, tests["office"].last_ms) == (0, ms("08-20 10:00"))
     assert (tests["wicket"].tests, tests["wicket"].last_ms) == (0, None)
-    (drill,) = found.panic.drills
+    drill, other = found.panic.drills
+    assert (drill.answered, drill.waited_ms, drill.report, drill.ref) == (True, 1_250, "ab" * 32, ref)
+    assert (other.answered, other.why, other.report) == (None, "not_begun", "")
     assert (drill.by, drill.minutes, drill.presses, drill.why) == (GUARD, 5, 1, "time")
     assert [one.days for one in found.panic.overdue] == [38]
 
@@ -323,3 +333,22 @@ def test_a_pupil_who_left_is_a_gap_even_where_no_plan_of_the_day_is_known(story:
         "access.unauthorised_exit", "door:wicket", door="wicket", holder="p-3", why="class_hours"
     )
     assert summary.states(told(story))[3] == "gaps"
+
+
+def test_a_test_that_was_due_and_done_is_no_gap(story: Story) -> None:
+    story.at("09-02 00:00").add("duty.test_due", "panic", days=30)
+    for button in ("gatehouse", "wicket", "office"):
+        story.at("09-03 10:00").add(
+            "drill.started", f"button:{button}", button=button, drill=True, minutes=5, reason="x"
+        )
+        story.add("panic.pressed", f"button:{button}", button=button, drill=True, edge_ns=1)
+        story.add("drill.ended", f"button:{button}", button=button, drill=True, why="time")
+    assert summary.states(told(story))[4] == "well"
+
+
+def test_a_button_that_chatters_is_a_gap(story: Story) -> None:
+    story.at("09-04 10:00").add("panic.chatter", "button:office", button="office")
+    story.later(minutes=5).add("panic.line_ok", "button:office", button="office")
+    found = told(story)
+    assert [(one.thing, one.ms) for one in found.devices.sums] == [("button:office", 5 * MINUTE_MS)]
+    assert summary.states(found)[4] == "gaps"

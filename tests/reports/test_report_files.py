@@ -152,7 +152,7 @@ def test_a_workbook_holds_numbers_times_and_no_formula(site: Site, tmp_path: Pat
     assert run(site, tmp_path / "out", "--format", "xlsx", "--lang", "en") == 0
     book = openpyxl.load_workbook(tmp_path / "out" / "menwei-report-dongfang-primary-2026-09-en.xlsx")
     assert all(cell.data_type != "f" for sheet in book for row in sheet.iter_rows() for cell in row)
-    assert book["Drills"]["F4"].value == EVIL
+    assert book["Drills"]["H4"].value == EVIL
     log = book["Device log"]
     assert log["E4"].value == datetime(2026, 9, 2, 8, 0) and log["G4"].value == 5.0
     assert book["Duty"]["B4"].value == datetime(2026, 9, 1) and book["Duty"]["D4"].value == 960.0

@@ -37,8 +37,9 @@ class Memory(JournalReader):
     def __init__(self, story: Story, evicted: frozenset[int]) -> None:
         super().__init__(Path("/nowhere"))
         self._owner = f"{story.site.site.id}/{story.site.site.box}"
+        gone = evicted - {len(story.records)}  # the newest record is never routine enough
         self._rows: list[tuple[int, int, bytes | None]] = [
-            (one.seq, one.epoch, None if one.seq in evicted else encode(one)) for one in story.records
+            (one.seq, one.epoch, None if one.seq in gone else encode(one)) for one in story.records
         ]
 
     def base(self) -> Base:

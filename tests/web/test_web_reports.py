@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+import signal
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ import openpyxl
 import pytest
 import pytest_asyncio
 import web_scenes as scenes
+from msgspec import structs
 from web_journal import HANDLE, STORY, write
 
 from agent.control.server import _NOTABLE
@@ -250,10 +252,27 @@ async def test_why_a_report_could_not_be_made_is_told(rig: Rig, monkeypatch: pyt
 
 
 async def test_a_process_that_does_not_end_is_ended(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A journal that is a pipe nobody writes to hangs whoever reads it."""
-    monkeypatch.setattr(reports, "MAKING_S", 0.0)
-    answer = await rig.client.get(f"/reports/{MONTH}.html")
+    """Here by a form that never comes to its end; the page goes on answering meanwhile."""
+    started: list[asyncio.subprocess.Process] = []
+    start, running = asyncio.create_subprocess_exec, asyncio.Event()
+
+    async def starting(*words: str, **more: Any) -> asyncio.subprocess.Process:
+        started.append(await start(*words, **more))
+        running.set()
+        return started[-1]
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", starting)
+    monkeypatch.setattr(reports, "MAKING_S", 3.0)
+    endless = "{% for n in range(99999) %}" * 3 + "{% endfor %}" * 3
+    form = Path(rig.site.folder) / "form.html"
+    form.write_text(endless, "utf-8")
+    rig.reports._site = structs.replace(rig.site, reports=structs.replace(rig.site.reports, template="form.html"))
+    asked = asyncio.create_task(rig.client.get(f"/reports/{MONTH}.html"))
+    await running.wait()
+    assert (await rig.client.get("/reports")).status_code == 200
+    answer = await asked
     assert answer.status_code == 503 and "not made within" in answer.text
+    assert started[0].returncode == -signal.SIGKILL and rig.link.notes == []
 
 
 async def test_a_journal_that_cannot_be_read_is_told(rig: Rig) -> None:

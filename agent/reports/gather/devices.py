@@ -14,15 +14,15 @@ from agent.reports.spans import Span, cut
 
 BEGINS = {
     "device.lost": "", "output.fault": "", "supply.lost": "", "supply.alarm": "", "supply.unread": "",
-    "path.down": "", "panic.line_fault": "line", "panic.stuck": "", "lane.lost": "", "lane.fault": "why",
-    "lane.unasked": "why", "fire.unread": "", "journal.failing": "", "clock.off": "",
+    "path.down": "", "panic.line_fault": "line", "panic.stuck": "", "panic.chatter": "", "lane.lost": "",
+    "lane.fault": "why", "lane.unasked": "why", "fire.unread": "", "journal.failing": "", "clock.off": "",
 }  # fmt: skip
 ENDS = {
     "device.back": ("device.lost",),
     "output.ok": ("output.fault",),
     "supply.ok": ("supply.lost", "supply.alarm", "supply.unread"),
     "path.up": ("path.down",),
-    "panic.line_ok": ("panic.line_fault",),
+    "panic.line_ok": ("panic.line_fault", "panic.chatter"),
     "panic.released": ("panic.stuck",),
     "lane.back": ("lane.lost",),
     "lane.cleared": ("lane.fault", "lane.unasked"),

@@ -32,6 +32,9 @@ class _Press(msgspec.Struct):
 class _Drill(msgspec.Struct):
     told: Told
     inside: bool
+    answered: bool | None = None
+    waited_ms: int | None = None
+    report: str = ""
     presses: int = 0
     ended: When | None = None
     why: str = ""
@@ -46,7 +49,7 @@ class _Button(msgspec.Struct):
 class PanicBook:
     kinds: ClassVar[frozenset[str]] = OVERDUE | {
         "panic.pressed", "panic.latency", "panic.reset", "alarm.stage", "alarm.acknowledged", "drill.started",
-        "drill.ended",
+        "drill.running", "drill.ended", "drill.report",
     }  # fmt: skip
 
     def __init__(self, site: Site, month: Month) -> None:
@@ -74,10 +77,8 @@ class PanicBook:
                     press.acknowledged_ms = press.acknowledged_ms or told.at_ms
             case "panic.reset":
                 self._reset(told)
-            case "drill.started":
-                self._drill_started(told, inside)
-            case "drill.ended":
-                self._drill_ended(told)
+            case kind if kind.startswith("drill."):
+                self._drill(told, inside)
             case _:
                 if inside:
                     self._overdue.append(Overdue(told.when, told.kind, told.number("days") or 0, told.ref))
@@ -118,6 +119,20 @@ class PanicBook:
             if not press.drill:
                 press.reset_ms = told.at_ms
         self._open = [press for press in self._open if press.drill]
+
+    def _drill(self, told: Told, inside: bool) -> None:
+        match told.kind:
+            case "drill.started":
+                self._drill_started(told, inside)
+            case "drill.running":
+                for drill in self._drills[-1:]:
+                    drill.answered, drill.waited_ms = told.data.get("answered") is True, told.number("waited_ms")
+            case "drill.report":
+                for drill in self._drills:
+                    if told.text("id") == f"{drill.told.epoch}-{drill.told.seq}":
+                        drill.report = told.text("sha256")
+            case _:
+                self._drill_ended(told)
 
     def _drill_started(self, told: Told, inside: bool) -> None:
         """Of those before the month only the last may still be going on."""
@@ -176,7 +191,11 @@ def _drill(drill: _Drill) -> Drill:
         minutes=told.number("minutes") or 0,
         by=told.actor,
         reason=told.text("reason"),
+        answered=drill.answered,
+        waited_ms=drill.waited_ms,
         presses=drill.presses,
         ended=drill.ended,
         why=drill.why,
+        report=drill.report,
+        ref=told.ref,
     )

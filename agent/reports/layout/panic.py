@@ -5,7 +5,7 @@ from __future__ import annotations
 from agent.locale import mark
 from agent.reports.layout.speech import Speech
 from agent.reports.layout.table import Cell, Column, Table
-from agent.reports.model import Press, Report
+from agent.reports.model import Drill, Press, Report
 from agent.reports.month import local
 from agent.web import words
 
@@ -24,6 +24,7 @@ ENDED = {
     "command": mark("ended by a person"),
     "real_press": mark("a real press"),
     "restart": mark("the box was started anew"),
+    "not_begun": mark("it never began"),
     "": mark("not ended"),
 }
 
@@ -153,27 +154,43 @@ def drills(report: Report, s: Speech) -> Table:
         title=t("Drills"),
         short=t("Drills"),
         columns=(
-            Column(t("Began"), "time", 19),
+            Column(t("Announced"), "time", 19),
             Column(t("Button"), "text", 14),
+            Column(t("Answered by the far side"), "text", 14),
+            Column(t("Waited, s"), "seconds", 9),
             Column(t("Planned, min"), "count", 9),
             Column(t("By"), "text", 16),
             Column(t("Reason"), "text", 24),
             Column(t("Presses"), "count", 9),
             Column(t("Ended"), "time", 19),
-            Column(t("Why it ended"), "text", 22),
+            Column(t("Why it ended"), "text", 20),
+            Column(t("Signed report, SHA-256"), "text", 20),
+            Column(t("Record"), "ref", 11),
         ),
         rows=tuple(
             (
                 s.when(one.at),
                 s.w.name("button", one.button),
+                _answered(one, s),
+                None if one.waited_ms is None else one.waited_ms / 1000,
                 one.minutes,
                 s.person(one.by),
-                one.reason or None,
+                s.why(one.reason) or None,
                 one.presses,
                 s.when(one.ended),
                 s.of(ENDED, one.why),
+                one.report[:16] or None,
+                s.ref(one.ref),
             )
             for one in report.panic.drills
         ),
+        notes=(t("Of a report's SHA-256 the first 16 digits stand here; menwei drill verify checks the file."),),
         empty=t("There was no drill."),
     )
+
+
+def _answered(one: Drill, s: Speech) -> str:
+    """A drill that nobody has heard of is one that a guard went ahead with all the same, or that never began."""
+    if one.answered is None:
+        return s.t("never began")
+    return s.t("yes") if one.answered else s.t("NO, went ahead")

@@ -60,6 +60,11 @@ MORE_WHY: Mapping[str, str] = {
     "traffic": mark("traffic"),
     "authority": mark("order of the authority"),
     "drill": mark("drill"),
+    "monthly_test": mark("monthly test"),
+    "training": mark("training of the guards"),
+    "exercise": mark("exercise with the police"),
+    "inspection": mark("inspection"),
+    "after_repair": mark("after a repair"),
     "command": mark("ended by a person"),
     "real_press": mark("a real press"),
 }
