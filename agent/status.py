@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 
 from agent.link import ControlAway, ControlLink
-from agent.picture import Bollard, Lane, Picture, decode
+from agent.picture import Bollard, Campus, Lane, Picture, decode
 from hardware import places
 from hardware.site import Site
 
@@ -44,9 +44,36 @@ def lines(answer: dict[str, object]) -> Iterator[str]:
             f"door {door.id:<12} lock commanded {lock[door.lock_commanded]}, read back {lock[door.lock]}; "
             f"contact {door.contact}"
         )
+    if picture.campus is not None:
+        yield from _school(picture.campus)
     for path in picture.paths:
         state = {True: "up", False: "DOWN", None: "unknown"}[path.up]
         yield f"uplink {path.id:<10} {state}; {_count(path.backlog)} records not confirmed  {path.why}".rstrip()
+
+
+def _school(campus: Campus) -> Iterator[str]:
+    today, book = campus.today, campus.book
+    if today is None:
+        yield f"school    policy {campus.version}; the plan of the day is not known"
+    else:
+        now = [one for one in today.windows if one.running]
+        told = ", ".join(f"{one.label or one.kind} {_clock(one.start)}-{_clock(one.end)}" for one in now)
+        yield f"school    policy {campus.version}; {today.day} {today.label}; now {told or 'no window'}"
+        if campus.patrols_required:
+            yield f"patrols   {today.patrols} of {campus.patrols_required} today"
+        if today.test_days is not None:
+            yield f"panic     tested {today.test_days} days ago"
+    for post in campus.posts:
+        empty = "NOT MANNED" if post.alarm_ref else "empty" if post.needed else "need not be manned now"
+        yield f"post {post.id:<12} {'manned' if post.manned else empty}{', NO SIGN OF LIFE' if post.unanswered else ''}"
+    yield (
+        f"visits    {book.visits} open, {book.overstays} too long, {book.cards_missing} cards missing; "
+        f"hazards {book.hazards} open, {book.hazards_overdue} overdue"
+    )
+
+
+def _clock(minute: int) -> str:
+    return f"{minute // 60:02d}:{minute % 60:02d}"
 
 
 def _wrong(picture: Picture) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from agent.core.words import ClockTrust, Contact, Journal, Line, Position
-from agent.picture import Picture
+from agent.picture import Campus, Picture
 from agent.web.feed import Feed
 
 TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -54,6 +54,8 @@ def render(feed: Feed) -> str:
         _gate(page, feed.picture)
         _uplink(page, feed.picture)
         _presses(page, feed.picture)
+        if feed.picture.campus is not None:
+            _school(page, feed.picture.campus, feed.picture.wall_ms)
     return page.text()
 
 
@@ -132,3 +134,16 @@ def _presses(page: Page, p: Picture) -> None:
     page.family("press_seconds", "From the edge of a panic button to each hop, over the last presses.", times)
     counts = (({"hop": figures.hop.removesuffix("_us")}, figures.count) for figures in p.hops)
     page.family("press_samples", "Presses behind these times.", counts)
+
+
+def _school(page: Page, c: Campus, wall_ms: int) -> None:
+    page.family("post_needed", "Whether a post must be manned now.", (({"post": p.id}, p.needed) for p in c.posts))
+    page.family("post_manned", "Whether a guard is on a post.", (({"post": p.id}, p.manned) for p in c.posts))
+    page.one("patrols_today", "Patrols of today.", c.today.patrols if c.today is not None else None)
+    page.one("panic_test_days", "Whole days since the last panic test.", c.today.test_days if c.today else None)
+    page.one("visits_open", "Visits that are not over.", c.book.visits)
+    page.one("visits_too_long", "Visitors who have not left in time.", c.book.overstays)
+    page.one("hazards_open", "Open entries of the hazard ledger.", c.book.hazards)
+    page.one("hazards_overdue", "Open entries past their day.", c.book.hazards_overdue)
+    page.one("policy_version", "The school's policy in force.", c.version)
+    page.one("policy_age_days", "Days since it was made.", (wall_ms - c.made_ms) // 86_400_000)

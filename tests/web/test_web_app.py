@@ -137,6 +137,11 @@ async def test_metrics_are_prometheus_text_and_leave_out_the_unknown(rig: Rig) -
     assert 'menwei_device_up{device="bus:plc"} 0' in dead.text
     assert 'menwei_district_commands{outcome="done"} 0' in well.text
     assert 'menwei_uplink_backlog{path="mqtt"} 412' in dead.text
+    for told in (
+        'menwei_post_manned{post="house"} 1', "menwei_patrols_today 4", "menwei_visits_open 0",
+        "menwei_panic_test_days 12", "menwei_policy_version 7", "menwei_policy_age_days 20",
+    ):  # fmt: skip
+        assert told in well.text and told not in dead.text
     assert "menwei_control_up 0" in gone.text and "menwei_panic_latched" not in gone.text
     for answer in (well, dead, gone):
         _check_prometheus(answer.text)
