@@ -84,27 +84,33 @@ def patrols_of(state: BoxState, day: int) -> int:
 
 def _tell_patrols(state: BoxState, policy: Policy, now: Now, log: Log) -> BoxState:
     """At the set hours of a day: fewer patrols than that much of the day asks for, while there is time to walk."""
-    hour = _set_hour(state, policy, now)
-    told = _today(state, now) * 24 + hour
-    if not hour or told <= state.duty.patrol_told:
+    told = _set_hour_of_all(state, policy, now)
+    if told <= state.duty.patrol_told:
         return state
-    if are_patrols_behind(state, policy, now):
-        data: dict[str, Any] = {"count": patrols_of(state, _today(state, now)), "required": policy.rules.patrols_a_day}
-        log.add("duty.patrols_behind", "day", data)
-    return put(state, patrol_told=told)
+    count, required = patrols_of(state, _today(state, now)), policy.rules.patrols_a_day
+    if not _are_too_few(count, required, told):
+        return put(state, patrol_told=told)
+    log.add("duty.patrols_behind", "day", {"count": count, "required": required})
+    return put(state, patrol_told=told, patrol_short=told)
+
+
+def _are_too_few(count: int, required: int, set_hour: int) -> bool:
+    """Whether by this set hour there should have been more."""
+    return count * 24 < required * (set_hour % 24)
 
 
 def are_patrols_behind(state: BoxState, policy: Policy, now: Now) -> bool:
-    """Whether today has had fewer patrols than at its last set hour there should have been."""
-    count = patrols_of(state, _today(state, now))
-    return count * 24 < policy.rules.patrols_a_day * _set_hour(state, policy, now)
+    """Whether it was told today that they fall behind, and nobody has made up for it since."""
+    day, short = _today(state, now), state.duty.patrol_short
+    return short // 24 == day and _are_too_few(patrols_of(state, day), policy.rules.patrols_a_day, short)
 
 
-def _set_hour(state: BoxState, policy: Policy, now: Now) -> int:
-    """The last hour today at which patrols are looked at; 0 before the first, and where there are no patrol points."""
-    minute = calendar.local(now.wall_ms, state.rules.utc_offset_min)[1]
-    passed = [hour for hour in policy.rules.patrol_hours if hour * 60 <= minute]
-    return max(passed, default=0) if policy.rules.patrol_readers else 0
+def _set_hour_of_all(state: BoxState, policy: Policy, now: Now) -> int:
+    """The last hour at which patrols are looked at, as the day's ordinal × 24 + hour; 0 before today's first, and
+    where there are no patrol points."""
+    day, minute = calendar.local(now.wall_ms, state.rules.utc_offset_min)
+    passed = [hour for hour in policy.rules.patrol_hours if 0 < hour * 60 <= minute]
+    return day.toordinal() * 24 + max(passed) if passed and policy.rules.patrol_readers else 0
 
 
 def on_day(state: BoxState, ended: int, log: Log) -> BoxState:
@@ -127,8 +133,8 @@ def days_since_test(state: BoxState, now: Now) -> int:
 
 def _tell_test(state: BoxState, policy: Policy, now: Now, log: Log) -> BoxState:
     """Once that it is due, once that it is overdue."""
-    if not state.duty.tested_ms:
-        return put(state, tested_ms=now.wall_ms)
+    if not state.duty.tested_ms:  # a new box: nobody knows what was before
+        return put(state, tested_ms=now.wall_ms, patrol_told=_set_hour_of_all(state, policy, now))
     days, rules = days_since_test(state, now), policy.rules
     word = "overdue" if days >= rules.panic_test_days else "due" if days >= rules.panic_test_due_days else ""
     if word in ("", state.duty.test_told):

@@ -64,6 +64,7 @@ class DutyPicture(msgspec.Struct, frozen=True):
     patrols: int = 0
     peak: bool = False
     patrol_told: int = 0
+    patrol_short: int = 0
     tested_ms: int = 0
     test_told: Literal["", "due", "overdue"] = ""
 
@@ -78,6 +79,7 @@ def duty(state: BoxState) -> dict[str, Value]:
         "hazards": {name: _plain(hazard, HazardPicture) for name, hazard in part.hazards.items()},
         "on": {post: _watch(watch) for post, watch in part.on.items()},
         "patrol_day": part.patrol_day,
+        "patrol_short": part.patrol_short,
         "patrol_told": part.patrol_told,
         "patrols": part.patrols,
         "peak": part.peak,
@@ -144,6 +146,7 @@ def restore(state: BoxState, told: tuple[VisitPicture, ...], part: DutyPicture, 
         patrols=part.patrols,
         peak=part.peak,
         patrol_told=part.patrol_told,
+        patrol_short=part.patrol_short,
         tested_ms=part.tested_ms,
         test_told=part.test_told,
     )

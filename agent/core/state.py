@@ -314,6 +314,7 @@ class DutyState(Slice, frozen=True, kw_only=True):
     patrols: int = 0  # of that day
     patrolled_at: dict[str, float] = {}  # reader → last patrol, monotonic
     patrol_told: int = 0  # the last set hour at which the patrols were looked at: day ordinal × 24 + hour
+    patrol_short: int = 0  # the last of those at which they had fallen behind
     tested_ms: int = 0  # last panic test; on a new box, when the policy first came
     test_told: Literal["", "due", "overdue"] = ""
     hazards: dict[str, Hazard] = {}

@@ -228,6 +228,24 @@ def test_patrols_that_fall_behind_are_told_while_there_is_time_and_once() -> Non
     assert of(go(again, 0, 5, date(2026, 9, 22)), "duty.patrols") == [{"count": 5, "required": 5}]
 
 
+def test_that_patrols_fall_behind_stands_until_somebody_has_made_up_for_it() -> None:
+    gate = school(17)
+    gate.wait(3700)
+    for walked in range(4):
+        assert duty_days.are_patrols_behind(gate.state, POLICY, gate.now), walked
+        gate.card("guard", WATCH)
+        gate = restarted(gate)
+        gate.wait(601)
+    assert not duty_days.are_patrols_behind(gate.state, POLICY, gate.now)
+
+
+def test_a_new_box_does_not_blame_anybody_for_the_hours_before_it() -> None:
+    gate = school(19)
+    assert not of(gate.wait(3600), "duty.patrols_behind")
+    assert not duty_days.are_patrols_behind(gate.state, POLICY, gate.now)
+    assert of(go(gate, 21, 1), "duty.patrols_behind") == [{"count": 0, "required": 5}]
+
+
 def test_patrols_belong_to_a_day_of_a_trusted_clock_only() -> None:
     gate = school(10)
     gate.card("guard", WATCH)
