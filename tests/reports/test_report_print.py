@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, async_playwright
 from report_scenes import GUARD, Story, site_in
 
@@ -113,6 +114,14 @@ async def test_it_prints_on_a4_with_nothing_cut_off(browser: Browser, folder: Pa
     for width, height in boxes:
         assert (f"{float(width):.0f}", f"{float(height):.0f}") == A4
     assert wrong == []
+    await page.close()
+
+
+async def test_a_screen_reader_can_follow_it(browser: Browser, folder: Path) -> None:
+    page = await browser.new_page()
+    await page.goto(f"file://{folder}/menwei-report-dongfang-primary-2026-09-zh_CN.html")
+    found = await Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
     await page.close()
 
 

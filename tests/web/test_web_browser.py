@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 import web_scenes as scenes
+from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, async_playwright
 from web_rig import served
 
@@ -223,7 +224,7 @@ async def test_by_keyboard_alone(made: Browser, tmp_path: Path) -> None:
             reached.add(await page.evaluate("document.activeElement.getAttribute('href')"))
             ring = await page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
             assert ring == "solid"
-        assert {"/", "/schedule", "/devices", "/events", "?lang=en"} <= reached
+        assert {"/", "/schedule", "/devices", "/events", "/reports", "?lang=en"} <= reached
         await page.locator("a.lang").focus()
         await page.keyboard.press("Enter")
         await page.wait_for_selector("html[lang=en]")
@@ -256,7 +257,7 @@ READABLE = """() => {
 async def test_every_text_is_readable_and_every_drawing_has_a_name(made: Browser, tmp_path: Path, scheme: str) -> None:
     """WCAG AA contrast (4.5:1) of every text on its own ground."""
     async with served(tmp_path) as (url, control, site):
-        for path in ("/", "/schedule", "/devices", "/events") if scheme == "light" else ("/",):
+        for path in ("/", "/schedule", "/devices", "/events", "/reports") if scheme == "light" else ("/",):
             async with opened(made, url + path, color_scheme=scheme) as page:
                 for scene, state in SCENES.items():
                     await control.show(picture(scene, site))
@@ -270,6 +271,7 @@ async def test_every_text_is_readable_and_every_drawing_has_a_name(made: Browser
 async def test_a_report_is_shown_styled_in_its_cage_and_its_look_is_written_down(made: Browser, tmp_path: Path) -> None:
     async with served(tmp_path) as (url, control, _):
         async with opened(made, f"{url}/reports?lang=zh_CN") as page:
+            assert (await Axe().run(page)).violations_count == 0
             links = page.locator(".reports a")
             assert await links.count() >= 2
             address = await links.first.get_attribute("href")
