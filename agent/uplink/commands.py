@@ -13,6 +13,7 @@ from agent.link import ControlAway, ControlLink
 from agent.uplink.reporter import Reporter
 
 RETRY_S = 0.5
+PACE_S = 0.05  # D: twenty a second: judging a signature costs the loop of control 0.1 ms for each key
 MOST_WAITING = 32
 CUT_BYTES = 8192  # what is longer is refused for its length, whatever its end is
 
@@ -49,6 +50,7 @@ class Commands:
             while self._waiting:
                 await self._bring(*self._waiting[0])
                 self._waiting.popleft()
+                await asyncio.sleep(PACE_S)
 
     async def _bring(self, payload: bytes, retained: bool) -> None:
         """Until control has answered. A word that got lost makes a second delivery: its id is known there."""

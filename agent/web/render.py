@@ -34,7 +34,7 @@ _SHOWS: Mapping[str, tuple[str, ...]] = {
     "panic": ("panic", "fire", "paths"),
     "lanes": ("lanes",),
     "doors": ("doors",),
-    "uplink": ("epoch", "paths", "journal"),
+    "uplink": ("epoch", "paths", "journal", "orders"),
     "presses": ("presses", "hops"),
     "school": ("campus",),
     "schedule": ("campus",),

@@ -208,6 +208,8 @@ WHY: Mapping[str, str] = {
     "time": mark("its time was over"),
     "duplicate": mark("it came twice"),
     "from_the_future": mark("it is dated ahead of the clock here"),
+    "validity": mark("it would hold for longer than ten minutes"),
+    "drill_running": mark("a drill is running"),
     "forged": mark("its signature is wrong"),
     "malformed": mark("it is no command in form"),
     "too_long": mark("it is too long for a command"),

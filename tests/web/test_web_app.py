@@ -14,6 +14,7 @@ import web_journal
 import web_scenes as scenes
 from web_rig import Rig
 
+from agent.picture import Orders
 from agent.web import openapi
 from agent.web.kinds import Line
 from agent.web.search import to_csv
@@ -121,6 +122,19 @@ async def test_health_needs_a_finished_round_trip(rig: Rig) -> None:
     assert (well.status_code, well.json()["ok"]) == (200, True)
     assert (ill.status_code, ill.json()["ok"]) == (503, False)
     assert "control has stopped" in ill.json()["why"]
+
+
+async def test_the_page_tells_what_came_of_the_districts_commands(rig: Rig) -> None:
+    async with rig.client() as client:
+        none = (await client.get("/", params={"lang": "en"})).text
+        rig.show(
+            msgspec.structs.replace(
+                scenes.normal(rig.site), orders=Orders(keys=1, done=3, refused={"forged": 2, "expired": 1})
+            )
+        )
+        some = (await client.get("/", params={"lang": "en"})).text
+    assert "Commands of the district" not in none
+    assert "3 done, 3 refused" in some and "its signature is wrong 2" in some
 
 
 async def test_metrics_are_prometheus_text_and_leave_out_the_unknown(rig: Rig) -> None:
