@@ -199,6 +199,8 @@ class Door(Part, frozen=True, kw_only=True):
     forced_ref: Ref | None = None
     held: bool = False
     held_ref: Ref | None = None
+    shunted_until: Instant | None = None  # "forced" and "held open" are put aside until then
+    shunt_ref: Ref | None = None
     fault: str = ""
 
 

@@ -307,6 +307,8 @@ def _door(door: Door, state: core.BoxState, outputs: Outputs, extras: Extras, re
         forced_ref=part.forced_ref,
         held=part.held,
         held_ref=part.held_ref,
+        shunted_until=instant(part.shunted_until_at),
+        shunt_ref=part.shunt_ref,
         fault=part.fault,
     )
 

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
-from agent.core import access, campus_commands, door, drill, duty, fire, lane, orders, panic, visits
+from agent.core import access, campus_commands, door, drill, duty, fire, lane, orders, panic, shunt, visits
 from agent.core.args import Check
 from agent.core.events import Command, Now, Seq
 from agent.core.latched import KEPT_IDS
@@ -30,10 +30,14 @@ UPSTREAM_VERBS = (
 TIMETABLE_VERBS = frozenset({"lower", "raise"})  # its raise is only shown to the guard: the lane sees to that
 LANE_VERBS = frozenset({"lower", "raise", "stop", "lane_clear_fault"})
 ON_SITE_VERBS = (
-    frozenset({"panic_reset", "fire_reset", "all_clear", "drill_start", "drill_go_ahead"}) | duty.ON_SITE_VERBS
+    frozenset({"panic_reset", "fire_reset", "all_clear", "drill_start", "drill_go_ahead"})
+    | duty.ON_SITE_VERBS
+    | shunt.ON_SITE_VERBS
 )
 KEPT_ARGS = tuple(
-    dict.fromkeys(("button", "door", "lane", "minutes", "reason", *campus_commands.ARGS, *visits.ARGS, *duty.ARGS))
+    dict.fromkeys(
+        ("button", "door", "lane", "minutes", "reason", *campus_commands.ARGS, *visits.ARGS, *duty.ARGS, *shunt.ARGS)
+    )
 )
 MAX_TEXT = 120  # D: of a text that a person typed, so much goes into a record
 
@@ -220,7 +224,7 @@ _VERBS: dict[str, Callable[[BoxState, Command, Seq, Now, Log], BoxState]] = {
 
 
 class _Subject(Protocol):
-    """A file whose verbs go through here: campus_commands, visits, duty."""
+    """A file whose verbs go through here: campus_commands, visits, duty, shunt."""
 
     VERBS: frozenset[str]
     ARGS: dict[str, Check]
@@ -230,7 +234,7 @@ class _Subject(Protocol):
     def do(self, state: BoxState, event: Command, cause: Seq, now: Now, log: Log) -> BoxState: ...
 
 
-SUBJECTS: tuple[_Subject, ...] = (campus_commands, visits, duty)
+SUBJECTS: tuple[_Subject, ...] = (campus_commands, visits, duty, shunt)
 PEOPLE_VERBS = frozenset(verb for subject in SUBJECTS for verb in subject.VERBS)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from agent.core import shunt
 from agent.core.events import DoorContact, Now, Rex, Seq
 from agent.core.log import Log
 from agent.core.records import Value
@@ -131,7 +132,7 @@ def _opened(state: BoxState, door: str, was: DoorState, now: Now, log: Log) -> B
     released = _fire_released(state, rules_of(state.rules, door))
     lately = was.lawful_until_at is not None and now.mono_s <= was.lawful_until_at
     found = not state.scanned and was.contact is Contact.UNREAD
-    lawful = released or lately or was.unlocked_until_at is not None or found
+    lawful = released or lately or was.unlocked_until_at is not None or found or shunt.is_on(was, now)
     log.add("door.opened", _subject(door), {"found": found, "lawful": lawful}, cause=was.grant_ref)
     return _put(state, door, opened_at=now.mono_s, held_from_at=now.mono_s, opened_lawfully=lawful)
 
@@ -168,6 +169,7 @@ def _forced(state: BoxState, door: str, log: Log) -> BoxState:
 
 
 def on_tick(state: BoxState, now: Now, log: Log) -> BoxState:
+    state = shunt.on_tick(state, now, log)
     for name, door in state.doors.items():
         rules = rules_of(state.rules, name)
         if now.mono_s >= _relock_at(door):
@@ -183,6 +185,7 @@ def on_tick(state: BoxState, now: Now, log: Log) -> BoxState:
 def deadline(state: BoxState) -> float:
     at = float("inf")
     for name, door in state.doors.items():
+        at = min(at, shunt.deadline(door))
         if door.unlocked_until_at is None and door.opened_at is None:
             continue
         rules = rules_of(state.rules, name)
@@ -203,6 +206,8 @@ def _forced_at(door: DoorState, rules: DoorRules) -> float:
 
 def _held_at(door: DoorState, rules: DoorRules, *, released: bool) -> float:
     if door.opened_at is None or door.held_from_at is None or door.held or released:
+        return float("inf")
+    if door.shunted_until_at is not None:
         return float("inf")
     return door.held_from_at + rules.held_open_s
 

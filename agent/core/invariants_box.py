@@ -205,3 +205,20 @@ def holders_are_pseudonyms(step: Step) -> str | None:
     own = [record for record in step.records if record.kind in CARD_KINDS and "guardian" not in record.data]
     named = [record.data.get("holder", "") for record in own]
     return None if all(name in allowed for name in named) else f"a card record names {named}"
+
+
+LONGEST_SHUNT_S = 8 * 3600.0  # D: a working day
+
+
+@invariant(24, "a_shunt_is_short_and_told", reads=("doors",))
+def a_shunt_is_short_and_told(step: Step) -> str | None:
+    """A door's alarms are put aside, and come back, by one record each, and for a working day at most."""
+    for name, door in step.new.doors.items():
+        was = step.old.doors[name].shunted_until_at if name in step.old.doors else None
+        until = door.shunted_until_at
+        if until is not None and until - step.now.mono_s > LONGEST_SHUNT_S:
+            return f"the alarms of {name} are put aside for {until - step.now.mono_s:.0f} s"
+        told = {record.kind for record in step.records if record.subject == f"door:{name}"}
+        if until != was and not told & {"door.shunted", "door.shunt_ended"}:
+            return f"the alarms of {name} were put aside or came back and nobody was told"
+    return None

@@ -88,6 +88,8 @@ MEANING: dict[str, tuple[Weight, str]] = {
     "reader.bad_frame": (_FACT, "a reader sent a frame with a wrong check digit or length"),
     "door.rex": (_PASSAGE, "request-to-exit: the door was unlocked from inside"),
     "door.released": (_ACTION, "a command unlocked the door"),
+    "door.shunted": (_ACTION, "a door's own alarms were put aside, for how long and why"),
+    "door.shunt_ended": (_ACTION, "a door's alarms are real again"),
     "door.opened": (_PASSAGE, "the door opened"),
     "door.closed": (_PASSAGE, "the door closed; ends its forced or held-open alarm"),
     "door.relocked": (_PASSAGE, "the unlock time ran out, or a lockdown ended it"),

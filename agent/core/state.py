@@ -190,6 +190,8 @@ class DoorState(Slice, frozen=True, kw_only=True):
     held_ref: Seq | None = None
     opened_lawfully: bool = False  # the present opening had a grant, a REX or a fire release
     egress_until_at: float | None = None  # until then somebody is let out: that waits for nothing, lockdown leaves it
+    shunted_until_at: float | None = None  # "forced" and "held open" are put aside until then
+    shunt_ref: Seq | None = None
     lawful_until_at: float | None = None  # an opening up to here belongs to the last unlock (the bolt takes its time)
     fault: str = ""
 

@@ -91,6 +91,8 @@ TITLES: Mapping[str, str] = {
     "reader.bad_frame": mark("Card could not be read"),
     "door.rex": mark("Exit button pressed"),
     "door.released": mark("Door unlocked by command"),
+    "door.shunted": mark("Door's alarms put aside"),
+    "door.shunt_ended": mark("Door's alarms real again"),
     "door.opened": mark("Door opened"),
     "door.closed": mark("Door shut"),
     "door.relocked": mark("Door locked again"),

@@ -326,7 +326,15 @@ UNPLAYED = frozenset(
     {
         *("box.bug", "box.restore_failed", "clock.unsynced", "note", "lane.released", "calendar.missing"),
         *("visit.expired", "visit.overstay", "duty.patrols", "duty.test_overdue", "duty.asked", "duty.unanswered"),
-        *("duty.confirmed", "duty.manned", "duty.patrols_short", "duty.patrols_behind", "duty.test_due"),
+        *(
+            "door.shunted",
+            "door.shunt_ended",
+            "duty.confirmed",
+            "duty.manned",
+            "duty.patrols_short",
+            "duty.patrols_behind",
+            "duty.test_due",
+        ),
         *("hazard.overdue", "panic.chatter"),
     }
 )  # each has a scene elsewhere

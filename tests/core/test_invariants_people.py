@@ -24,6 +24,7 @@ from agent.core import (
     lifecycle,
     orders,
     panic,
+    shunt,
 )
 from agent.core.events import (
     AlarmStage,
@@ -429,3 +430,9 @@ def _(gate: Gate) -> None:
 )
 def _(gate: Gate) -> None:
     gate.start().card("guard", GUARD)
+
+
+@seeded("a_shunt_is_short_and_told", becomes(shunt, "MOST_MIN", 9999))
+def _(gate: Gate) -> None:
+    gate.start().card("guard", GUARD)
+    gate.command("door_shunt", door="wicket", minutes="2880", reason="repair")

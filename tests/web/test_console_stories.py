@@ -203,6 +203,16 @@ async def test_a_lane_says_why_it_does_not_rise(desk: Desked) -> None:
     assert told.startswith("Not done: ") and not desk.link.state.lanes["main"].efo
 
 
+async def test_a_doors_alarms_are_put_aside_with_presence_and_shown(desk: Desked) -> None:
+    asked = {"door": "wicket", "minutes": "30", "reason": "repair"}
+    assert "Hold your card" in await desk.do("door_shunt", **asked)
+    desk.link.card()
+    assert await desk.do("door_shunt", **asked) == "Done."
+    assert "alarms put aside until" in await desk.page()
+    assert await desk.do("door_unshunt", door="wicket") == "Done."
+    assert "alarms put aside until" not in await desk.page()
+
+
 async def test_a_note_for_the_next_watch_is_read_there_and_nowhere_else(desk: Desked) -> None:
     text = "三年级家长来找李老师，明天再来"
     assert await desk.do("hand_over", post="gatehouse", text=text) == "Done."

@@ -168,5 +168,7 @@ ASKS: Mapping[str, Ask] = {
     "drill_go_ahead": Ask(_plain()),
     "drill_end": Ask(_plain()),
     "card_ban": Ask(_ban),
+    "door_shunt": Ask(_plain("door", "minutes", "reason"), GUARDS | {Role.MAINTENANCE}),
+    "door_unshunt": Ask(_plain("door"), GUARDS | {Role.MAINTENANCE}, subject="door"),
     "card_unban": Ask(_plain("holder"), subject="holder"),
 }

@@ -42,6 +42,14 @@ BAN_REASON: Mapping[str, str] = {
     "misused": mark("misused"),
     "other": mark("something else"),
 }
+SHUNT_REASON: Mapping[str, str] = {
+    "repair": mark("repair"),
+    "delivery": mark("delivery"),
+    "moving": mark("things are carried in or out"),
+    "event": mark("event"),
+    "contact_faulty": mark("door contact faulty"),
+    "other": mark("something else"),
+}
 DAY_REASON: Mapping[str, str] = {
     "weather": mark("weather"),
     "exam": mark("exam"),
@@ -128,6 +136,7 @@ WHY: Mapping[str, str] = {
     "fire_key_unread": mark("The fire key is not measured."),
     "no_lockdown": mark("The way in is not locked down."),
     "panic_latched": mark("An alarm is latched: reset it first."),
+    "not_shunted": mark("This door's alarms are not put aside."),
     "no_drill": mark("No drill is running."),
     "drill_waits": mark("The announcement may still be answered. Wait half a minute."),
     "unknown_button": mark("There is no such button."),

@@ -160,6 +160,13 @@ def _door_alarms(door: Door, w: Words) -> Iterator[Finding]:
             since=door.since,
             ref=door.held_ref,
         )
+    if door.shunted_until is not None:
+        yield Finding(
+            weight=Weight.REMARK,
+            text=w.t("The alarms of door “%(name)s” are put aside", name=name),
+            advice=w.t("Nobody is told when it is forced or held open. It ends by itself; a guard can end it sooner."),
+            ref=door.shunt_ref,
+        )
 
 
 def _door(door: Door, w: Words, text: str) -> Finding:
