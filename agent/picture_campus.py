@@ -102,7 +102,7 @@ def _posts(state: core.BoxState, policy: Policy) -> Iterator[pic.Post]:
 
 
 def _book(state: core.BoxState, policy: Policy, now: Now) -> pic.Book:
-    holders = people.index(policy).holders
+    counts = people.index(policy).counts
     open_visits, hazards = state.visits.values(), state.duty.hazards.values()
     dated = now.trust is not ClockTrust.UNTRUSTED
     return pic.Book(
@@ -111,6 +111,6 @@ def _book(state: core.BoxState, policy: Policy, now: Now) -> pic.Book:
         cards_missing=sum(why == visits.NOT_RETURNED for why in state.campus.bans.values()),
         hazards=len(hazards),
         hazards_overdue=sum(dated and duty_days.is_overdue(one, now) for one in hazards),
-        guards=holders.get("guard", 0),
-        guards_wanted=duty_days.guards_wanted(holders.get("pupil", 0)),
+        guards=counts.get("guard", 0),
+        guards_wanted=duty_days.guards_wanted(counts.get("pupil", 0)),
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from agent.core import args as checks
-from agent.core import calendar, campus_day, door
+from agent.core import calendar, campus_day, door, people
 from agent.core.campus_passage import put
 from agent.core.crowd import Mark
 from agent.core.events import Command, Now, Seq
@@ -142,11 +142,7 @@ def _no_slip(state: BoxState, args: dict[str, str], now: Now) -> str:
 
 def _is_pupil(state: BoxState, holder: str) -> bool:
     assert state.policy is not None
-    groups = state.policy.groups
-    return any(
-        one.holder == holder and one.group in groups and groups[one.group].kind == "pupil"
-        for one in state.policy.credentials.values()
-    )
+    return people.index(state.policy).kinds.get(holder) == "pupil"
 
 
 def _add_slip(state: BoxState, event: Command, cause: Seq, now: Now, log: Log) -> BoxState:

@@ -51,10 +51,8 @@ def find(state: BoxState, card: str) -> Person | None:
 
 def is_holder(state: BoxState, text: str) -> bool:
     """Whether the policy or the site file has a card for this pseudonym."""
-    known = state.policy.credentials.values() if state.policy is not None else ()
-    return any(one.holder == text for one in known) or any(
-        own.holder == text for own in state.rules.credentials.values()
-    )
+    known = state.policy is not None and text in index(state.policy).kinds
+    return known or any(own.holder == text for own in state.rules.credentials.values())
 
 
 def _of_policy(policy: Policy, known: Credential, bans: dict[str, str]) -> Person:
@@ -112,7 +110,8 @@ class Index(msgspec.Struct, frozen=True):
 
     slips: dict[str, tuple[LeaveSlip, ...]]  # by pupil
     guardians: dict[str, frozenset[str]]  # pupil → guardians who may take them
-    holders: dict[str, int]  # kind → how many different holders have a card
+    kinds: dict[str, str]  # holder → what the holder is
+    counts: dict[str, int]  # kind → how many different holders have a card
 
 
 _kept: tuple[tuple[Policy, Index], ...] = ()
@@ -138,9 +137,11 @@ def _index(policy: Policy) -> Index:
     for pickup in policy.pickups.values():
         for pupil in pickup.pupils:
             guardians.setdefault(pupil, set()).add(pickup.guardian)
-    kinds = {one.holder: policy.groups[one.group].kind for one in policy.credentials.values()}
+    cards = (one for one in policy.credentials.values() if one.group in policy.groups)
+    kinds: dict[str, str] = {one.holder: policy.groups[one.group].kind for one in cards}
     return Index(
         {pupil: tuple(found) for pupil, found in slips.items()},
         {pupil: frozenset(found) for pupil, found in guardians.items()},
+        kinds,
         dict(Counter(kinds.values())),
     )

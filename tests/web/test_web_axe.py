@@ -13,7 +13,7 @@ from playwright.async_api import Browser, async_playwright
 from test_web_browser import CHROMIUM, FLAGS, SCENES, opened, picture
 from web_rig import served
 
-PATHS = ("/", "/devices", "/events", "/reports")
+PATHS = ("/", "/schedule", "/devices", "/events", "/reports")
 
 pytestmark = [
     pytest.mark.skipif(os.environ.get("MENWEI_NO_BROWSER") == "1", reason="MENWEI_NO_BROWSER=1"),
