@@ -7,7 +7,7 @@ new epoch's, the next call opens the new one; the old one stays readable under t
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -44,8 +44,10 @@ class JournalReader:
     Not for several threads at once.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, connect: Callable[[Path], sqlite3.Connection] = connect_reader) -> None:
+        """`connect` is `schema.connect_evidence` for a copy that nobody writes."""
         self._path = path
+        self._connect = connect
         self._connection: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
 
@@ -178,7 +180,7 @@ class JournalReader:
             file = (status.st_dev, status.st_ino)
             if self._connection is None or file != self._file:
                 self.close()
-                self._connection, self._file = connect_reader(self._path), file
+                self._connection, self._file = self._connect(self._path), file
         except FILE_ERRORS as error:
             raise told(error) from error
         return self._connection

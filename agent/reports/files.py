@@ -9,11 +9,13 @@ import msgspec
 
 from agent.journal.errors import Trouble
 from agent.journal.reader import JournalReader
+from agent.journal.schema import FILE, connect_evidence, connect_reader
 from agent.reports import heads, layout, page, sheets
 from agent.reports.layout import Speech, Table
 from agent.reports.make import AsOf, make
 from agent.reports.model import Report
 from agent.reports.month import Month
+from hardware.places import storage_dir
 from hardware.site import Site
 
 
@@ -28,8 +30,12 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read(site: Site, journal: Path, month: Month, made_ms: int, as_of: AsOf | None = None) -> Report:
-    """The report of a journal file, checked with the key that lies beside it. Raises NoRecords, Trouble, Damaged."""
-    with JournalReader(journal) as reader:
+    """The report of a journal file, checked with the key that lies beside it. Raises NoRecords, Trouble, Damaged.
+
+    A copy is read without leaving a trace beside it: it may lie on a stick that takes none.
+    """
+    is_own = journal == storage_dir(site) / FILE
+    with JournalReader(journal, connect_reader if is_own else connect_evidence) as reader:
         file = journal.stat().st_ino
         report = make(reader, site, month, made_ms, heads.public_key(journal.parent), as_of)
         if journal.stat().st_ino != file:

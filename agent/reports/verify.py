@@ -21,7 +21,7 @@ from agent.reports.month import parse
 from agent.reports.page import Seal
 from hardware.site import Site
 
-MOST_BYTES = 64 << 20  # D: a report with every table full is some 10 MB
+MOST_BYTES = 32 << 20  # D: a report with every table full has 2.5 MB
 _SEAL = re.compile(r'<meta name="menwei-report" content="([^"]{1,1000000})">')
 
 

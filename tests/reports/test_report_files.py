@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import shutil
 import socket
 import threading
 from datetime import date, datetime
@@ -292,6 +293,17 @@ def test_what_cannot_be_is_told_in_field_words(
     assert run(site, tmp_path / "out", *more) == 2
     told = capsys.readouterr().err
     assert what in told and "Traceback" not in told
+
+
+def test_a_copy_is_told_of_and_nothing_is_left_beside_it(site: Site, tmp_path: Path) -> None:
+    copy = tmp_path / "copy" / "journal.db"
+    copy.parent.mkdir()
+    shutil.copy(journal(site), copy)
+    before = copy.read_bytes()
+    assert run(site, tmp_path / "out", "--journal", str(copy), "--format", "html") == 0
+    assert list(copy.parent.iterdir()) == [copy] and copy.read_bytes() == before
+    text = next((tmp_path / "out").glob("*-en.html")).read_text("utf-8")
+    assert "signature: not checked: no public key at hand" in text
 
 
 def test_no_journal_and_a_broken_one_are_told(site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -12,6 +13,7 @@ from report_scenes import journal, ms, report, site_in, write
 from agent.core.records import Record
 from agent.journal.verify import verify
 from agent.reports.model import Report
+from agent.reports.spans import Span, joined
 from hardware import places
 from hardware.site import Site
 from sim.year.run import play
@@ -90,7 +92,6 @@ def test_bollards_moved_as_often_as_tokens_say(played: tuple[Site, list[Record],
 
 
 def test_a_lane_s_time_is_the_whole_month_told_apart(played: tuple[Site, list[Record], Report]) -> None:
-    """Counted again from the world's own records, second by second where the box was off."""
     _, _, found = played
     month_ms = found.head.to_ms - found.head.from_ms
     off_ms = sum(span.ms for span in found.coverage.unknown)
@@ -98,6 +99,72 @@ def test_a_lane_s_time_is_the_whole_month_told_apart(played: tuple[Site, list[Re
     for lane in found.lanes.lanes:
         assert lane.known_ms + lane.unknown_ms == month_ms
         assert lane.unknown_ms == off_ms
+
+
+def test_a_lane_could_serve_when_nothing_spoke_against_it(played: tuple[Site, list[Record], Report]) -> None:
+    """Counted again another way: for each thing that keeps a lane from serving its own stretches, then their union."""
+    _, january, found = played
+    start_ms = ms("2026-01-01 00:00")
+    end_ms = ms("2026-02-01 00:00")
+    for lane in found.lanes.lanes:
+        mine = [record for record in january if record.subject == f"lane:{lane.lane}" or record.kind == "box.started"]
+        bad = _off(january, start_ms)
+        bad += _stretches(mine, start_ms, end_ms, {"lane.lost", "box.started"}, {"lane.back"})
+        bad += _stretches(mine, start_ms, end_ms, _closing, {"lane.cleared"})
+        bad += _stretches(mine, start_ms, end_ms, _not_remote, _remote)
+        for bollard in ("main-1", "main-2", "service-1"):
+            between = partial(_between, bollard)
+            bad += _stretches(mine, start_ms, end_ms, between, partial(_proven, bollard))
+        union = sum(span.ms for span in joined(bad))
+        assert abs(lane.available_ms - (end_ms - start_ms - union)) <= 10 * len(bad), lane.lane
+        assert union > 0
+
+
+Picks = Callable[[Record], bool] | set[str]
+
+
+def _stretches(records: list[Record], start_ms: int, end_ms: int, begins: Picks, ends: Picks) -> list[Span]:
+    found, since_ms = [], None
+    for record in records:
+        at_ms = start_ms + record.mono_ns // 1_000_000
+        if since_ms is None and _picked(record, begins):
+            since_ms = at_ms
+        elif since_ms is not None and _picked(record, ends):
+            found.append(Span(since_ms, at_ms))
+            since_ms = None
+    return found if since_ms is None else [*found, Span(since_ms, end_ms)]
+
+
+def _picked(record: Record, picks: Picks) -> bool:
+    return record.kind in picks if isinstance(picks, set) else picks(record)
+
+
+def _off(records: list[Record], start_ms: int) -> list[Span]:
+    pairs = [(before, record) for before, record in pairwise(records) if record.kind == "box.started"]
+    times = [(before.mono_ns // 1_000_000, record.mono_ns // 1_000_000) for before, record in pairs]
+    return [Span(start_ms + before, start_ms + after) for before, after in times]
+
+
+def _closing(record: Record) -> bool:
+    return record.kind == "lane.unasked" or (record.kind == "lane.fault" and record.data["why"] != "between")
+
+
+def _not_remote(record: Record) -> bool:
+    return record.kind == "lane.mode" and record.data["mode"] != "remote"
+
+
+def _remote(record: Record) -> bool:
+    return record.kind == "lane.mode" and record.data["mode"] == "remote"
+
+
+def _between(bollard: str, record: Record) -> bool:
+    return record.kind == "lane.fault" and record.data["why"] == "between" and record.data["bollard"] == bollard
+
+
+def _proven(bollard: str, record: Record) -> bool:
+    """Proven at an end, cleared by a person, or forgotten with a restart."""
+    proven = record.kind == "lane.position" and record.data["bollard"] == bollard
+    return proven or record.kind in ("lane.cleared", "box.started")
 
 
 def test_off_times_lie_between_the_last_record_and_the_start(played: tuple[Site, list[Record], Report]) -> None:
