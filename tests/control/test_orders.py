@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import random
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -86,6 +87,21 @@ async def test_a_good_command_acts_and_names_the_key_that_signed_it(tmp_path: Pa
     assert (record.actor, record.data["rank"], record.data["id"]) == ("upstream:old", "upstream", f"{BOX}/c1")
     assert bench.orders.figures().done == 1
     assert bench.orders.figures().keys == 1
+
+
+@virtually
+async def test_the_example_of_the_documents_is_taken_by_a_box(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text("utf-8")
+    message = re.search(r"```json\n(\{.*\})\n```", page)
+    public = re.search(r"`([0-9a-f]{64})`", page)
+    signed = re.search(r"```\n(\{.*\})\n```", page)
+    assert message is not None and public is not None and signed is not None
+    assert canonical(json.loads(message[1])) == signed[1].encode()
+    (tmp_path / "rfc8032.pub").write_text(public[1])
+    bench = Bench(tmp_path, CommandKey(id="rfc8032", file="rfc8032.pub"))
+    bench.clock.set("2026-11-28T02:00:30Z")
+    assert bench.give(message[1].encode()) == ""
+    assert bench.give(message[1].replace("wicket", "staff").encode()) == "forged"
 
 
 Spoil = Callable[[Bench], bytes]

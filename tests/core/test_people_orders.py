@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace
 from people_scenes import GUARD, WALL_MS, Gate, kinds
 
@@ -254,3 +256,40 @@ def test_asking_is_kept_apart_from_the_ids_of_screens() -> None:
     gate = Gate().start()
     gate.state = replace(gate.state, commands=("s1",))
     assert refusal(gate.send(signed("s1"))) == ""
+
+
+# ── in any order of deliveries, clocks and restarts ────────────────────────────────────────────────────────────────
+
+DELIVER = st.tuples(st.just("deliver"), st.integers(0, 11))
+WAIT = st.tuples(st.just("wait"), st.sampled_from((1, 20, 59, 61, 300, 601, 4000)))
+STEP = st.tuples(st.just("clock"), st.sampled_from((-5000, -700, -61, -1, 1, 700)))
+RESTART = st.tuples(st.just("restart"), st.just(0))
+CROWD = st.tuples(st.just("crowd"), st.integers(1, 80))
+
+
+@settings(max_examples=200, deadline=None, print_blob=True)
+@given(st.lists(st.one_of(DELIVER, DELIVER, DELIVER, WAIT, STEP, RESTART, CROWD), max_size=40))
+def test_no_order_of_deliveries_clocks_floods_and_restarts_does_one_twice(moves: list[tuple[str, int]]) -> None:
+    """A dozen commands, good for a minute to ten from several beginnings, delivered as often as somebody likes."""
+    gate = Gate().start()
+    begins = [WALL_MS + 400_000 * (number % 4) for number in range(12)]
+    orders = [signed(f"s{n}", issued_ms=at, lasts_ms=MINUTE_MS * (1 + n % 10)) for n, at in enumerate(begins)]
+    done: list[str] = []
+    floods = 0
+    for what, amount in moves:
+        match what:
+            case "deliver":
+                done += [orders[amount].id] if not refusal(gate.send(orders[amount])) else []
+            case "wait":
+                gate.wait(amount)
+            case "clock":
+                gate.wall_ms += amount * 1000
+            case "restart":
+                gate = gate.restart()
+                gate.scan()
+            case _:
+                floods += 1
+                for number in range(amount):
+                    gate.order("release", id=f"f{floods}-{number}", lasts_s=1 + number, door="wicket")
+        assert len(gate.state.orders.spent) <= KEPT
+    assert len(done) == len(set(done)), done
