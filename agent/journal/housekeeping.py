@@ -44,10 +44,11 @@ class Housekeeping:
         self.prune_before = ""
         self.warning = ""
         self._round_at = 0.0
-        self._evicting = False
+        self._short = False
         self._evict_after = 0
         self._latched = b""
         self._more = True
+        self._hurried = False
         self._quiet_at = float("inf")
 
     def wait_s(self, now: float) -> float:
@@ -60,17 +61,21 @@ class Housekeeping:
         self._quiet_at = now + QUIET_S
 
     def hurry(self) -> None:
-        """The card is full: look at the space at the next turn."""
-        self._round_at, self._more = 0.0, True
+        """The card is full: before anything else ask for what can be given up, and look at the space soon."""
+        self._hurried = self._more = True
+        self._round_at = 0.0
 
     def overdue(self, now: float) -> bool:
-        return now >= self._round_at + PATIENCE_S and self._round_at > 0.0
+        return self._hurried or (now >= self._round_at + PATIENCE_S and self._round_at > 0.0)
 
     def tidy(self, store: Store, now: float) -> bool:
         """Do one chore. True when `warning` changed. Raises sqlite3.Error, OSError."""
         self._more = True
         before = self.warning
-        if now >= self._round_at:
+        if self._hurried:
+            self._hurried, self._short = False, True
+            self._give_up(store)
+        elif now >= self._round_at:
             self._round(store, now)
         elif not self._one_chore(store, now):
             self._more = False
@@ -99,7 +104,7 @@ class Housekeeping:
         store.sign()
         store.save_notes()
         short = free_bytes(self._folder) < SHORT_BYTES
-        self._evicting = short
+        self._short = short
         kept = self._ballast.lay_in()
         if short:
             self.warning = "the card is nearly full: bodies of old routine records are given up"
@@ -123,13 +128,12 @@ class Housekeeping:
 
     def _evict(self, store: Store) -> bool:
         """One step of eviction while space is short and the file has few empty pages left."""
-        if not self._evicting:
+        if not self._short:
             return False
         if store.connection.execute("PRAGMA freelist_count").fetchone()[0] >= SPARE_PAGES:
-            self._evicting = False
             return False
         looked = retention.look_for_bodies(store, self._evict_after, self.synced, self._routine)
-        self._evict_after, self._evicting = looked.seq, not looked.done
+        self._evict_after = looked.seq
         self._put(looked.trim)
         return not looked.done
 

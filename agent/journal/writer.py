@@ -328,10 +328,12 @@ class JournalWriter:
         self._drop_store()
         if isinstance(problem, Damaged):
             problem = self._replace(problem)
-        if isinstance(problem, Trouble) and problem.full and self._ballast.release():
+        full = isinstance(problem, Trouble) and problem.full
+        if full:
+            self._house.hurry()
+        if full and self._ballast.release():
             self._warning = "the card is full: the reserve kept for emergencies is in use"
             self._warn()
-            self._house.hurry()
         elif problem is not None:
             self._back_off(str(problem))
 

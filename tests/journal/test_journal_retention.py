@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
+import subprocess
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
@@ -183,6 +185,56 @@ def told_of(path: Path, kind: str) -> list[dict[str, Any]]:
     with JournalReader(path) as reader:
         bodies = [json.loads(body) for _, _, body in reader.read(1, 1 << 20, 1 << 30) if body is not None]
     return [body["data"] for body in bodies if body["kind"] == kind]
+
+
+def test_on_a_card_without_one_free_block_the_journal_goes_on_inside_its_own_pages(tmp_path: Path) -> None:
+    """Somebody else filled the card. What the far side has makes room, the file does not grow, and no alarm goes."""
+    card = tmp_path / "card"
+    card.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", card], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("needs the right to mount a small file system")
+    try:
+        _fill_and_go_on(card)
+    finally:
+        subprocess.run(["umount", "-l", card], check=True)
+
+
+def _fill_and_go_on(card: Path) -> None:
+    found = opened(card)
+    loop = Loop(found, Ears(), ballast_mb=2)
+    loop.writer.start()
+    _go_on(loop, groups=40, each=500)
+    with (card / "film").open("wb", buffering=0) as film, pytest.raises(OSError, match="No space"):
+        while True:
+            film.write(bytes(4096))
+    size = found.path.stat().st_size
+    _go_on(loop, groups=400, each=50)
+    assert not any(failing for failing, _ in loop.ears.health), loop.ears.health
+    assert found.path.stat().st_size <= size + (8 << 20), "what its log held may still come in, and no more"
+    assert loop.writer.close()
+    report = verify(found.path, key=found.key.public)
+    assert report.ok and report.evicted > 10_000 and report.untold == 0, report.what
+    with JournalReader(found.path) as reader:
+        kinds = [json.loads(body)["kind"] for _, _, body in reader.read(1, 1 << 20, 1 << 30) if body is not None]
+    assert kinds.count("panic.pressed") == 44, "every one of them"
+
+
+def _go_on(loop: Loop, groups: int, each: int) -> None:
+    """Groups of passages, every tenth with a press at its end, everything received at once, chores done in between."""
+    house = loop.writer._house
+    for number in range(groups):
+        end = "door.granted" if number % 10 else "panic.pressed"
+        last = loop.append(partial(_passages, each, end))
+        loop.ears.wait_durable(last)
+        loop.writer.synced(1, last)
+        eventually(lambda: house._asked is None and not house._more)
+
+
+def _passages(each: int, end: str, seq: int) -> list[Record]:
+    return [*records(seq, each - 1), record(seq + each - 1, end)]
 
 
 def test_the_writer_prunes_on_order_and_each_step_is_a_record(tmp_path: Path) -> None:
