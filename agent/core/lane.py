@@ -56,6 +56,7 @@ __all__ = [
     "on_tick",
     "restore",
     "wish",
+    "wish_over",
 ]
 
 # Who may ask what by a command. Panic and fire come by their own doors, never as somebody's word.
@@ -297,6 +298,13 @@ def _why_not_clear(bench: Bench) -> str:
         if b.reading is not None and (b.reading.fault or (b.reading.up and b.reading.down)):
             return "fault_persists"
     return ""
+
+
+def wish_over(state: BoxState, lane_id: str, motion: Motion) -> BoxState:
+    """Whoever it was shown for no longer waits."""
+    if state.lanes[lane_id].wanted is not motion:
+        return state
+    return replace(state, lanes={**state.lanes, lane_id: replace(state.lanes[lane_id], wanted=None)})
 
 
 # ── emergencies ────────────────────────────────────────────────────────────────────────────────────────────────────

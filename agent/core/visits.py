@@ -199,10 +199,16 @@ def _end(state: BoxState, event: Command, cause: Seq, now: Now, log: Log) -> Box
     back = event.args.get("card_back", "") if visit.card else ""
     data = _told(visit, event.verb, back, now)
     ref = log.add("visit.ended", f"visit:{visit.handle}", data, actor=event.actor, cause=visit.ref)
-    state = replace(state, visits={name: one for name, one in state.visits.items() if name != visit.handle})
+    state = _drop(state, visit)
+    if visit.lane in state.lanes:
+        state = lane.wish_over(state, visit.lane, Motion.LOWER)
     if state.campus.crowd.get(visit.handle) is not None:
         state = _mark(state, visit.handle, now, inside=False)
     return state if back != "no" else _ban(state, visit, event.actor, ref, log)
+
+
+def _drop(state: BoxState, visit: Visit) -> BoxState:
+    return replace(state, visits={name: one for name, one in state.visits.items() if name != visit.handle})
 
 
 def _ban(state: BoxState, visit: Visit, actor: str, cause: Seq, log: Log) -> BoxState:
@@ -252,12 +258,14 @@ def deadline(state: BoxState) -> float:
 
 
 def on_tick(state: BoxState, now: Now, log: Log) -> BoxState:
-    """A visit whose time is over is told once: somebody looks for the visitor. Its card is refused from then on."""
+    """A visit whose time is over is told once: somebody looks for the visitor. Its card is refused from then on. One
+    that never came and has no card to give back is closed by that: nobody signs out who was never there."""
     for visit in state.visits.values():
         if now.mono_s >= _overstay_at(visit):
             kind = "visit.overstay" if visit.came else "visit.expired"
             log.add(kind, f"visit:{visit.handle}", {"kind": visit.kind, "visit": visit.handle}, cause=visit.ref)
-            state = put(state, replace(visit, told=True))
+            closed = not visit.came and not visit.card
+            state = _drop(state, visit) if closed else put(state, replace(visit, told=True))
     return state
 
 

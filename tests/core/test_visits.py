@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from campus_scenes import TEACHER, VISIT, reason, refused, restarted, school
 from msgspec.structs import replace
 from people_scenes import PUPIL, Gate, kinds
 
+from agent.core import visits
 from agent.core.events import ClockChanged
+from agent.core.shapes import make_handle
 from agent.core.words import ClockTrust, Motion, Position
 
 SPARE, VISITOR, ANOTHER = VISIT["card"], VISIT["visit"], "v-0000000000a1"
@@ -220,6 +224,26 @@ def test_a_vehicle_that_came_by_its_card_has_come() -> None:
     gate.command("visit_consent", visit=VISITOR, by="message")
     gate.card("lane-in", SPARE)
     assert [r.kind for r in gate.wait(3700) if r.kind.startswith("visit.")] == ["visit.overstay"]
+
+
+def test_a_vehicle_that_is_turned_away_is_shown_no_longer() -> None:
+    gate = registered(kind="vehicle", door="", lane="main", card="")
+    gate.command("visit_consent", visit=VISITOR, by="message")
+    main = replace(gate.state.lanes["main"], wanted=Motion.LOWER)
+    gate.state = replace(gate.state, lanes={"main": main})
+    gate.command("visit_out", visit=VISITOR)
+    assert gate.state.lanes["main"].wanted is None
+
+
+def test_visits_nobody_came_for_do_not_fill_the_book() -> None:
+    gate = school(8)
+    for number in range(2 * visits.MOST_OPEN):
+        handle = make_handle("v", random.Random(number).getrandbits)
+        assert kinds(gate.ask("visit_register", VISIT | {"visit": handle, "card": "", "minutes": "1"})) == [
+            "command.done"
+        ]
+        gate.wait(31)
+    assert len(gate.of("visit.expired")) >= 2 * visits.MOST_OPEN - 2 and len(gate.state.visits) <= 2
 
 
 def test_visits_survive_a_restart_with_their_end() -> None:
