@@ -158,4 +158,16 @@ def without_times(report: Report) -> Report:
     return structs.replace(report, head=structs.replace(report.head, made_ms=0, checkpoints=()))
 
 
-__all__ = ["GUARD", "MINUTE_MS", "Story", "files", "journal", "ms", "report", "site_in", "without_times", "write"]
+__all__ = [
+    "GUARD",
+    "MINUTE_MS",
+    "ZONE",
+    "Story",
+    "files",
+    "journal",
+    "ms",
+    "report",
+    "site_in",
+    "without_times",
+    "write",
+]

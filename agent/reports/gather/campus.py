@@ -12,7 +12,8 @@ from agent.reports.spans import Span
 
 EXITS = (
     "access.unauthorised_exit", "access.let_out", "access.duress", "access.wrong_tries", "access.passback",
-    "slip.used", "door.forced", "door.held_open", "lockdown.started", "fire.active", "visit.card_missing",
+    "slip.used", "door.shunted", "door.forced", "door.held_open", "lockdown.started", "fire.active",
+    "visit.card_missing",
 )  # fmt: skip
 CHANGES = {
     "shift_day": "minutes", "swap_day": "plan", "restore_day": "", "slip_add": "slip", "slip_cancel": "slip",

@@ -26,6 +26,14 @@ EXIT = {
     "command:card_unban": mark("Card allowed again"),
     "command:release": mark("Door unlocked by command"),
 }
+SHUNT = {
+    "repair": mark("repair"),
+    "delivery": mark("delivery"),
+    "moving": mark("things are carried through"),
+    "event": mark("event"),
+    "contact_faulty": mark("its contact is faulty"),
+    "other": mark("other reason"),
+}
 HIDDEN = frozenset({"access.duress"})  # never on a page that anyone at the gate may see
 
 
@@ -82,9 +90,14 @@ def exit_word(kind: str, s: Speech) -> str:
     return s.of(EXIT, kind) if kind in EXIT else s.kind(kind)
 
 
+def why_word(kind: str, why: str, s: Speech) -> str:
+    """A door's alarms are put aside for reasons of their own."""
+    return s.of(SHUNT, why) if kind == "door.shunted" else s.why(why)
+
+
 def _exit(one: Exit, s: Speech) -> tuple[Cell, ...]:
     is_slip = one.kind.startswith(("slip.", "command:slip"))
-    why = one.why if is_slip or one.kind.startswith("command:") else s.why(one.why)
+    why = one.why if is_slip or one.kind.startswith("command:") else why_word(one.kind, one.why, s)
     return (
         s.when(one.at),
         exit_word(one.kind, s),

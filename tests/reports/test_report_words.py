@@ -1,0 +1,63 @@
+"""Every word of a closed vocabulary that can come into a report has a text, in both languages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+from report_scenes import ZONE, site_in
+
+from agent.core import campus_commands, drill, duty_days, shunt, visits
+from agent.core.kinds import WEIGHT
+from agent.reports.gather import campus, coverage, devices, duty
+from agent.reports.layout import Speech
+from agent.reports.layout.campus import BECAUSE, exit_word, why_word
+from agent.reports.layout.lanes import OUT
+from agent.reports.layout.panic import ENDED, HOP, HOPS
+from agent.reports.layout.proof import SIGNATURE, UNKNOWN
+from agent.reports.layout.speech import GROUP
+from agent.reports.layout.things import CONSENT, PURPOSE, VISIT, WHAT
+from agent.reports.make import _Books
+from agent.reports.month import Month
+
+REASONS = campus_commands.EXIT_REASONS | campus_commands.BAN_REASONS | campus_commands.DAY_REASONS
+CODE = re.compile(r"[a-z]+[_.:][a-z_.:]*")
+
+
+@pytest.fixture(params=["zh_CN", "en"])
+def speech(request: pytest.FixtureRequest, tmp_path: Path) -> Speech:
+    return Speech(request.param, site_in(tmp_path), names=True)
+
+
+def said(words: Iterable[str], speech: Speech) -> None:
+    for word in words:
+        assert word and not CODE.fullmatch(word), word
+        assert speech.w.language == "en" or re.search("[一-鿿]", word), word
+
+
+def test_reasons_have_words(speech: Speech) -> None:
+    said((speech.why(reason) for reason in REASONS | drill.REASONS), speech)
+    said((why_word("door.shunted", reason, speech) for reason in shunt.REASONS), speech)
+
+
+def test_kinds_have_words(speech: Speech) -> None:
+    kinds = {*duty.LINES, *devices.BEGINS, *coverage._TROUBLES} - {"journal.ok"}
+    assert kinds <= WEIGHT.keys(), kinds - WEIGHT.keys()
+    said((speech.kind(kind) for kind in kinds), speech)
+    exits = {*campus.EXITS, *(f"command:{verb}" for verb in campus.CHANGES)}
+    said((exit_word(kind, speech) for kind in exits), speech)
+
+
+def test_vocabularies_are_whole(speech: Speech) -> None:
+    assert WHAT.keys() == duty_days.HAZARDS
+    assert VISIT.keys() == visits.KINDS and PURPOSE.keys() == visits.PURPOSES and CONSENT.keys() == visits.CONSENTS
+    assert set(HOPS) == HOP.keys()
+    for table in (WHAT, VISIT, PURPOSE, CONSENT, HOP, BECAUSE, OUT, ENDED, UNKNOWN, SIGNATURE, GROUP):
+        said((speech.of(table, value) for value in table), speech)
+
+
+def test_every_kind_that_is_gathered_is_one(tmp_path: Path) -> None:
+    gathered = _Books(site_in(tmp_path), Month(2026, 9, ZONE)).kinds
+    assert gathered <= WEIGHT.keys(), gathered - WEIGHT.keys()
