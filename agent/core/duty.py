@@ -255,9 +255,9 @@ def do(state: BoxState, event: Command, cause: Seq, now: Now, log: Log) -> BoxSt
     post = event.args.get("post", "")
     match event.verb:
         case "duty_check_in":
-            return _begin(state, post, state.access.guard or event.actor, now, log)
-        case "duty_check_out":
-            return _end(state, post, event.actor, now, log)
+            return _begin(state, post, state.access.guard, now, log)
+        case "duty_check_out":  # done by the guard whose card was read, whoever sat at the screen
+            return _end(state, post, state.access.guard, now, log)
         case "duty_confirm":
             return _confirm(state, [post], now, log)
         case "hand_over":

@@ -184,7 +184,9 @@ def test_checking_in_and_out_by_command_needs_the_guards_card() -> None:
     gate = school(10)
     assert refused(gate.command("duty_check_in", post="house")) == "not_on_site"
     gate.card("guard", WATCH)
-    assert kinds(gate.command("duty_check_out", post="house")) == ["command.done", "duty.off"]
+    ended = gate.command("duty_check_out", post="house")
+    assert kinds(ended) == ["command.done", "duty.off"]
+    assert [r.actor for r in ended if r.kind == "duty.off"] == ["guard-w"]
     assert kinds(gate.command("duty_check_in", post="kerb")) == ["command.done", "duty.on"]
     assert refused(gate.command("duty_confirm", post="house")) == "nobody_on_post"
     assert refused(gate.command("duty_check_in", post="nowhere")) == "unknown_post"
