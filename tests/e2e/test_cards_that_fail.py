@@ -177,7 +177,8 @@ def test_a_damaged_journal_is_kept_aside_said_loudly_and_the_latch_is_known(hous
 
 def test_a_folder_nobody_may_write_is_said_and_panic_works_from_memory(tmp_path: Path) -> None:
     house = House(tmp_path, ('dir = "state"', 'dir = "locked/state"'), wrap=HUMBLY)
-    (tmp_path / "locked").mkdir(mode=0o500)
+    (tmp_path / "locked" / "state").mkdir(parents=True, exist_ok=True)
+    (tmp_path / "locked" / "state").chmod(0o500)
     try:
         house.start()
         assert journal_health(house) == "failing"
@@ -186,7 +187,7 @@ def test_a_folder_nobody_may_write_is_said_and_panic_works_from_memory(tmp_path:
         said = house.log_of_control()
     finally:
         house.stop()
-        (tmp_path / "locked").chmod(0o700)
+        (tmp_path / "locked" / "state").chmod(0o700)
     assert "Permission denied" in said and "kept in memory" in said and "Traceback" not in said
 
 
