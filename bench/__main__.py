@@ -149,14 +149,19 @@ def _fleet_rows(told: dict[str, Any]) -> list[Row]:
     rows: list[Row] = []
     for workers in (1, 2):
         rate, name = told[f"workers {workers}"], f"fleet of {told['boxes']} boxes, workers: {workers}"
-        cost = ", ".join(f"{who} {us}" for who, us in rate["cpu_us_per_record"].items())
         rows.append((f"{name}, records/s", str(rate["records_per_s"]), str(told["floor"]), str(rate["ratio"]), ""))
-        rows.append((f"{name}, processor µs a record", cost, "", "", ""))
-    storm = told["storm"]
+        rows.append((f"{name}, processor µs a record", _costs(rate), "", "", ""))
+    storm, live = told["storm"], told["live"]
+    name = f"fleet, one record a message at {live['records_per_s']}/s, processor µs a record"
+    rows.append((name, _costs(live), "", "", ""))
     name = f"broker back, {told['boxes']} boxes with {storm['records']} records"
     rows.append((f"{name}, all received", f"{storm['drained_s']} s", "", "", ""))
     rows.append((f"{name}, alarm → receipt (n={storm['alarm_ms']['n']})", _ms(storm["alarm_ms"]), "", "", ""))
     return rows
+
+
+def _costs(told: dict[str, Any]) -> str:
+    return ", ".join(f"{who} {us}" for who, us in told["cpu_us_per_record"].items())
 
 
 def _people_rows(told: dict[str, Any]) -> list[Row]:

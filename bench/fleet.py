@@ -26,6 +26,7 @@ BOXES = 100
 RECORDS = 1000  # for each box
 STORM_RECORDS = 1500
 PRESSES_S = 0.05
+LIVE = 100  # records for each box, one every 50 ms
 FLOOR_S = 3.0
 GROUP = 200  # records in one round trip of the floor; about what a box's message holds
 
@@ -36,6 +37,7 @@ def measure() -> dict[str, Any]:
         with Stage(workers) as stage:
             told[f"workers {workers}"] = stage.rate(told["floor"])
             if workers == 2:
+                told["live"] = stage.live()
                 told["storm"] = stage.storm()
     return told
 
@@ -90,18 +92,28 @@ class Stage:
         """Every box gets its records at once: from then to the last receipt."""
         self._boxes = self._child("bench.fleet_boxes", "--port", str(self._broker.port), "--boxes", str(BOXES))
         _line(self._boxes)
-        self._begin(RECORDS, 0.0)
+        self._begin({"add": RECORDS})
         started, before = _line(self._boxes)["begun_ns"], self._cpu()
         took_s = (_line(self._boxes)["done_ns"] - started) / 1e9
         total = BOXES * RECORDS
-        cost = {name: round((cpu - before[name]) / total * 1e6, 1) for name, cpu in self._cpu().items()}
         rate = round(total / took_s)
-        return {"records_per_s": rate, "ratio": ratio(rate, floor), "cpu_us_per_record": cost}
+        return {
+            "records_per_s": rate,
+            "ratio": ratio(rate, floor),
+            "cpu_us_per_record": self._cost(before, total),
+        }
+
+    def live(self) -> dict[str, Any]:
+        """One record a message, as they come at a gate: what each costs then."""
+        self._begin({"live": LIVE})
+        started, before = _line(self._boxes)["begun_ns"], self._cpu()
+        took_s = (_line(self._boxes)["done_ns"] - started) / 1e9
+        return {"records_per_s": round(BOXES * LIVE / took_s), "cpu_us_per_record": self._cost(before, BOXES * LIVE)}
 
     def storm(self) -> dict[str, Any]:
         """The broker goes, every box gathers a backlog, the broker comes back."""
         self._broker.kill()
-        self._begin(STORM_RECORDS, PRESSES_S)
+        self._begin({"add": STORM_RECORDS, "presses_s": PRESSES_S})
         _line(self._boxes)
         self._broker.start()
         started = time.monotonic_ns()
@@ -112,10 +124,14 @@ class Stage:
             "alarm_ms": summary(told["alarms_ms"]),
         }
 
-    def _begin(self, records: int, presses_s: float) -> None:
+    def _begin(self, wanted: dict[str, float]) -> None:
         assert self._boxes.stdin is not None
-        self._boxes.stdin.write(json.dumps({"add": records, "presses_s": presses_s}).encode() + b"\n")
+        self._boxes.stdin.write(json.dumps(wanted).encode() + b"\n")
         self._boxes.stdin.flush()
+
+    def _cost(self, before: dict[str, float], records: int) -> dict[str, float]:
+        """Microseconds of a core for each record."""
+        return {name: round((cpu - before[name]) / records * 1e6, 1) for name, cpu in self._cpu().items()}
 
     def _cpu(self) -> dict[str, float]:
         pids = {"redis": self._redis.pid, "broker": self._broker.pid}

@@ -1,8 +1,9 @@
 """Many boxes in one process, for the bench: the agent's own lanes on their own connections, journals in memory.
 
-`python -m bench.fleet_boxes --port N --boxes B` connects them. Each line on standard input, {"add": R, "presses_s": S},
-is a round: R new records for each box, and an alarm at a random box every S seconds until all are received. Every round
-prints {"begun_ns"} once the records are there, and {"done_ns", "alarms_ms"} when everything has a receipt.
+`python -m bench.fleet_boxes --port N --boxes B` connects them. Each line on standard input is a round:
+{"add": R, "presses_s": S}, R new records for each box and an alarm at a random box every S seconds until all are
+received; or {"live": N}, N records for each box, one every LIVE_S. Every round prints {"begun_ns"} once the records are
+there, and {"done_ns", "alarms_ms"} when everything has a receipt.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from agent.uplink.topics import Topics
 
 SITE = "bench"
 LATE_MS = 3_600_000
+LIVE_S = 0.05
 WARM_RECORDS = 10  # so many for each box first: they bring it to the receiver's notice
 
 
@@ -83,9 +85,9 @@ class Box:
         self.pressed: dict[Ref, float] = {}
         self._latencies_ms = latencies_ms
 
-    def add(self, records: int) -> None:
+    def add(self, records: int, age_ms: int = LATE_MS) -> None:
         """Records of an hour ago: an outage's backlog."""
-        at_ms = time.time_ns() // 1_000_000 - LATE_MS
+        at_ms = time.time_ns() // 1_000_000 - age_ms
         for _ in range(records):
             self.journal.add("access.granted", at_ms)
         self.records.head_is((1, len(self.journal.rows)))
@@ -143,21 +145,25 @@ async def _run(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         boxes = [Box(f"gate-{n}", options.port, Path(folder), latencies_ms) for n in range(options.boxes)]
         tasks = [asyncio.create_task(box.live()) for box in boxes]
-        await _round(boxes, WARM_RECORDS, 0.0)
+        await _round(boxes, {"add": WARM_RECORDS})
         while line := await asyncio.to_thread(sys.stdin.readline):
-            wanted = json.loads(line)
-            await _round(boxes, wanted["add"], wanted["presses_s"])
+            await _round(boxes, json.loads(line))
             print(json.dumps({"done_ns": time.monotonic_ns(), "alarms_ms": latencies_ms}), flush=True)
             latencies_ms.clear()
         for task in tasks:
             task.cancel()
 
 
-async def _round(boxes: Sequence[Box], records: int, presses_s: float) -> None:
-    """So many new records for each box, and alarms between, until everything has a receipt."""
+async def _round(boxes: Sequence[Box], wanted: dict[str, Any]) -> None:
+    """New records and alarms as asked, until everything has a receipt."""
     for box in boxes:
-        box.add(records)
+        box.add(wanted.get("add", 0))
     print(json.dumps({"begun_ns": time.monotonic_ns()}), flush=True)
+    for _ in range(wanted.get("live", 0)):
+        for box in boxes:
+            box.add(1, 0)
+        await asyncio.sleep(LIVE_S)
+    presses_s = wanted.get("presses_s", 0.0)
     random, due = Random(7), time.monotonic()
     while not all(box.done for box in boxes):
         backlog = any(box.records.outbox.cursor[1] < len(box.journal.rows) for box in boxes)

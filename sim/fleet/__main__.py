@@ -12,14 +12,17 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 from redis.exceptions import RedisError
 
+from sim.fleet.plan import part_of
 from sim.fleet.streams import NotDurable, Streams
 from sim.fleet.wire import Wire
 from sim.fleet.worker import Worker
 
 RESTART_S = 0.5
+RELOAD_S = 2.0  # D: so often the list of boxes is looked at
 NOT_DURABLE = 3  # exit code of a worker that must not be started again
 WAIT_S = 0.5
 
@@ -41,6 +44,7 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=2, help="one process and one partition of the boxes each")
     parser.add_argument("--worker", type=int, metavar="K", help="be only worker K (from 0) of --workers")
     parser.add_argument("--vouch", action="store_true", help="Redis syncs before it answers, although it does not tell")
+    parser.add_argument("--boxes", type=Path, metavar="FILE", help="one <site>/<box> a line; others are not heard")
     parser.add_argument("--tls", nargs=3, metavar=("CA", "CERT", "KEY"), help="PEM files, for a broker with TLS")
     parser.add_argument("--with-parent", action="store_true", help=argparse.SUPPRESS)  # end when standard input does
     options = parser.parse_args(argv)
@@ -64,9 +68,12 @@ def serve(options: argparse.Namespace) -> int:
         return NOT_DURABLE
     host, _, port = options.broker.rpartition(":")
     name, tls = f"{options.worker}-{options.workers}", _tls(options.tls)
-    wire = Wire(name, lambda *message: worker.take(*message), lambda topics: worker.heard(topics), tls)
+    listed = options.boxes is not None
+    wire = Wire(name, lambda *message: worker.take(*message), lambda topics: worker.heard(topics), tls, listed=listed)
     worker = Worker(options.worker, options.workers, streams, wire.send, wire.hear)
     wire.start(host, int(port))
+    if listed:
+        threading.Thread(target=_follow, args=(options, wire), daemon=True).start()
     threading.Thread(target=_ready, args=(wire, options.worker), daemon=True).start()
     try:
         worker.run()
@@ -94,6 +101,35 @@ def _end_with_parent() -> None:
     while os.read(0, 1):  # unbuffered: a buffer's lock held here would abort the interpreter's own end
         pass
     os._exit(0)
+
+
+def _follow(options: argparse.Namespace, wire: Wire) -> None:
+    """Hear the listed boxes of this partition, new ones too soon after they are written down."""
+    read_at = 0
+    while True:
+        changed_at = options.boxes.stat().st_mtime_ns if options.boxes.exists() else read_at
+        if changed_at != read_at:
+            read_at = changed_at
+            try:
+                boxes = read_boxes(options.boxes.read_text("utf-8"))
+            except ValueError as error:
+                print(f"fleet: {options.boxes}: {error}; the list before it stays", file=sys.stderr, flush=True)
+                continue
+            wire.hear(box for box in boxes if part_of(*box, options.workers) == options.worker)
+        time.sleep(RELOAD_S)
+
+
+def read_boxes(text: str) -> list[tuple[str, str]]:
+    """(site, box) of each line; empty lines and `#` comments are passed over. Raises ValueError naming the line."""
+    found: list[tuple[str, str]] = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        entry = line.partition("#")[0].strip()
+        site, slash, box = entry.partition("/")
+        if (entry and not (site and slash and box)) or any(mark in entry for mark in "+ \t") or "/" in box:
+            raise ValueError(f"line {number} is no <site>/<box>: {entry!r}")
+        if entry:
+            found.append((site, box))
+    return found
 
 
 def _ready(wire: Wire, number: int) -> None:

@@ -1,8 +1,9 @@
 """A worker's way to the broker, on two connections so that an alarm never stands behind records.
 
 MQTT's shared subscriptions hand the messages of a group to its members in turn, so two messages of one box would
-overtake each other. A worker subscribes to its own boxes' records by name instead. It learns which boxes there are from
-their retained `state`, which every worker hears, and alarms come the same way, so that a new box is heard at once.
+overtake each other. A worker subscribes to its own boxes' topics by name instead. Told which boxes there are, it hears
+those and no others. Without a list it learns of them from their retained `state`, which then every worker hears, as it
+does `alarm`, so that a new box is heard at once.
 """
 
 from __future__ import annotations
@@ -82,6 +83,8 @@ class Line:
                 self._asked.clear()
                 topics = list(self._topics)
             self._ask(topics)
+            if not topics:
+                self.ready.set()
 
     def _on_disconnect(
         self, client: mqtt.Client, _: object, flags: mqtt.DisconnectFlags, code: ReasonCode, more: Properties | None
@@ -98,20 +101,28 @@ class Line:
 
 
 class Wire:
-    """Both lines of one worker. `take` and `heard` are called from their threads and must only hand over."""
+    """Both lines of one worker. `take` and `heard` are called from their threads and must only hand over.
 
-    def __init__(self, name: str, take: Take, heard: Heard, tls: ssl.SSLContext | None) -> None:
+    `listed`: the boxes are named by `hear`; else they make themselves known.
+    """
+
+    def __init__(self, name: str, take: Take, heard: Heard, tls: ssl.SSLContext | None, *, listed: bool) -> None:
+        self._listed = listed
         self._records = Line(f"{name}-records", take, tls, heard)
         self._urgent = Line(f"{name}-urgent", take, tls)
-        self._urgent.subscribe(("menwei/v1/+/+/alarm", "menwei/v1/+/+/state"))
+        if not listed:
+            self._urgent.subscribe(("menwei/v1/+/+/alarm", "menwei/v1/+/+/state"))
 
     def start(self, host: str, port: int) -> None:
         self._records.start(host, port)
         self._urgent.start(host, port)
 
     def hear(self, boxes: Iterable[tuple[str, str]]) -> None:
-        """Records of these boxes too."""
-        self._records.subscribe(f"menwei/v1/{site}/{box}/records" for site, box in boxes)
+        """These boxes too."""
+        names = [f"menwei/v1/{site}/{box}/" for site, box in boxes]
+        if self._listed:
+            self._urgent.subscribe(name + what for name in names for what in ("alarm", "state"))
+        self._records.subscribe(name + "records" for name in names)
 
     def wait(self, seconds: float) -> bool:
         """For the broker; False when it has not come."""

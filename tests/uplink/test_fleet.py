@@ -16,6 +16,7 @@ from uplink_rig import SITE, Child, FakeControl, Running, SmallJournal, make_sit
 
 from agent.core.records import Record
 from sim.broker import BrokerProcess
+from sim.fleet.__main__ import main, read_boxes
 from sim.fleet.plan import part_of
 
 BOXES = ("gate-1", "gate-2", "gate-3", "gate-4")
@@ -156,6 +157,32 @@ async def test_a_redis_that_lost_everything_gets_it_again_from_every_box(
     assert_all_there(gates, far)
 
 
+async def test_a_listed_fleet_hears_its_boxes_and_a_new_one_soon(
+    tmp_path: Path, gates: list[Gate], broker: BrokerProcess, redis_server: RealServer, far: Far, impatient: None
+) -> None:
+    listed = tmp_path / "boxes"
+    listed.write_text("# the school's\n" + "".join(f"{SITE}/{gate.name}\n" for gate in gates[:-1]))
+    fleet = await asyncio.to_thread(Fleet, broker.port, redis_server.port, "--boxes", str(listed))
+    await until(lambda: all(gate.done for gate in gates[:-1]))
+    assert not far.client.exists(gates[-1].key)
+    with listed.open("a") as file:
+        file.write(f"{SITE}/{gates[-1].name}\n")
+    gates[-1].press()
+    await until(lambda: all(gate.done for gate in gates))
+    assert_all_there(gates, far)
+    await asyncio.to_thread(fleet.stop)
+
+
+def test_a_list_of_boxes_is_read_line_by_line() -> None:
+    assert read_boxes("# two\n\na/b\n c/d # the second\n") == [("a", "b"), ("c", "d")]
+
+
+@pytest.mark.parametrize("line", ["a", "a/", "/b", "a/b/c", "a/+", "a b/c"])
+def test_a_bad_line_is_named(line: str) -> None:
+    with pytest.raises(ValueError, match="line 2"):
+        read_boxes(f"a/b\n{line}\n")
+
+
 async def test_workers_end_with_their_supervisor(broker: BrokerProcess, redis_server: RealServer) -> None:
     fleet = await asyncio.to_thread(Fleet, broker.port, redis_server.port)
     workers = fleet.workers
@@ -175,7 +202,5 @@ def test_a_redis_that_does_not_sync_ends_the_program(
 ) -> None:
     far.client.config_set("appendfsync", "everysec")
     arguments = ("--broker", f"127.0.0.1:{broker.port}", "--redis", f"redis://127.0.0.1:{redis_server.port}")
-    from sim.fleet.__main__ import main
-
     assert main([*arguments, "--workers", "1"]) == 1
     assert "no receipt could be believed: appendfsync everysec" in capfd.readouterr().err
