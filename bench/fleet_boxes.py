@@ -79,8 +79,9 @@ class Box:
         self.journal = Journal(name)
         self._topics = Topics(f"menwei/v1/{SITE}/{name}/")
         self._settings = Settings("127.0.0.1", port, f"menwei.{SITE}.{name}", self._topics.state, OFFLINE)
-        self.records = RecordLane(self._topics.records, Source(self.journal), folder / name, self)  # type: ignore[arg-type]
         self.alarms = AlarmLane(self._topics.alarm, self)
+        source, missed = Source(self.journal), self.alarms.again
+        self.records = RecordLane(self._topics.records, source, folder / name, self, missed)  # type: ignore[arg-type]
         self._state = StateLane(self._topics.state)
         self.pressed: dict[Ref, float] = {}
         self._latencies_ms = latencies_ms

@@ -21,6 +21,7 @@ from agent.uplink.path import FROM_AFAR, Reports
 PATH = "mqtt"
 RESEND_S = 5.0
 UNHEARD_S = 0.5  # D: the broker says that nobody got it, as after its own restart: first so soon, then twice as long
+OWED_S = 0.5  # D: a receipt takes some 0.1 s, also in a storm of boxes
 TURN_S = 0.5
 KEEP_EARLY = 64
 KEEP = 256  # alarms still on their way, or last received; the journal has them all
@@ -109,6 +110,8 @@ class AlarmLane:
             return
         self.urgent.set()
         if self._connection is not None:
+            for known in self._owed():
+                self._send(self._connection, known)
             self._send(self._connection, alarm)
 
     def receipt(self, payload: bytes) -> None:
@@ -150,6 +153,23 @@ class AlarmLane:
         finally:
             self._connection = None
 
+    def again(self) -> None:
+        """The far side says that it missed something: what it has not confirmed by now goes out at once."""
+        if self._connection is not None:
+            for alarm in self._owed():
+                self._send(self._connection, alarm)
+
+    def _owed(self) -> list[_Alarm]:
+        """Sent, and not confirmed in the time it takes. They go out again before a younger one does: a far side that
+        keeps a stream has no place for an older alarm behind a younger."""
+        late = asyncio.get_running_loop().time() - OWED_S
+        owed = [
+            alarm
+            for alarm in self._alarms.values()
+            if not alarm.received and alarm.sent_at is not None and (alarm.unheard or alarm.sent_at <= late)
+        ]
+        return sorted(owed, key=lambda alarm: alarm.ref)
+
     def _due(self, now: float) -> list[_Alarm]:
         """Panic first, then as they happened."""
         due = [
@@ -176,7 +196,9 @@ class AlarmLane:
             pause_s = min(RESEND_S, UNHEARD_S * 2.0**alarm.unheard)
             alarm.sent_at = asyncio.get_running_loop().time() - RESEND_S + pause_s
             alarm.unheard += 1
-        elif alarm.stage is Stage.QUEUED:
+            return
+        alarm.unheard = 0
+        if alarm.stage is Stage.QUEUED:
             alarm.stage = Stage.SENT
             self._reports.stage(PATH, alarm.ref, Stage.SENT)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -42,7 +42,16 @@ _decode_receipt = msgspec.json.Decoder(_Receipt).decode
 class RecordLane:
     """Sends the journal over one connection after another. `head_is` and `receipt` may be called at any time."""
 
-    def __init__(self, topic: str, source: Source, cursor_file: Path, reporter: Reporter) -> None:
+    def __init__(
+        self,
+        topic: str,
+        source: Source,
+        cursor_file: Path,
+        reporter: Reporter,
+        missed: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`missed` is called when the far side asks for a resend: it may have missed more than records."""
+        self._missed = missed
         self._topic = topic
         self._source = source
         self._reporter = reporter
@@ -80,6 +89,8 @@ class RecordLane:
             self.trouble = ""
             self.keeper.moved(self.outbox.cursor)
         self._asked = word.resend
+        if word.resend:
+            self._missed()
         self._wake.set()
 
     def _compare(self, theirs: Ref) -> None:

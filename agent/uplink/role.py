@@ -81,9 +81,11 @@ class Uplink:
         self._link = ControlLink(control_socket(site))
         self._source = Source(JournalReader(storage_dir(site) / JOURNAL))
         self._reporter = Reporter(self._link, sync_names(site))
-        self._records = RecordLane(self._topics.records, self._source, own_folder(site) / CURSOR, self._reporter)
         self._dispatch = Dispatch(self._reporter)
         self._alarms = AlarmLane(self._topics.alarm, self._dispatch)
+        self._records = RecordLane(
+            self._topics.records, self._source, own_folder(site) / CURSOR, self._reporter, self._alarms.again
+        )
         self._state = StateLane(self._topics.state)
         self._picture: Message | None = None  # what control last told; None while it is away
         self._policies, self._anchors = couriers.policies(self._link), couriers.checkpoints(self._link)

@@ -109,7 +109,7 @@ class Wire:
     def __init__(self, name: str, take: Take, heard: Heard, tls: ssl.SSLContext | None, *, listed: bool) -> None:
         self._listed = listed
         self._records = Line(f"{name}-records", take, tls, heard)
-        self._urgent = Line(f"{name}-urgent", take, tls)
+        self._urgent = Line(f"{name}-urgent", take, tls, heard)
         if not listed:
             self._urgent.subscribe(("menwei/v1/+/+/alarm", "menwei/v1/+/+/state"))
 

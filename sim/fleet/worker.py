@@ -115,9 +115,13 @@ class Worker:
             self._wake.notify()
 
     def heard(self, topics: Iterable[str]) -> None:
-        """The broker now hands us these boxes' records: what it could not hand on before must come again."""
+        """The broker now hands us what these topics bring: what it could not hand on before must come again."""
+        boxes: dict[tuple[str, str], None] = {}
+        for topic in topics:
+            site, box, _ = address(topic)
+            boxes.update(dict.fromkeys(list(self._boxes) if "+" in (site, box) else [(site, box)]))
         with self._wake:
-            self._urgent.extend(Message(*address(topic)[:2], HEARD, b"") for topic in topics)
+            self._urgent.extend(Message(site, box, HEARD, b"") for site, box in boxes)
             self._wake.notify()
 
     def stop(self) -> None:

@@ -181,8 +181,10 @@ async def test_a_box_that_comes_is_told_where_we_stand(synced: int | None, resen
 async def test_a_box_we_did_not_hear_for_a_while_is_asked_for_what_it_sent(desk: Desk) -> None:
     desk.records(1, 10)
     await desk.receipt()
-    desk.worker.heard([f"menwei/v1/{SITE}/{BOX}/records"])
-    assert await desk.receipt() == {"epoch": 1, "seq": 10, "resend": True}
+    for topics in ([f"menwei/v1/{SITE}/{BOX}/records"], ["menwei/v1/+/+/alarm", "menwei/v1/+/+/state"]):
+        desk.worker.heard(topics)
+        assert await desk.receipt() == {"epoch": 1, "seq": 10, "resend": True}
+        assert desk.said == []
 
 
 async def test_one_box_that_redis_refuses_stops_no_other(

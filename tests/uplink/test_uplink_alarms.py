@@ -6,7 +6,7 @@ import asyncio
 import base64
 import json
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
 
@@ -28,8 +28,11 @@ from uplink_rig import (
     until,
 )
 
+from agent.core.records import encode
+from agent.core.words import Stage
+from agent.uplink.alarms import AlarmLane
 from agent.uplink.commands import MOST_WAITING
-from agent.uplink.mqtt import EXPIRY_S
+from agent.uplink.mqtt import EXPIRY_S, NOBODY_LISTENS
 from agent.uplink.outbox import WINDOW
 from agent.uplink.role import Uplink
 from hardware.site import Site
@@ -417,3 +420,67 @@ async def test_an_alarm_that_nobody_heard_goes_out_again_soon(
         district = await asyncio.to_thread(DistrictHere, tmp_path, broker.port)
         await until(lambda: control.stages(press.ref) == ["sent", "received"])
     await district.close()
+
+
+class DeafBroker:
+    """A connection to a broker that passes alarms on to nobody until `heard`."""
+
+    def __init__(self) -> None:
+        self.heard = False
+        self.sent: list[int] = []
+
+    def publish(self, topic: str, payload: bytes, *, lane: str = "") -> asyncio.Future[int]:
+        self.sent.append(json.loads(payload)["seq"])
+        taken: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        taken.set_result(0 if self.heard else NOBODY_LISTENS)
+        return taken
+
+
+class Silent:
+    """Nobody needs to be told."""
+
+    def stage(self, path: str, ref: tuple[int, int], stage: Stage, by: str = "") -> None: ...
+
+    def path(self, path: str, up: bool, why: str = "") -> None: ...
+
+
+@pytest.fixture
+async def lane(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[AlarmLane, DeafBroker]]:
+    """A lane that would not send again by itself while the test runs."""
+    monkeypatch.setattr("agent.uplink.alarms.UNHEARD_S", 600.0)
+    monkeypatch.setattr("agent.uplink.alarms.RESEND_S", 600.0)
+    made, broker = AlarmLane("alarm", Silent()), DeafBroker()
+    task = asyncio.create_task(made.run(broker))  # type: ignore[arg-type]
+    await asyncio.sleep(0)
+    yield made, broker
+    task.cancel()
+
+
+async def press(lane: AlarmLane, seq: int) -> None:
+    lane.add(encode(make_record(seq, "panic.pressed")))
+    await asyncio.sleep(0)
+
+
+async def test_what_nobody_heard_goes_out_again_before_a_younger_alarm(lane: tuple[AlarmLane, DeafBroker]) -> None:
+    """A far side that keeps a stream has no place for an older alarm behind a younger one."""
+    alarms, broker = lane
+    await press(alarms, 1)
+    broker.heard = True
+    for seq in (2, 3):
+        await press(alarms, seq)
+    assert broker.sent == [1, 1, 2, 3]
+
+
+async def test_a_far_side_that_missed_something_gets_the_alarms_it_has_not_confirmed(
+    lane: tuple[AlarmLane, DeafBroker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alarms, broker = lane
+    broker.heard = True
+    for seq in (1, 2):
+        await press(alarms, seq)
+    alarms.receipt(b'{"epoch":1,"seq":1,"by":"x","stage":"received"}')
+    alarms.again()
+    assert broker.sent == [1, 2], "it has not had time to confirm"
+    monkeypatch.setattr("agent.uplink.alarms.OWED_S", 0.0)
+    alarms.again()
+    assert broker.sent == [1, 2, 2]
