@@ -12,12 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from datetime import datetime
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import msgspec
 
 from agent.core.calendar import DAY_MS
 from agent.core.records import utc_text
+from agent.journal.errors import Damaged
 from agent.journal.reader import JournalReader
 from agent.reports.model import Ref, When
 from agent.reports.month import Month
@@ -30,6 +31,9 @@ STARTED = "box.started"
 _AT, _KIND, _CLOCK = b'"at":"', b'"kind":"', b'"clock":"untrusted"'
 _AT_BYTES = len("2026-09-01T07:30:00.125Z")
 _BEFORE_DATA = 512  # the envelope's fields before `data` fit in so many bytes
+
+
+_Part = TypeVar("_Part")
 
 
 class Told(msgspec.Struct):
@@ -67,6 +71,14 @@ class Told(msgspec.Struct):
         value = self.data.get(name)
         return value if isinstance(value, str) else "" if value is None else str(value)
 
+    def part(self, name: str, kind: type[_Part]) -> _Part | None:
+        """A field of the data as a struct; None where it is absent. Raises Damaged where it is another thing."""
+        try:
+            return None if self.data.get(name) is None else msgspec.convert(self.data[name], kind)
+        except msgspec.ValidationError as error:
+            text = f"record {self.epoch}-{self.seq} cannot be read: “{name}” is of another version of this program"
+            raise Damaged(f"{text} ({error})") from error
+
     def number(self, name: str) -> int | None:
         value = self.data.get(name)
         return value if isinstance(value, int) and not isinstance(value, bool) else None
@@ -86,9 +98,12 @@ _DECODER = msgspec.json.Decoder(Told)
 
 
 def decode(body: bytes) -> Told:
-    """Raises msgspec.DecodeError for what is no record."""
-    told = _DECODER.decode(body)
-    told.at_ms = utc_ms(told.at)
+    """Raises Damaged for what is no record."""
+    try:
+        told = _DECODER.decode(body)
+        told.at_ms = utc_ms(told.at)
+    except ValueError as error:  # msgspec's own are of this kind
+        raise Damaged("a record is not what was written: run menwei journal verify") from error
     return told
 
 
@@ -175,6 +190,8 @@ class Pass:
             return
         start = body.find(_AT) + len(_AT)
         at = body[start : start + _AT_BYTES]
+        if start < len(_AT) or not at.endswith(b"Z"):
+            decode(body)  # says what is wrong with it
         self._over = at >= self._bounds[2]
         if self._bounds[0] <= at < self._bounds[1]:
             self._inside(seq)

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from msgspec import structs
-
 from agent.core.kinds import WEIGHT
 from agent.core.records import Record, utc_text
 from agent.core.words import ClockTrust
@@ -153,11 +151,6 @@ def report(site: Site, month: str = "2026-09", made: str = "2026-12-01 08:00", k
         return make(reader, site, parse(month, ZONE, made_ms), made_ms, public)
 
 
-def without_times(report: Report) -> Report:
-    """The same figures, whenever and from whatever checkpoint they were made."""
-    return structs.replace(report, head=structs.replace(report.head, made_ms=0, checkpoints=()))
-
-
 __all__ = [
     "GUARD",
     "MINUTE_MS",
@@ -168,6 +161,5 @@ __all__ = [
     "ms",
     "report",
     "site_in",
-    "without_times",
     "write",
 ]

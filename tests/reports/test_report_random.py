@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
@@ -15,13 +17,14 @@ from report_scenes import ZONE, Story, ms, site_in
 
 from agent.core.records import encode
 from agent.core.words import ClockTrust
+from agent.journal.errors import Damaged
 from agent.journal.merkle import Frontier
 from agent.journal.reader import JournalReader
 from agent.journal.schema import Base
 from agent.reports import layout
 from agent.reports.layout import Speech
 from agent.reports.layout.table import shown
-from agent.reports.make import make
+from agent.reports.make import _Books, make
 from agent.reports.model import Report
 from agent.reports.month import parse
 from hardware.site import Site
@@ -41,6 +44,9 @@ class Memory(JournalReader):
         self._rows: list[tuple[int, int, bytes | None]] = [
             (one.seq, one.epoch, None if one.seq in gone else encode(one)) for one in story.records
         ]
+
+    def put(self, seq: int, body: bytes) -> None:
+        self._rows[seq - 1] = (seq, 1, body)
 
     def base(self) -> Base:
         return Base(1, 0, bytes(32), Frontier())
@@ -179,3 +185,67 @@ def test_the_judge_sees_time_counted_twice() -> None:
         except AssertionError:
             return
         raise AssertionError("the judge saw nothing")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+FIELDS = (
+    "duty",
+    "visits",
+    "hazards",
+    "on",
+    "args",
+    "why",
+    "post",
+    "minutes",
+    "press",
+    "button",
+    "bollard",
+    "ms",
+    "date",
+)
+
+
+def _gathered() -> list[str]:
+    with tempfile.TemporaryDirectory() as folder:
+        return sorted(_Books(site_in(Path(folder)), parse("2026-09", ZONE, ms("12-01 00:00"))).kinds)
+
+
+GATHERED = _gathered()
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(GATHERED), st.dictionaries(st.sampled_from(FIELDS), JSON)), max_size=8))
+def test_a_record_of_any_kind_with_any_data_is_told_or_named(data: list[tuple[str, dict[str, Any]]]) -> None:
+    """Of another version, or damaged: a report, or one line in field words."""
+    with tempfile.TemporaryDirectory() as folder:
+        site = site_in(Path(folder))
+        story = Story(site).at("09-01 00:00").start()
+        for kind, fields in data:
+            story.later(minutes=5).add(kind, "lane:main", **fields)
+        story.at("10-02 00:00").add("day.window", "day", peak=False, windows=[])
+        made_ms = ms("12-01 00:00")
+        try:
+            found = make(Memory(story, frozenset()), site, parse("2026-09", ZONE, made_ms), made_ms, None)
+        except Damaged as error:
+            assert "is of another version" in str(error)
+            return
+        judge(found)
+        spoken(found, site, names=True)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.binary(max_size=80) | JSON.map(msgspec.json.encode), st.integers(1, 3))
+def test_a_body_that_is_no_record_is_told(body: bytes, place: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        site = site_in(Path(folder))
+        story = Story(site).at("09-01 00:00").start()
+        story.at("10-02 00:00").add("day.window", "day", peak=False, windows=[])
+        reader = Memory(story, frozenset())
+        reader.put(place, body)
+        made_ms = ms("12-01 00:00")
+        with pytest.raises(Damaged, match="menwei journal verify"):
+            make(reader, site, parse("2026-09", ZONE, made_ms), made_ms, None)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, ClassVar
+from typing import ClassVar
+
+import msgspec
 
 from agent.core.duty import GRACE_S, PEAK_GRACE_S
 from agent.reports.model import MOST_ROWS, Duty, DutyDay, DutyLine, PatrolDay
@@ -26,6 +28,16 @@ LINES = frozenset(
     }
 )
 COUNTED = frozenset({"duty.on", "duty.off", "duty.asked", "duty.confirmed", "duty.unanswered"})
+
+
+class _Watch(msgspec.Struct):
+    guard: str
+
+
+class _Standing(msgspec.Struct):
+    """What of the picture that survives restarts is the duty's."""
+
+    on: dict[str, _Watch] = {}
 
 
 class _PostBook:
@@ -57,7 +69,7 @@ class DutyBook:
 
     def see(self, told: Told, inside: bool) -> None:
         if told.kind == "box.latched":
-            self._recall(told.data.get("duty"), told.at_ms)
+            self._recall(told.part("duty", _Standing) or _Standing(), told.at_ms)
             return
         if inside and told.kind in LINES:
             self._line(told)
@@ -69,12 +81,11 @@ class DutyBook:
     def _post(self, name: str) -> _PostBook:
         return self._posts.setdefault(name, _PostBook(self._month))
 
-    def _recall(self, duty: Any, at_ms: int) -> None:
+    def _recall(self, standing: _Standing, at_ms: int) -> None:
         """The picture that survives restarts names everybody on duty, also who left a post by taking another."""
-        on = duty.get("on", {}) if isinstance(duty, dict) else {}
-        for name in {*self._posts, *on}:
-            watch = on.get(name)
-            self._post(name).watch.set(str(watch["guard"]) if isinstance(watch, dict) else "", at_ms)
+        for name in {*self._posts, *standing.on}:
+            watch = standing.on.get(name)
+            self._post(name).watch.set("" if watch is None else watch.guard, at_ms)
 
     def _post_told(self, post: _PostBook, told: Told, inside: bool) -> None:
         if inside and told.kind in COUNTED:

@@ -3,7 +3,7 @@ whom it is seen to, and until when."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import msgspec
 
@@ -22,6 +22,12 @@ class _Entry(msgspec.Struct):
     closed: When | None = None
 
 
+class _Ledger(msgspec.Struct):
+    """What of the picture that survives restarts is the ledger's."""
+
+    hazards: dict[str, _Entry] = {}
+
+
 class HazardsBook:
     kinds: ClassVar[frozenset[str]] = frozenset({"box.latched", "hazard.closed"})
 
@@ -38,13 +44,9 @@ class HazardsBook:
         if told.kind == "hazard.closed":
             self._close(told, inside)
         elif told.at_ms < self._month.to_ms:
-            self._recall(told.data.get("duty"))
-
-    def _recall(self, duty: Any) -> None:
-        hazards = duty.get("hazards") if isinstance(duty, dict) else None
-        for name, raw in hazards.items() if isinstance(hazards, dict) else ():
-            if name not in self._entries:
-                self._entries[name] = msgspec.convert(raw, _Entry)
+            ledger = told.part("duty", _Ledger) or _Ledger()
+            for name, entry in ledger.hazards.items():
+                self._entries.setdefault(name, entry)
 
     def _close(self, told: Told, inside: bool) -> None:
         entry = self._entries.get(told.text("hazard"))

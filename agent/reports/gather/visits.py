@@ -32,6 +32,22 @@ class _Visit(msgspec.Struct):
     ended_ms: int | None = None
 
 
+class _Standing(msgspec.Struct):
+    """What of an open visit is in the picture that survives restarts."""
+
+    handle: str
+    kind: str
+    host: str
+    purpose: str
+    card: str
+    door: str
+    lane: str
+    from_ms: int
+    until_ms: int
+    consent: str
+    came: bool
+
+
 class VisitsBook:
     kinds: ClassVar[frozenset[str]] = frozenset(
         {"command.done", "access.granted", "visit.ended", "visit.overstay", "visit.expired", "box.latched"}
@@ -76,13 +92,12 @@ class VisitsBook:
 
     def _recall(self, told: Told) -> None:
         """A visit from before the journal's beginning stands in the picture that survives restarts."""
-        visits = told.data.get("visits")
-        for raw in visits if isinstance(visits, list) else ():
-            if raw["handle"] not in self._open:
-                visit = _visit(raw, When(raw["from_ms"]), raw["until_ms"])
-                visit.consent = raw["consent"]
-                visit.came_ms = raw["from_ms"] if raw["came"] else None
-                self._open[raw["handle"]] = visit
+        for one in told.part("visits", list[_Standing]) or ():
+            if one.handle not in self._open:
+                visit = _visit(msgspec.to_builtins(one), When(one.from_ms), one.until_ms)
+                visit.consent = one.consent
+                visit.came_ms = one.from_ms if one.came else None
+                self._open[one.handle] = visit
 
     def _passed(self, told: Told) -> None:
         visit = self._open.get(told.text("holder"))
