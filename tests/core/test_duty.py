@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import date
 
+import msgspec
 import pytest
 from campus_scenes import POLICY, THIRD, WATCH, go, refused, restarted, school
 from msgspec.structs import replace
 from people_scenes import GUARD, Gate, kinds
+from test_core_random import play
 
-from agent.core import duty, duty_days
+from agent.core import duty, duty_days, people_latched
 from agent.core.events import ClockChanged
 from agent.core.policy import Post, Rules
 from agent.core.records import Record
@@ -306,6 +308,17 @@ def test_a_hazard_past_its_day_is_told_once_by_a_clock_that_can_be_trusted() -> 
     lost.command("hazard_open", hazard=HAZARD, what="fence", owner="p-7f3a0c1d2e9k", due="2")
     lost.trust = ClockTrust.UNTRUSTED
     assert not of(lost.wait(5 * DAY), "hazard.overdue")
+
+
+def test_whatever_was_played_a_restart_brings_the_book_back_as_it_was() -> None:
+    for seed in range(12):
+        gate = play(seed, 250)
+        latched = {"visits": people_latched.open_visits(gate.state), "duty": people_latched.duty(gate.state)}
+        told = msgspec.convert(latched["visits"], tuple[people_latched.VisitPicture, ...])
+        part = msgspec.convert(latched["duty"], people_latched.DutyPicture)
+        again = people_latched.restore(Gate().state, told, part, gate.now)
+        assert people_latched.open_visits(again) == latched["visits"], seed
+        assert people_latched.duty(again) == latched["duty"], seed
 
 
 @pytest.mark.parametrize(("pupils", "guards"), [(300, 0), (999, 0), (1000, 3), (1499, 3), (1500, 4), (2600, 6)])
