@@ -230,6 +230,8 @@ async def test_it_can_be_used_without_seeing_it_well(made: Browser, tmp_path: Pa
         control.tell()
         await page.wait_for_selector(".banner.alarm")
         found["alarm"] = await axe.run(page)
+        await page.emulate_media(color_scheme="dark")  # at night
+        found["alarm at night"] = await axe.run(page)
         for path in ("muster", "accounts", "login", "first"):
             await page.goto(f"{url}/guard/{path}")
             found[path] = await axe.run(page)
