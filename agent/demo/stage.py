@@ -84,7 +84,6 @@ class Stage:
         )  # fmt: skip
         self.centre = self._centre()
         self.platform = self._platform()
-        self.password = console.renew_account(self.site)
         self.box = Child("box", python("-m", "agent", "run", "--config", str(self.site_file)), self.folder)
 
     def _centre(self) -> Child | None:
@@ -154,9 +153,10 @@ class Stage:
             for child in self.others:
                 child.start()
             centre, platform = _url(self.centre), _url(self.platform)
+            password = console.renew_account(self.site)
             self.box.start()
             web = f"http://{self.site.web.listen[0]}"
-            gate = Gate(self.site, simulator, district, web, self.folder, centre, platform, self.password)
+            gate = Gate(self.site, simulator, district, web, self.folder, centre, platform, password)
             self._wait_for_box(gate)
             school.apply(self.site, school.make_bundle(self.folder))
         except BaseException:

@@ -161,7 +161,8 @@ def opened(data: bytes, public: bytes | None) -> dict[str, Any]:
             raise BadReport(f"this is no report of the kind {FORMAT}")
     except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError, binascii.Error):
         raise BadReport("this file is no drill report, or it is damaged") from None
-    if _canonical(told) + b"\n" != data:
+    one_form = told["signature"] == base64.b64encode(signature).decode()  # base64 has spare bits at its end
+    if not one_form or _canonical(told) + b"\n" != data:
         raise BadReport("this file was written by somebody else: it is not in the one form a box writes")
     if public is not None and not signed_by(public, signature, SIGNED_AS + _canonical(report)):
         raise BadReport("the signature is wrong: the report was changed, or it is of another box")

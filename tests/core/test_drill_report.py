@@ -148,6 +148,16 @@ def test_whatever_is_changed_in_a_report_is_found(seed: int) -> None:
             opened(bytes(spoilt), KEY.public)
 
 
+def test_the_signature_is_written_in_one_way_only() -> None:
+    """The last character of 64 bytes in base64 has four bits that say nothing."""
+    data = seal(made(drilled()), KEY)
+    before, _, after = data.rpartition(b'=="')
+    letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    other = letters[letters.index(before[-1:]) ^ 1]
+    with pytest.raises(BadReport):
+        opened(before[:-1] + bytes([other]) + b'=="' + after, KEY.public)
+
+
 @pytest.mark.parametrize("data", [b"", b"{}", b"[]", b"\xff", b'{"report":{},"signature":""}', b" " * (1 << 21)])
 def test_what_is_no_report_is_said_to_be_none(data: bytes) -> None:
     with pytest.raises(BadReport):
