@@ -26,6 +26,7 @@ from agent.reports.spans import Span
 
 ROWS = 2_000
 PEEK_ROWS = 20_000  # D: so far ahead the first trusted record of a boot is looked for
+BEYOND_ROWS = 1_000  # D: after so many records behind the month it is over; fewer are a clock that was wrong
 UNTRUSTED = "untrusted"
 STARTED = "box.started"
 _AT, _KIND, _CLOCK = b'"at":"', b'"kind":"', b'"clock":"untrusted"'
@@ -135,7 +136,7 @@ class Pass:
         self._previous = b""  # the last sure record, not decoded until it matters
         self._sure: _Sure | None = None  # the same, once it mattered
         self._doubt = False  # the last record was not sure
-        self._over = False  # far enough behind the month
+        self._beyond = 0  # so many records in a row lie far behind the month
         self._offsets: dict[str, int | None] = {}
         self._index = 0
         self.records = self.evicted = 0
@@ -148,7 +149,7 @@ class Pass:
         seq, self._index = base.seq + 1, base.frontier.size
         while rows := self._reader.read(seq, ROWS):
             for seq, epoch, body in rows:
-                if seq > self._up_to or self._over:
+                if seq > self._up_to or self._beyond >= BEYOND_ROWS:
                     break
                 yield from self._row(seq, epoch, body)
             else:
@@ -192,17 +193,17 @@ class Pass:
         at = body[start : start + _AT_BYTES]
         if start < len(_AT) or not at.endswith(b"Z"):
             decode(body)  # says what is wrong with it
-        self._over = at >= self._bounds[2]
+        self._beyond = self._beyond + 1 if at >= self._bounds[2] else 0
         if self._bounds[0] <= at < self._bounds[1]:
             self._inside(seq)
         wanted = _kind(body) in self._kinds
-        if wanted or self._doubt or self._over or not self.first_ms:
+        if wanted or self._doubt or self._beyond == 1 or not self.first_ms:
             yield from self._told(decode(body), wanted=wanted)
         self._previous, self._sure, self._doubt = body, None, False
 
     def _told(self, told: Told, *, wanted: bool) -> Iterator[Item]:
         yield from self._gap(told)
-        if wanted and not self._over:
+        if wanted and not self._beyond:
             yield told
 
     def _gap(self, told: Told) -> Iterator[Span]:

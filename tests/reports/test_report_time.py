@@ -190,6 +190,21 @@ def test_a_clock_that_jumped_is_corrected_by_the_monotonic_one(story: Story) -> 
     assert found.coverage.unknown == ()
 
 
+def test_a_trusted_clock_that_was_years_ahead_for_a_while_does_not_end_the_month(story: Story) -> None:
+    story.at("09-10 08:00").add("day.window", "day", peak=False, windows=[])
+    story.wall_off_ms = 400 * 86_400_000
+    for _ in range(20):
+        story.later(seconds=1).add("door.rex", "door:wicket")
+    story.wall_off_ms = 0
+    story.later(seconds=1).add("clock.off", "clock", step_ms=-1, to="trusted", why="step")
+    kept = press(story.at("09-20 08:00"))
+    story.at("10-02 00:00").add("day.window", "day", peak=False, windows=[])
+    found = report(story.write().site)
+    assert [one.ref for one in found.panic.presses] == [kept]
+    assert found.lanes.lanes[0].available_ms == 30 * 24 * HOUR_MS
+    assert [one.kind for one in found.coverage.troubles] == ["clock.off"]
+
+
 def test_a_boot_with_a_wrong_clock_is_placed_by_the_trust_that_came_later(story: Story) -> None:
     story.at("09-10 08:00").add("day.window", "day", peak=False, windows=[])
     story.clock, story.wall_off_ms = ClockTrust.UNTRUSTED, -1_000 * HOUR_MS
