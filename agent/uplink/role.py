@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from agent.uplink.redis.path import RedisPath
 
 GUARD_S = 1.0
+Cursors = dict[str, Ref]  # by far side that keeps the journal: "mqtt", "redis"
 JUDGE_EVERY_S = 0.5
 YOUNG_MS = 3_600_000  # D: an alarm found unreceived at a start still goes to every path when it is so young
 CHECKPOINT_EVERY_S = 1.0
@@ -104,6 +105,7 @@ class Uplink:
         self._connection: Connection | None = None
         self._control_came = asyncio.Event()
         self._searched: Ref = (0, 0)  # the journal was searched for alarms up to here
+        self._had: Cursors | None = None  # how far the far sides were when control came, until that search
         self._news = asyncio.Event()  # something durable is new: perhaps a checkpoint
         self._published = b""  # the checkpoint last sent: a broker may echo it
         self._redis = self._redis_path()
@@ -189,6 +191,7 @@ class Uplink:
                 self._state.picture(self._picture)
             case "subscribed":
                 self._reporter.control_is_new()
+                self._had = _earlier(self._had, self._cursors())
                 self._head_is((int(line["epoch"]), int(line["head"])))
                 self._control_came.set()
             case "lost":
@@ -211,11 +214,13 @@ class Uplink:
         while True:
             await self._control_came.wait()
             self._control_came.clear()
+            had, self._had = self._had, None
             try:
                 await self._restore_open()
-                await self._restore_unreceived(self._records.head)
+                await self._restore_unreceived(self._records.head, had or self._cursors())
             except (JournalAway, ControlAway) as error:
                 log.error("open alarms may be missing here: %s", error)
+                self._had = _earlier(self._had, had or self._cursors())
                 await asyncio.sleep(GUARD_S)
                 self._control_came.set()
 
@@ -229,9 +234,10 @@ class Uplink:
                 stages = {path: Stage(stage) for path, stage in alarm.get("stages", {}).items()}
                 self._dispatch.add(alarm_of(body), stages)
 
-    async def _restore_unreceived(self, head: Ref) -> None:
-        """Every alarm record that a far side has not received with the others; the young ones on every path."""
-        start = await self._source.after(max(min(self._cursors()), self._searched), head[1])
+    async def _restore_unreceived(self, head: Ref, had: Cursors) -> None:
+        """Every alarm record that a far side had not received with the others when control came; the young ones on
+        every path. What it has received since, as a record, is still to be raised as an alarm."""
+        start = await self._source.after(max(min(had.values()), self._searched), head[1])
         for _, body in await self._source.alarms(start - 1, head[1]):
             alarm = alarm_of(body)
             young = is_live(alarm.at, YOUNG_MS)
@@ -242,20 +248,20 @@ class Uplink:
             if young:
                 self._dispatch.add(alarm)
             else:
-                self._carry_old(alarm)
+                self._carry_old(alarm, had)
         self._searched = head
 
-    def _carry_old(self, alarm: Alarm) -> None:
-        """To the far sides that keep the journal, and have not got so far."""
-        if self._mqtt is not None and alarm.ref > self._records.outbox.cursor:
+    def _carry_old(self, alarm: Alarm, had: Cursors) -> None:
+        """To the far sides that keep the journal, and had not got so far."""
+        if self._mqtt is not None and alarm.ref > had["mqtt"]:
             self._alarms.add(alarm.body)
-        if self._redis is not None and alarm.ref > self._redis.cursor:
+        if self._redis is not None and alarm.ref > had["redis"]:
             self._redis.take(alarm)
 
-    def _cursors(self) -> list[Ref]:
+    def _cursors(self) -> Cursors:
         """How far the journal is on each far side that keeps it; one at least."""
-        redis = [] if self._redis is None else [self._redis.cursor]
-        return redis if redis and self._mqtt is None else [self._records.outbox.cursor, *redis]
+        redis = {} if self._redis is None else {"redis": self._redis.cursor}
+        return redis if redis and self._mqtt is None else {"mqtt": self._records.outbox.cursor} | redis
 
     # ── the broker ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -405,6 +411,11 @@ async def _lane(name: str, lane: Callable[[Connection], Awaitable[None]], connec
         except Exception:
             log.exception("the lane of %s failed and starts again", name)
         await asyncio.sleep(GUARD_S)
+
+
+def _earlier(one: Cursors | None, other: Cursors) -> Cursors:
+    """Of each far side the earlier place."""
+    return other if one is None else {name: min(ref, one.get(name, ref)) for name, ref in other.items()}
 
 
 def own_folder(site: Site) -> Path:

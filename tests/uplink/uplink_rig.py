@@ -137,6 +137,8 @@ class FakeControl:
         self.open_alarms: list[dict[str, Any]] = []
         self.measured: dict[str, Any] = {"scanned": True, "lanes": [], "doors": []}
         self.mute = False
+        self.quick = asyncio.Event()  # cleared: it takes its time to tell its state
+        self.quick.set()
         self._server: asyncio.Server | None = None
         self._subscribers: list[asyncio.StreamWriter] = []
         self._peers: set[asyncio.StreamWriter] = set()
@@ -209,6 +211,8 @@ class FakeControl:
         try:
             while line := await reader.readline():
                 message = json.loads(line)
+                if message["op"] == "state":
+                    await self.quick.wait()
                 if not self.mute:
                     writer.write(json.dumps(self._answer(message, writer)).encode() + b"\n")
                 if message["op"] == "subscribe":
