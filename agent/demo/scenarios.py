@@ -103,6 +103,14 @@ def second_path(stage: Stage, gate: Gate, line: Timeline) -> None:
     told = [(alarm["priority"], alarm["drill"], alarm["copies"]) for alarm in gate.at_platform()[known:]]
     line.step("the police platform has it once, with priority 1", told.count((1, False, 1)) == 1)
     line.step(f"stages per path: {_stages(gate)}", _stages(gate).get("mqtt") != "received")
+    line.title("Another button's line is cut, and mended: the centre hears of both.")
+    before = len(gate.messages())
+    gate.do("line", button="office", state="cut")
+    gate.wait("it hears of the fault", lambda: _lines(gate, before) == [False], SECOND_PATH_S)
+    line.step("line fault told as Contact ID 380")
+    mended = gate.do("line", button="office", state="normal")
+    gate.wait("it hears that it is over", lambda: _lines(gate, before) == [False, True], 15)
+    line.step("line well again: its restore is told", ms=(time.monotonic_ns() - mended) / 1e6)
     line.title("The broker comes back, and the district gets it too.")
     back = time.monotonic_ns()
     stage.broker.start()
@@ -293,6 +301,11 @@ def _stages(gate: Gate) -> Entry:
     """The newest open alarm's stage on each path."""
     stages: Entry = gate.state()["panic"]["alarms"][-1]["stages"]
     return stages
+
+
+def _lines(gate: Gate, before: int) -> list[bool]:
+    """What the receiving centre was told of lines after so many messages: False a fault, True its end."""
+    return [bool(message["restore"]) for message in gate.messages()[before:] if message["code"] == "380"]
 
 
 def _same(one: Entry, other: Entry) -> bool:
