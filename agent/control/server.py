@@ -40,6 +40,7 @@ STATE_IDLE_S = 2.0
 _NOTABLE = frozenset(
     {
         *("note", "command.refused", "view.journal", "view.register", "view.report", "register.erased"),
+        "hazard.photo",
         *("account.login", "account.logout", "account.refused", "account.locked"),
         *("account.code", "account.made", "account.removed"),
     }

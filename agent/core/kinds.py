@@ -84,6 +84,7 @@ MEANING: dict[str, tuple[Weight, str]] = {
     "duty.test_due": (_ACTION, "the monthly panic test is due"),
     "duty.test_overdue": (_ALARM, "the monthly panic test is overdue"),
     "hazard.overdue": (_ACTION, "an entry of the hazard ledger is past its day"),
+    "hazard.photo": (_ACTION, "a picture of a hazard was put into the register; its hash is here"),
     "hazard.closed": (_ACTION, "an entry of the hazard ledger was closed"),
     "reader.bad_frame": (_FACT, "a reader sent a frame with a wrong check digit or length"),
     "door.rex": (_PASSAGE, "request-to-exit: the door was unlocked from inside"),

@@ -21,6 +21,7 @@ from agent.journal.files import replace_file
 FILE, KEY_FILE = "register.db", "register.key"
 KEY_BYTES, NONCE_BYTES = 32, 12
 LABEL = b"menwei register 1 "
+PHOTO = " photo"  # what a picture is bound to besides its handle, so that it never passes for an entry
 MOST_TEXT = 400  # D: a hand-over note, not a report
 MOST_NAME = 60  # D
 KEEP_DAYS = 180  # DB11/T 2552-2026 (S): access records are kept 180 days
@@ -82,14 +83,33 @@ class Register:
             rows = base.execute(ask, (f"{prefix}-*", count)).fetchall()
         return [(handle, at, entry) for handle, at, sealed in rows if (entry := self._unseal(handle, sealed))]
 
-    def erase(self, handle: str) -> bool:
-        """Overwrite and delete one entry; False when there was none."""
+    def put_photo(self, handle: str, photo: bytes, at_ms: int) -> None:
+        """Keep a picture with a handle, sealed like its entry; a newer one replaces it."""
+        sealed = self._seal_bytes(handle + PHOTO, photo)
         with closing(self._open()) as base, base:
+            base.execute("INSERT OR REPLACE INTO photo VALUES(?, ?, ?)", (handle, at_ms, sealed))
+
+    def photo(self, handle: str) -> bytes | None:
+        with closing(self._open()) as base:
+            row = base.execute("SELECT sealed FROM photo WHERE handle = ?", (handle,)).fetchone()
+        return None if row is None else self._unseal_bytes(handle + PHOTO, row[0])
+
+    def with_photo(self, handles: Iterable[str]) -> frozenset[str]:
+        """Those of these handles that have a picture."""
+        wanted = set(handles)
+        with closing(self._open()) as base:
+            return frozenset(name for (name,) in base.execute("SELECT handle FROM photo") if name in wanted)
+
+    def erase(self, handle: str) -> bool:
+        """Overwrite and delete one entry and its picture; False when there was none."""
+        with closing(self._open()) as base, base:
+            base.execute("DELETE FROM photo WHERE handle = ?", (handle,))
             return base.execute("DELETE FROM entry WHERE handle = ?", (handle,)).rowcount > 0
 
     def expire(self, before_ms: int) -> int:
         """Erase what was written before an instant (UTC ms); how many entries went."""
         with closing(self._open()) as base, base:
+            base.execute("DELETE FROM photo WHERE at_ms < ?", (before_ms,))
             return base.execute("DELETE FROM entry WHERE at_ms < ?", (before_ms,)).rowcount
 
     def _open(self) -> sqlite3.Connection:
@@ -99,24 +119,34 @@ class Register:
             base.execute("PRAGMA secure_delete = ON")  # a deleted row's bytes become zeroes
             base.execute("PRAGMA synchronous = FULL")
             base.execute("CREATE TABLE IF NOT EXISTS entry(handle TEXT PRIMARY KEY, at_ms INTEGER, sealed BLOB)")
+            base.execute("CREATE TABLE IF NOT EXISTS photo(handle TEXT PRIMARY KEY, at_ms INTEGER, sealed BLOB)")
             path.chmod(0o600)
         except (sqlite3.Error, OSError) as error:
             raise BadRegister(f"the register {path} cannot be used: {error}") from None
         return base
 
     def _seal(self, handle: str, entry: Entry) -> bytes:
+        return self._seal_bytes(handle, msgspec.json.encode(entry))
+
+    def _seal_bytes(self, bound_to: str, plain: bytes) -> bytes:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         nonce = os.urandom(NONCE_BYTES)
-        return nonce + AESGCM(self._key).encrypt(nonce, msgspec.json.encode(entry), LABEL + handle.encode())
+        return nonce + AESGCM(self._key).encrypt(nonce, plain, LABEL + bound_to.encode())
 
     def _unseal(self, handle: str, sealed: bytes) -> Entry | None:
+        plain = self._unseal_bytes(handle, sealed)
+        try:
+            return None if plain is None else msgspec.json.decode(plain, type=Entry)
+        except ValueError:
+            return None
+
+    def _unseal_bytes(self, bound_to: str, sealed: bytes) -> bytes | None:
         from cryptography.exceptions import InvalidTag
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         try:
-            plain = AESGCM(self._key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], LABEL + handle.encode())
-            return msgspec.json.decode(plain, type=Entry)
+            return AESGCM(self._key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], LABEL + bound_to.encode())
         except (InvalidTag, ValueError):
             return None
 

@@ -291,7 +291,7 @@ class Panic(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Hazard(msgspec.Struct, frozen=True, kw_only=True):
-    """`days`: how long it was, or has been, open."""
+    """`days`: how long it was, or has been, open. `photo`: SHA-256 of its picture in the register, "" = none."""
 
     hazard: str
     what: str
@@ -301,6 +301,7 @@ class Hazard(msgspec.Struct, frozen=True, kw_only=True):
     closed: When | None
     days: int
     late: bool
+    photo: str = ""
 
 
 class DeviceSpan(msgspec.Struct, frozen=True, kw_only=True):

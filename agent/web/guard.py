@@ -85,12 +85,12 @@ class Guard:
             raise Refused(431, "too many headers")
         _check_target(scope)
         self._check_host([value for name, value in headers if name == b"host"], scope)
-        self._check_body(scope["method"], headers)
+        self._check_body(scope, headers)
         for name, value in headers:
             if name == b"origin" and not self._ours(urlsplit(value.decode("latin-1")).netloc, scope):
                 raise Refused(403, "asked from a foreign page")
 
-    def _check_body(self, method: str, headers: list[tuple[bytes, bytes]]) -> None:
+    def _check_body(self, scope: Scope, headers: list[tuple[bytes, bytes]]) -> None:
         for name, value in headers:
             if name == b"transfer-encoding" or (name == b"content-length" and value.strip() != b"0"):
                 raise Refused(413, "no body is taken here")

@@ -87,6 +87,7 @@ TITLES: Mapping[str, str] = {
     "duty.test_due": mark("Monthly panic test due"),
     "duty.test_overdue": mark("Monthly panic test overdue"),
     "hazard.overdue": mark("Hazard past its day"),
+    "hazard.photo": mark("Picture of a hazard kept"),
     "hazard.closed": mark("Hazard dealt with"),
     "reader.bad_frame": mark("Card could not be read"),
     "door.rex": mark("Exit button pressed"),

@@ -341,7 +341,15 @@ UNPLAYED = frozenset(
 FROM_THE_SHELL = frozenset(
     {
         *("journal.anchored", "journal.evicted", "journal.problem", "journal.pruned", "journal.space"),
-        *("panic.latency", "policy.refused", "socket.refused", "view.journal", "view.register", "register.erased"),
+        *(
+            "panic.latency",
+            "policy.refused",
+            "socket.refused",
+            "view.journal",
+            "view.register",
+            "register.erased",
+            "hazard.photo",
+        ),
         *("account.login", "account.logout", "account.refused", "account.locked", "account.code"),
         *("account.made", "account.removed", "drill.report", "view.report"),
     }

@@ -246,8 +246,11 @@ def test_the_ledger_has_what_was_closed_and_what_is_open(story: Story) -> None:
     story.at("08-21 09:00").latched(hazards={"old": old, "late": late})
     story.at("09-04 10:00").add("hazard.closed", "hazard:old", days=15, hazard="old", late=False, what="fence")
     story.at("09-25 09:00").latched(hazards={"new": new, "late": late})
+    story.at("09-26 09:00").add("hazard.photo", "console", bytes=9, hazard="new", sha256="ab" * 32)
+    story.at("09-26 09:01").add("hazard.photo", "console", bytes=9, hazard="unknown", sha256="cd" * 32)
     story.at("10-01 10:00").add("hazard.closed", "hazard:late", days=40, hazard="late", late=True, what="lock")
     rows = {one.hazard: one for one in told(story).hazards}
+    assert (rows["new"].photo, rows["late"].photo) == ("ab" * 32, "")
     assert list(rows) == ["old", "late", "new"]
     assert (rows["old"].closed, rows["old"].days, rows["old"].late) == (When(ms("09-04 10:00")), 15, False)
     assert (rows["late"].closed, rows["late"].days, rows["late"].late) == (None, 40, True)  # open at the month's end

@@ -311,3 +311,18 @@ async def fill(page: Page, place: str, verb: str, **fields: str) -> None:
         else:
             await field.fill(value)
     await sent(page, found.locator("button"))
+
+
+async def test_a_picture_of_a_hazard_is_made_small_and_kept(made: Browser, tmp_path: Path) -> None:
+    async with console(tmp_path) as (url, control), opened(made, url, 800, "en") as page:
+        await fill(page, "#hazards", "hazard_open", text="wire torn", owner="staff-1")
+        picture_file = tmp_path / "wall.png"
+        await page.screenshot(path=picture_file, full_page=True)
+        async with page.expect_navigation():
+            await page.locator("#hazards input[type=file]").set_input_files(picture_file)
+        link = page.locator("#hazards a[href^='/guard/photo/']")
+        await link.wait_for()
+        told = [record.data for record in control.core.records if record.kind == "hazard.photo"]
+        assert len(told) == 1 and 1000 < int(str(told[0]["bytes"])) < 400_000
+        answer = await page.request.get(f"{url}{await link.get_attribute('href')}")
+        assert (await answer.body()).startswith(b"\xff\xd8\xff")

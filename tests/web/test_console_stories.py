@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from console_rig import NAMES, PASSWORD, Desked
+from console_rig import BASE, NAMES, PASSWORD, Desked
 from test_web_words import texts
 
 from agent.core.events import AlarmStage, Command, PanicLine, PathHealth, Tick
@@ -19,6 +20,7 @@ from agent.web.console.accounts import Role
 from agent.web.console.app import Console
 from agent.web.console.asks import ASKS
 from agent.web.console.desk import MOST_CHOICES
+from agent.web.console.front import MAX_PHOTO
 from agent.web.console.pages import PARTS
 
 VISITOR = {
@@ -307,3 +309,44 @@ async def test_the_chinese_console_speaks_no_english(tmp_path: Path, path: str) 
     page = (await desk.browser.get(path, params={"lang": "zh_CN"})).text
     for text in texts(page):
         assert not re.search(r"[A-Za-z]{3,}", own.sub("", text)), text
+
+
+async def noted(desk: Desked) -> str:
+    await desk.do("hazard_open", what="fence", text="东墙铁丝网破损", owner="staff-1", due="7")
+    (handle,) = desk.link.state.duty.hazards
+    return handle
+
+
+async def send_photo(desk: Desked, handle: str, body: bytes, **more: str) -> int:
+    headers = {"origin": BASE, "content-type": "image/jpeg", "x-csrf": desk.csrf} | more
+    return (await desk.browser.post(f"/guard/photo/{handle}", content=body, headers=headers)).status_code
+
+
+PHOTO = b"\xff\xd8\xff\xe0" + bytes(range(256)) * 40
+
+
+async def test_a_hazards_picture_is_sealed_shown_and_told_by_its_hash(desk: Desked) -> None:
+    handle = await noted(desk)
+    assert await send_photo(desk, handle, PHOTO) == 204
+    told = last(desk, "hazard.photo")
+    assert told.data == {"bytes": len(PHOTO), "hazard": handle, "sha256": hashlib.sha256(PHOTO).hexdigest()}
+    assert f'href="/guard/photo/{handle}"' in await desk.page()
+    answer = await desk.browser.get(f"/guard/photo/{handle}")
+    assert answer.content == PHOTO and answer.headers["content-type"] == "image/jpeg"
+    assert last(desk, "view.register").data == {"what": "photo"}
+    assert PHOTO[4:200] not in (desk.folder / "register.db").read_bytes()
+    Register(desk.folder).erase(handle)
+    assert (await desk.browser.get(f"/guard/photo/{handle}")).status_code == 404
+
+
+async def test_a_bad_picture_is_refused(desk: Desked) -> None:
+    handle = await noted(desk)
+    assert await send_photo(desk, handle, b"<svg onload=alert(1)>") == 400
+    assert await send_photo(desk, "h-0a1b2c3d4e5f", PHOTO) == 400
+    assert await send_photo(desk, handle, PHOTO, **{"x-csrf": "guessed"}) == 403
+    assert await send_photo(desk, handle, PHOTO, origin="https://evil.example") == 403
+    assert await send_photo(desk, handle, PHOTO, **{"content-type": "text/html"}) == 415
+    assert await send_photo(desk, handle, b"\xff\xd8\xff" + bytes(MAX_PHOTO)) == 413
+    assert "hazard.photo" not in desk.link.kinds()
+    stranger = desk.client()
+    assert (await stranger.get(f"/guard/photo/{handle}")).status_code == 303

@@ -20,6 +20,7 @@ class _Entry(msgspec.Struct):
     found_ms: int
     due_ms: int
     closed: When | None = None
+    photo: str = ""
 
 
 class _Ledger(msgspec.Struct):
@@ -29,7 +30,7 @@ class _Ledger(msgspec.Struct):
 
 
 class HazardsBook:
-    kinds: ClassVar[frozenset[str]] = frozenset({"box.latched", "hazard.closed"})
+    kinds: ClassVar[frozenset[str]] = frozenset({"box.latched", "hazard.closed", "hazard.photo"})
 
     def __init__(self, month: Month) -> None:
         self._month = month
@@ -43,10 +44,18 @@ class HazardsBook:
     def see(self, told: Told, inside: bool) -> None:
         if told.kind == "hazard.closed":
             self._close(told, inside)
+        elif told.kind == "hazard.photo":
+            self._photo(told)
         elif told.at_ms < self._month.to_ms:
             ledger = told.part("duty", _Ledger) or _Ledger()
             for name, entry in ledger.hazards.items():
                 self._entries.setdefault(name, entry)
+
+    def _photo(self, told: Told) -> None:
+        """The newest picture taken before the month's end counts."""
+        entry = self._entries.get(told.text("hazard"))
+        if entry is not None and told.at_ms < self._month.to_ms:
+            entry.photo = told.text("sha256")
 
     def _close(self, told: Told, inside: bool) -> None:
         entry = self._entries.get(told.text("hazard"))
@@ -77,4 +86,5 @@ def _hazard(name: str, entry: _Entry, until_ms: int) -> Hazard:
         closed=entry.closed,
         days=max(0, (end_ms - entry.found_ms) // DAY_MS),
         late=end_ms > entry.due_ms,
+        photo=entry.photo,
     )

@@ -75,11 +75,11 @@ def hazards(report: Report, s: Speech) -> Table:
             Column(t("Closed"), "time", 19),
             Column(t("Days open"), "count", 9),
             Column(t("State"), "text", 14),
-            Column(t("Photo"), "text", 8),
+            Column(t("Photo"), "text", 14),
         ),
         rows=tuple(_hazard(one, s) for one in report.hazards),
         notes=(
-            t("Hazards closed in the month and those still open at its end. There are no photos: no camera is fitted."),
+            t("Closed this month, or open at its end. Photo: how its SHA-256 begins; it is in the guard console."),
             *s.more(report.more_hazards),
         ),
         empty=t("The ledger has no entry for this month."),
@@ -100,7 +100,7 @@ def _hazard(one: Hazard, s: Speech) -> tuple[Cell, ...]:
         s.when(one.closed),
         one.days,
         state,
-        "—",
+        one.photo[:12] or "—",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import secrets
 import time
@@ -39,6 +40,7 @@ from hardware.site import Site
 log = logging.getLogger("menwei.console")
 
 MOST_STREAMS = 12  # D: a gatehouse has a tablet and a PC; the office looks in
+JPEG_START = b"\xff\xd8\xff"  # ITU T.81 (V): start of image, then a marker
 LANGUAGE_S = 365 * 86_400
 HOME = "/guard"
 
@@ -71,6 +73,7 @@ class Console:
             Route(f"{HOME}/first", self.first, methods=["GET", "POST"]),
             Route(f"{HOME}/logout", self.logout, methods=["POST"]),
             Route(f"{HOME}/accounts", self.accounts_page, methods=["GET", "POST"]),
+            Route(f"{HOME}/photo/{{handle}}", self.photo, methods=["GET", "POST"]),
             Route("/authority.crt", self.authority),
             Route("/static/{name}", self.asset),
         ]
@@ -227,13 +230,15 @@ class Console:
             pass
         except msgspec.ValidationError as error:
             log.error("control told a guard's picture that cannot be read: %s", error)
+        photos = self._desk.with_photo(hazard.handle for hazard in guard.hazards) if guard is not None else frozenset()
         if session.account.role not in GUARDS or guard is None:
-            return Told(guard=guard, names=NameTable(), entries={})
+            return Told(guard=guard, names=NameTable(), entries={}, photos=photos)
         names = await self._desk.names(guard.version)
         handles = [one for visit in guard.visits for one in (visit.handle, visit.host)]
         handles += [one for hazard in guard.hazards for one in (hazard.handle, hazard.owner)]
         handles += [slip.issuer for slip in guard.slips]
-        return Told(guard=guard, names=names, entries=self._desk.entries(handles), notes=self._desk.notes())
+        entries = self._desk.entries(handles)
+        return Told(guard=guard, names=names, entries=entries, notes=self._desk.notes(), photos=photos)
 
     async def _looked(self, session: Session, what: str) -> None:
         await self.note("view.register", session.account.handle, {"what": what})
@@ -287,6 +292,37 @@ class Console:
             for handle in form.written:
                 self._desk.erase(handle)
         return why
+
+    async def photo(self, request: Request) -> Response:
+        """The picture of an open hazard: taken with a tablet, looked at by whoever sees to it. Each is one record."""
+        session = self._session(request)
+        handle = str(request.path_params["handle"])
+        if session is None or session.account.role not in ASKS["hazard_open"].roles:
+            return _to(f"{HOME}/login")
+        try:
+            if request.method == "POST":
+                return await self._keep_photo(request, session, handle)
+            found = self._desk.photo(handle)
+        except BadRegister as bad:
+            log.error("%s", bad)
+            found = None
+        if found is None:
+            return PlainTextResponse("there is nothing here\n", 404, headers=NO_STORE)
+        await self._looked(session, "photo")
+        return Response(found, media_type="image/jpeg", headers=NO_STORE)
+
+    async def _keep_photo(self, request: Request, session: Session, handle: str) -> Response:
+        body: bytes = request.scope["form"]
+        guard = (await self._told(session)).guard
+        known = guard is not None and any(hazard.handle == handle for hazard in guard.hazards)
+        if not _is_of(session, {"csrf": request.headers.get("x-csrf", "")}):
+            return PlainTextResponse("the page was out of date\n", 403, headers=NO_STORE)
+        if not known or not body.startswith(JPEG_START):
+            return PlainTextResponse("no such hazard, or no JPEG picture\n", 400, headers=NO_STORE)
+        self._desk.keep_photo(handle, body)
+        data = {"bytes": len(body), "hazard": handle, "sha256": hashlib.sha256(body).hexdigest()}
+        await self.note("hazard.photo", session.account.handle, data)
+        return Response(status_code=204, headers=NO_STORE)
 
     # ── accounts ───────────────────────────────────────────────────────────────────────────────────────────────
 

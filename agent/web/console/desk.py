@@ -38,6 +38,7 @@ class Desk:
         self._version = -1
         self._reading = asyncio.Lock()
         self._entries: dict[str, Entry] = {}
+        self._photos: tuple[frozenset[str], frozenset[str]] | None = None
         self._notes: tuple[tuple[str, int, Entry], ...] | None = None
 
     async def names(self, version: int) -> NameTable:
@@ -105,6 +106,25 @@ class Desk:
             except BadRegister:
                 return ()
         return self._notes
+
+    def keep_photo(self, handle: str, photo: bytes) -> None:
+        """Raises BadRegister."""
+        Register(self.folder).put_photo(handle, photo, time.time_ns() // 1_000_000)
+        self._photos = None
+
+    def photo(self, handle: str) -> bytes | None:
+        """Raises BadRegister."""
+        return Register(self.folder).photo(handle)
+
+    def with_photo(self, handles: Iterable[str]) -> frozenset[str]:
+        """Those of these handles that have a picture; none where the register cannot be used."""
+        wanted = frozenset(handles)
+        if self._photos is None or self._photos[0] != wanted:
+            try:
+                self._photos = (wanted, Register(self.folder).with_photo(wanted))
+            except BadRegister:
+                return frozenset()
+        return self._photos[1]
 
     def expire(self) -> int:
         """Erase what is older than the records it belongs to; how many entries went. Raises BadRegister."""

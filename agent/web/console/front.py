@@ -14,6 +14,9 @@ from agent.web.guard import HEADERS, Guard, Message, Receive, Refused, Scope, Se
 
 MAX_BODY = 16 * 1024  # D: a hand-over note and its form
 BODY_S = 10.0  # D: a form that takes longer is cut off
+PHOTOS = "/guard/photo/"
+MAX_PHOTO = 1024 * 1024  # D: the tablet makes a picture smaller before it sends it
+JPEG = b"image/jpeg"
 FORM = b"application/x-www-form-urlencoded"
 
 
@@ -33,24 +36,25 @@ class Front(Guard):
             try:
                 self._check(scope)
                 self._check_page(scope)
-                scope["form"] = await _body(receive)
+                scope["form"] = await _body(receive, _taken(scope)[0])
             except Refused as refusal:
                 await self._refuse(refusal, send)
                 return
         await super().__call__(scope, receive, send)
 
-    def _check_body(self, method: str, headers: list[tuple[bytes, bytes]]) -> None:
-        if method != "POST":
-            super()._check_body(method, headers)
+    def _check_body(self, scope: Scope, headers: list[tuple[bytes, bytes]]) -> None:
+        if scope["method"] != "POST":
+            super()._check_body(scope, headers)
             return
         told = dict(headers)
         if b"transfer-encoding" in told or sum(1 for name, _ in headers if name == b"content-length") != 1:
             raise Refused(411, "a form's length must be told beforehand, once")
         length = told[b"content-length"].strip()
-        if not length.isdigit() or int(length) > MAX_BODY:
-            raise Refused(413, f"a form has at most {MAX_BODY} bytes")
-        if told.get(b"content-type", b"").split(b";")[0].strip().lower() != FORM:
-            raise Refused(415, "only plain forms are taken here")
+        most, kind = _taken(scope)
+        if not length.isdigit() or int(length) > most:
+            raise Refused(413, f"at most {most} bytes are taken here")
+        if told.get(b"content-type", b"").split(b";")[0].strip().lower() != kind:
+            raise Refused(415, f"only {kind.decode()} is taken here")
 
     def _check_page(self, scope: Scope) -> None:
         """A form of ours: the browser's own word for where it was filled in."""
@@ -62,7 +66,12 @@ class Front(Guard):
             raise Refused(403, "this form was not filled in on a page of this box")
 
 
-async def _body(receive: Receive) -> bytes:
+def _taken(scope: Scope) -> tuple[int, bytes]:
+    """How many bytes of what are taken at this address."""
+    return (MAX_PHOTO, JPEG) if scope["path"].startswith(PHOTOS) else (MAX_BODY, FORM)
+
+
+async def _body(receive: Receive, most: int) -> bytes:
     """The whole form. Raises Refused when it is longer than told, too slow, or broken off."""
     found = bytearray()
     try:
@@ -72,8 +81,8 @@ async def _body(receive: Receive) -> bytes:
                 if message["type"] != "http.request":
                     raise Refused(400, "the form broke off")
                 found += message.get("body", b"")
-                if len(found) > MAX_BODY:
-                    raise Refused(413, f"a form has at most {MAX_BODY} bytes")
+                if len(found) > most:
+                    raise Refused(413, f"at most {most} bytes are taken here")
                 if not message.get("more_body", False):
                     return bytes(found)
     except TimeoutError:

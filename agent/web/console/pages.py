@@ -36,6 +36,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     names: NameTable
     entries: Mapping[str, Entry]
     notes: tuple[tuple[str, int, Entry], ...] = ()
+    photos: frozenset[str] = frozenset()  # hazards that have a picture
 
 
 class Bar(msgspec.Struct, frozen=True):
@@ -57,7 +58,7 @@ class ConsoleView(View):
         self.has_guard = told.guard is not None
         self._names = told.names
         self._entries = told.entries
-        self.notes = told.notes
+        self.notes, self.photos = told.notes, told.photos
         self.has_names = len(told.names) > 0
 
     def reached(self, stage: str) -> bool:
