@@ -40,6 +40,7 @@ class _Alarm(msgspec.Struct):
     at: str
     stage: Stage = Stage.QUEUED
     sent_at: float | None = None
+    again_at: float = 0.0  # when it goes out again without a receipt
     unheard: int = 0  # times in a row that the broker passed it on to nobody, on this connection
 
     @property
@@ -154,10 +155,15 @@ class AlarmLane:
             self._connection = None
 
     def again(self) -> None:
-        """The far side says that it missed something: what it has not confirmed by now goes out at once."""
-        if self._connection is not None:
-            for alarm in self._owed():
-                self._send(self._connection, alarm)
+        """The far side says that it missed something: what it has not confirmed by now goes out at once, and what was
+        sent just now as soon as it should have been confirmed."""
+        if self._connection is None:
+            return
+        for alarm in self._alarms.values():
+            if alarm.sent_at is not None:
+                alarm.again_at = min(alarm.again_at, alarm.sent_at + OWED_S)
+        for alarm in self._owed():
+            self._send(self._connection, alarm)
 
     def _owed(self) -> list[_Alarm]:
         """Sent, and not confirmed in the time it takes. They go out again before a younger one does: a far side that
@@ -172,9 +178,7 @@ class AlarmLane:
 
     def _due(self, now: float) -> list[_Alarm]:
         """Panic first, then as they happened."""
-        due = [
-            a for a in self._alarms.values() if not a.received and (a.sent_at is None or now - a.sent_at >= RESEND_S)
-        ]
+        due = [a for a in self._alarms.values() if not a.received and (a.sent_at is None or now >= a.again_at)]
         return sorted(due, key=lambda alarm: (not alarm.kind.startswith("panic."), alarm.ref))
 
     def _send(self, connection: Connection, alarm: _Alarm) -> None:
@@ -184,6 +188,7 @@ class AlarmLane:
             log.info("alarm %s waits for the next connection: %s", alarm.ref, error)
             return
         alarm.sent_at = asyncio.get_running_loop().time()
+        alarm.again_at = alarm.sent_at + RESEND_S
         sent.add_done_callback(lambda done: self._taken(alarm, done))
 
     def _taken(self, alarm: _Alarm, done: asyncio.Future[int]) -> None:
@@ -193,8 +198,7 @@ class AlarmLane:
         self.trouble = puback_trouble(done.result(), "alarms")
         if self.trouble:
             log.error("alarm %s: %s", alarm.ref, self.trouble)
-            pause_s = min(RESEND_S, UNHEARD_S * 2.0**alarm.unheard)
-            alarm.sent_at = asyncio.get_running_loop().time() - RESEND_S + pause_s
+            alarm.again_at = asyncio.get_running_loop().time() + min(RESEND_S, UNHEARD_S * 2.0**alarm.unheard)
             alarm.unheard += 1
             return
         alarm.unheard = 0
