@@ -47,9 +47,7 @@ class Policies:
         if stored is None:
             return
         if stored.fallback:
-            self._refused(
-                (Contradiction("current.bundle", stored.fallback, "apply the newest bundle"),), "box", "start"
-            )
+            self._refused(stored.fallback, "box", "start")
         self._in_force(stored, "box", "start")
 
     async def take(self, data: bytes, actor: str, source: str) -> dict[str, Any]:

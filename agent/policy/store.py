@@ -30,11 +30,11 @@ class PolicyRefused(Exception):
 
 
 class Stored(msgspec.Struct, frozen=True):
-    """A policy whose bundle is on disk. `fallback`: why the newest one could not be used, "" = it is the newest."""
+    """A policy whose bundle is on disk. `fallback`: all that is wrong with the newest one, () = it is the newest."""
 
     policy: Policy
     digest: str
-    fallback: str = ""
+    fallback: tuple[Contradiction, ...] = ()
 
 
 class PolicyStore:
@@ -59,7 +59,7 @@ class PolicyStore:
             except PolicyRefused as refused:
                 troubles += refused.found
             else:
-                return Stored(policy, bundle.digest, troubles[0].what if troubles else "")
+                return Stored(policy, bundle.digest, tuple(troubles))
         if troubles:
             raise PolicyRefused(troubles)
         return None

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import logging
 import random
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from control_scenes import demo_site
+from control_scenes import demo_site, until
 from msgspec.structs import replace
 from policy_files import FILES, office
 from private_people import Person, leaks, people
@@ -28,6 +29,7 @@ from agent.journal.export import export
 from agent.journal.reader import JournalReader
 from agent.policy import bundle, names
 from agent.policy.command import from_folder
+from agent.policy.store import CURRENT, FOLDER, PREVIOUS
 from agent.policy.upload import upload
 from agent.uplink import batch, state
 from agent.web import metrics
@@ -134,6 +136,28 @@ async def test_no_name_id_number_or_plate_leaves_the_name_table(
         found = [leak for where, data in told(control, site) for leak in leaks(where, data, known)]
         assert control._runtime.state.policy is not None and taken >= 1
     assert sorted(found + leaks("log", caplog.text.encode(), known))[:20] == []
+
+
+async def test_a_bundle_that_is_good_no_longer_names_nobody_at_the_next_start(
+    site: Site, tmp_path: Path, seed: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As after an update of the box, or of its site file: what was in force is judged anew; the one before holds."""
+    dice = random.Random(seed)
+    known = people(dice)
+    good = next(bundles(tmp_path, dice, known))
+    wire = msgspec.json.decode(zlib.decompress(bundle.unpack(good, [KEY.public]).policy))
+    wire["slips"][0]["pupil"] = known[0].name
+    folder = places.storage_dir(site) / FOLDER
+    folder.mkdir(parents=True)
+    (folder / PREVIOUS).write_bytes(good)
+    (folder / CURRENT).write_bytes(bundle.pack(wire | {"version": 6}, b"", KEY))
+    caplog.set_level(logging.DEBUG)
+    async with boot(site) as control:
+        await until("the one before is in force", lambda: control._runtime.state.policy is not None)
+        control._spine._writer.close()
+        found = [leak for where, data in told(control, site) if where != CURRENT for leak in leaks(where, data, known)]
+    assert found + leaks("log", caplog.text.encode(), known) == []
+    assert "policy refused: slips.csv:2" in caplog.text
 
 
 async def test_the_search_finds_what_it_looks_for(site: Site, tmp_path: Path, seed: int) -> None:
