@@ -42,7 +42,7 @@ class Mishaps:
             (4, self._power_cut),
             (4, self._clock_step), (3, self._reader_lost), (2, self._mains), (3, self._forced_door),
             (3, self._held_door), (3, self._uplink_lost), (1, self._journal_fails), (2, self._drill), (2, self._estop),
-            (2, self._local_mode),
+            (2, self._local_mode), (2, self._lockdown_from_afar),
         )  # fmt: skip
 
     def plan(self, day: int) -> None:
@@ -118,6 +118,28 @@ class Mishaps:
     def _command(self, verb: str, rank: Rank = Rank.CONSOLE, **args: str) -> None:
         self._commands += 1
         self._bridge.feed(Command(f"year-{self._commands}", rank, "guard-0000", verb, args))
+
+    def _order(self, verb: str, **args: str) -> Command:
+        """A signed command of the district, given now; returned, so that it can be replayed."""
+        self._commands += 1
+        wall_ms = self._bridge.now().wall_ms
+        order = Command(f"order-{self._commands}", Rank.UPSTREAM, "upstream:k", verb, args, wall_ms, wall_ms + 60_000)
+        self._bridge.feed(order)
+        return order
+
+    def _lockdown_from_afar(self) -> float:
+        """Locked down, asked open again, opened with the key; and somebody replays it all while it is in date."""
+        orders = [self._order("lockdown")]
+        self._bridge.after(20.0, lambda: orders.append(self._order("all_clear_request")))
+        self._bridge.after(30.0, lambda: self._bridge.world.key("panic-reset", True))
+        self._bridge.after(31.0, lambda: self._bridge.world.key("panic-reset", False))
+        for delay_s in (40.0, 50.0, 70.0):
+            self._bridge.after(delay_s, lambda: self._replay(orders))
+        return 90.0
+
+    def _replay(self, orders: list[Command]) -> None:
+        for order in orders:
+            self._bridge.feed(order)
 
     def _far_side(self) -> None:
         """The district gets every open alarm and says so, if the uplink stands."""
