@@ -141,7 +141,7 @@ class Uplink:
         return {path.name: path for path in paths}
 
     def _redis_path(self) -> RedisPath | None:
-        """The import waits until a site file asks for it: 21 MB (measured)."""
+        """The import waits until a site file asks for it: 7 MB (measured)."""
         way = self._site.uplink.redis
         if way is None:
             return None

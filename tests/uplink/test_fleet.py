@@ -12,15 +12,18 @@ from random import Random
 
 import pytest
 from redis_rig import Far, RealServer
+from uplink_certs import Authority
 from uplink_rig import SITE, Child, FakeControl, Running, SmallJournal, make_site, until
 
 from agent.core.records import Record
-from sim.broker import BrokerProcess
+from sim.broker import BrokerProcess, Tls, free_port, start_broker
 from sim.fleet.__main__ import main, read_boxes
 from sim.fleet.plan import part_of
+from sim.redis_server import DURABLE, RedisProcess
 
 BOXES = ("gate-1", "gate-2", "gate-3", "gate-4")
 EACH = 5000
+VICTIMS = ("worker", "redis", "broker")
 
 
 class Fleet:
@@ -113,36 +116,55 @@ async def test_every_box_is_kept_by_its_own_worker(gates: list[Gate], fleet: Fle
     assert_all_there(gates, far)
 
 
-@pytest.mark.parametrize("victim", ["worker", "redis", "broker"])
-async def test_nothing_is_lost_or_doubled_whoever_is_killed(
-    victim: str,
-    seed: int,
-    gates: list[Gate],
-    fleet: Fleet,
-    far: Far,
-    redis_server: RealServer,
-    broker: BrokerProcess,
-    impatient: None,
-) -> None:
-    random = Random(seed)
-    server = redis_server.process
-    kill: dict[str, tuple[Callable[[], None], ...]] = {
-        "worker": (lambda: os.kill(random.choice(fleet.workers), signal.SIGKILL),),
-        "redis": (server.kill, server.start),
-        "broker": (broker.kill, broker.start),
-    }
-    for _ in range(3):
+class Killer:
+    """kill -9 for whoever is asked, and back again."""
+
+    def __init__(self, random: Random, fleet: Fleet, server: RedisProcess, broker: BrokerProcess) -> None:
+        self._steps: dict[str, tuple[Callable[[], None], ...]] = {
+            "worker": (lambda: os.kill(random.choice(fleet.workers), signal.SIGKILL),),
+            "redis": (server.kill, server.start),
+            "broker": (broker.kill, broker.start),
+        }
+
+    async def kill(self, victim: str) -> None:
+        for step in self._steps[victim]:
+            await asyncio.to_thread(step)
+
+
+@pytest.fixture
+def killer(seed: int, fleet: Fleet, redis_server: RealServer, broker: BrokerProcess) -> Killer:
+    return Killer(Random(seed), fleet, redis_server.process, broker)
+
+
+async def kill_in_traffic(random: Random, gates: list[Gate], killer: Killer, victims: list[str]) -> None:
+    """Before each kill some gate gets on with its backlog; presses come before and after it."""
+    for victim in victims:
         gate = random.choice(gates)
         start = gate.control.synced[1]
         gate.control.add(random.randrange(1, 300))
         await until(lambda gate=gate, start=start: gate.control.synced[1] > start)  # type: ignore[misc]
         for other in random.sample(gates, 2):
             other.press()
-        for step in kill[victim]:
-            await asyncio.to_thread(step)
+        await killer.kill(victim)
         random.choice(gates).press()
         await until(lambda: all("received" in g.control.stages(p.ref) for g in gates for p in g.presses))
     await until(lambda: all(gate.done for gate in gates), limit_s=40)
+
+
+@pytest.mark.parametrize("victim", VICTIMS)
+async def test_nothing_is_lost_or_doubled_whoever_is_killed(
+    victim: str, seed: int, gates: list[Gate], killer: Killer, far: Far, impatient: None
+) -> None:
+    await kill_in_traffic(Random(seed), gates, killer, [victim] * 3)
+    assert_all_there(gates, far)
+
+
+@pytest.mark.torture
+async def test_nothing_is_lost_or_doubled_by_many_kills(
+    seed: int, gates: list[Gate], killer: Killer, far: Far, impatient: None
+) -> None:
+    random = Random(seed)
+    await kill_in_traffic(random, gates, killer, random.choices(VICTIMS, k=200))
     assert_all_there(gates, far)
 
 
@@ -171,6 +193,26 @@ async def test_a_listed_fleet_hears_its_boxes_and_a_new_one_soon(
     await until(lambda: all(gate.done for gate in gates))
     assert_all_there(gates, far)
     await asyncio.to_thread(fleet.stop)
+
+
+async def test_the_receiver_speaks_tls_with_both(tmp_path: Path) -> None:
+    """It says that it serves only once it has reached both."""
+    ca = Authority(tmp_path / "ca")
+    broker_pair, redis_pair, own = (ca.issue(name) for name in ("broker", "redis", "district"))
+    tls = Tls(ca.cert, broker_pair.cert, broker_pair.key)
+    broker = await asyncio.to_thread(start_broker, tmp_path / "broker", tls=tls, kind="mosquitto")
+    port = free_port()
+    files = ("--tls-cert-file", str(redis_pair.cert), "--tls-key-file", str(redis_pair.key))
+    secure = ("--tls-port", str(port), "--port", "0", *files, "--tls-ca-cert-file", str(ca.cert))
+    server = RedisProcess(tmp_path / "redis", port, (*DURABLE, *secure))
+    await asyncio.to_thread(server.start)
+    url = f"rediss://127.0.0.1:{port}?ssl_ca_certs={ca.cert}&ssl_certfile={own.cert}&ssl_keyfile={own.key}"
+    more = ("--redis", url, "--tls", str(ca.cert), str(own.cert), str(own.key))
+    fleet = await asyncio.to_thread(Fleet, broker.port, port, *more)
+    assert len(fleet.workers) == 2
+    await asyncio.to_thread(fleet.stop)
+    server.stop()
+    broker.stop()
 
 
 def test_a_list_of_boxes_is_read_line_by_line() -> None:

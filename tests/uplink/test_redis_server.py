@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
@@ -155,6 +157,32 @@ async def test_a_server_restored_empty_gets_everything_again(
         assert uplink._redis is not None
         stream = uplink._redis.records
         await until(lambda: stream.forgotten == 1 and stream.cursor == control.journal.head)
+    far = Far(server.port)
+    assert far.entries() == sorted(control.journal.bodies.items())
+    far.close()
+
+
+async def test_a_server_that_hangs_is_given_up_and_found_again(
+    tmp_path: Path,
+    start: Callable[..., RealServer],
+    control: FakeControl,
+    running: Running,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("agent.uplink.redis.link.ANSWER_S", 0.5)
+    server = start()
+    control.journal.add(100)
+    async with running(redis_site(tmp_path, server.port)):
+        await until(lambda: control.synced == control.journal.head)
+        assert server.process.pid is not None
+        os.kill(server.process.pid, signal.SIGSTOP)
+        (press,) = control.add(["panic.pressed"])
+        control.alarm(press)
+        await until(lambda: paths(control)[-1][0] is False)
+        assert "received" not in control.stages(press.ref)
+        os.kill(server.process.pid, signal.SIGCONT)
+        await until(lambda: "received" in control.stages(press.ref))
+        await until(lambda: control.synced == control.journal.head)
     far = Far(server.port)
     assert far.entries() == sorted(control.journal.bodies.items())
     far.close()

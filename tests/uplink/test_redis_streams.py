@@ -78,6 +78,20 @@ async def test_an_alarm_goes_to_its_own_stream_and_in_its_order_to_the_records(
     assert far.refs() == sorted(control.journal.bodies)
 
 
+async def test_an_old_alarm_that_nobody_has_goes_to_the_alarms_too_and_only_once(
+    site: Site, control: FakeControl, far: Far, running: Running
+) -> None:
+    """Told while this role was not there, hours ago."""
+    (press,) = control.journal.add(["panic.pressed"], at_ms=now_ms() - 2 * 3_600_000)
+    for _ in range(2):
+        async with running(site):
+            await until(lambda: far.client.exists(ALARMS))
+            control.add(1)
+            await all_synced(control)
+        assert far.refs(ALARMS) == [press.ref]
+    assert control.stages(press.ref).count("received") == 1
+
+
 async def test_an_alarm_overtakes_a_backlog(site: Site, control: FakeControl, far: Far, running: Running) -> None:
     control.journal.add(20_000, at_ms=now_ms() - 3_600_000)
     async with running(site):
