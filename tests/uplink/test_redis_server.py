@@ -11,6 +11,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from chaos_link import link_to
 from redis.exceptions import ResponseError
 from redis_rig import ALARMS, KEY, Far, RealServer, redis_site
 from uplink_certs import Authority
@@ -160,6 +161,57 @@ async def test_a_server_restored_empty_gets_everything_again(
     far = Far(server.port)
     assert far.entries() == sorted(control.journal.bodies.items())
     far.close()
+
+
+async def test_nothing_is_lost_or_doubled_over_a_bad_link(
+    seed: int,
+    tmp_path: Path,
+    start: Callable[..., RealServer],
+    control: FakeControl,
+    running: Running,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Cut, hanging, slow, or a byte at a time, in the middle of the stream: a lost answer is looked up, not guessed."""
+    monkeypatch.setattr("agent.uplink.redis.link.ANSWER_S", 1.0)
+    random, server = Random(seed), start()
+    control.journal.add(TOTAL)
+    async with link_to(server.port) as link, running(redis_site(tmp_path, link.port)) as uplink:
+        assert uplink._redis is not None
+        stream = uplink._redis.records
+        for fault in random.choices(("cut", "hang", "hang and cut", "slow", "drip"), k=8):
+            target = min(control.journal.next - 1, stream.cursor[1] + random.randrange(1, 1500))
+            await until(lambda target=target: stream.cursor[1] >= target)  # type: ignore[misc]
+            control.add(random.randrange(1, 500))
+            link.drip, link.rate = fault == "drip", 200_000.0 if fault == "slow" else 0.0
+            if "hang" in fault:
+                link.open.clear()
+                down = len(paths(control))
+                await until(lambda down=down: len(paths(control)) > down)  # type: ignore[misc]
+            if "cut" in fault:
+                link.cut()
+            link.open.set()
+        link.drip, link.rate = False, 0.0
+        await until(lambda: control.synced == control.journal.head, limit_s=60)
+    far = Far(server.port)
+    assert far.entries() == sorted(control.journal.bodies.items())
+    far.close()
+
+
+async def test_a_link_too_slow_for_a_group_gets_smaller_ones(
+    tmp_path: Path,
+    start: Callable[..., RealServer],
+    control: FakeControl,
+    running: Running,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ten kilobytes a second, an answer within one: the first group of 64 would never be answered."""
+    monkeypatch.setattr("agent.uplink.redis.link.ANSWER_S", 1.0)
+    server = start()
+    control.journal.add(100)
+    async with link_to(server.port) as link:
+        link.rate = 10_000.0
+        async with running(redis_site(tmp_path, link.port)):
+            await until(lambda: control.synced == control.journal.head, limit_s=40)
 
 
 async def test_a_server_that_hangs_is_given_up_and_found_again(

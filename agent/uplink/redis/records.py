@@ -66,7 +66,7 @@ class RecordStream:
 
     async def run(self, link: Link, well: Callable[[], None]) -> None:
         """Serve one connection until cancelled; `well` is called while all is as it should be. Raises RedisLost."""
-        self._end, self._next, self._bytes = None, 0, FIRST_BYTES
+        self._end, self._next = None, 0
         checked_at = -PROBE_S
         while True:
             if _now() - checked_at >= PROBE_S:
@@ -96,15 +96,23 @@ class RecordStream:
         if end < self.cursor:
             self._go_back(end)
         rows = await self._rows()
-        known = [row for row in rows if (row[1], row[0]) <= end]
-        if known:
-            await self._compare(link, known)
+        if rows:
+            await self._give(link, rows, end)
         elif end > self._head:
             self._ahead(end)
             raise RedisLost(f"{self._key} goes on to {id_of(end)}: this box has never written that")
-        elif rows:
-            await self._append(link, rows)
         return bool(rows)
+
+    async def _give(self, link: Link, rows: Sequence[Row], end: Ref) -> None:
+        """One group. If it is never answered it was too big for the link, and the next one is half its size."""
+        began, size = _now(), self._bytes
+        self._bytes = max(LEAST_BYTES, size // 2)
+        known = [row for row in rows if (row[1], row[0]) <= end]
+        if known:
+            await self._compare(link, known)
+        else:
+            await self._append(link, rows)
+        self._adapt(size, _now() - began)
 
     async def _rows(self) -> Sequence[Row]:
         if self._head <= self.cursor:
@@ -157,7 +165,6 @@ class RecordStream:
         self._next = rows[-1][0] + 1
 
     async def _add(self, link: Link, kept: Sequence[tuple[Ref, bytes]]) -> bool:
-        began = _now()
         adds: list[Command] = [("XADD", self._key, id_of(ref), "body", body) for ref, body in kept]
         look: tuple[Command, ...] = (("WATCH", self._key), ("XINFO", "STREAM", self._key))
         answers = await link.ask(("MULTI",), *adds, ("EXEC",), *look)
@@ -168,7 +175,6 @@ class RecordStream:
             raise RedisLost(f"Redis at {link.where} takes no records of {self._key}: {refused[0]}")
         if done is None:
             return False
-        self._adapt(_now() - began)
         self._have(kept[-1][0])
         self._end, _ = _end_of(self._key, answers[-1])
         return True
@@ -177,11 +183,12 @@ class RecordStream:
         self.cursor = ref
         self.keeper.moved(ref)
 
-    def _adapt(self, took_s: float) -> None:
+    def _adapt(self, size: int, took_s: float) -> None:
+        """The next group's size, in bytes, after one of `size` was answered in time."""
         if took_s > SLOW_S:
-            self._bytes = max(LEAST_BYTES, self._bytes // 2)
-        elif took_s < FAST_S:
-            self._bytes = min(MOST_BYTES, self._bytes * 3 // 2)
+            self._bytes = max(LEAST_BYTES, size // 2)
+        else:
+            self._bytes = min(MOST_BYTES, size * 3 // 2) if took_s < FAST_S else size
 
     async def _rest(self) -> None:
         try:
