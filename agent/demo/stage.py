@@ -170,7 +170,7 @@ class Stage:
             if not self.box.running():
                 raise DemoError(f"the box did not start; its last words:\n{self.box.last_words()}")
             try:
-                fetch(f"{gate.web}/api/v1/state", timeout_s=2)
+                fetch(f"{gate.web}/healthz", timeout_s=2)  # 503 until a round trip through control has finished
             except DemoError:
                 time.sleep(0.1)
                 continue
