@@ -36,7 +36,7 @@ imports: setup-test
 	$(BIN)/lint-imports
 
 test: lint types imports
-	$(BIN)/pytest
+	sh tools/test.sh $(BIN)/pytest
 
 torture: setup-test
 	MENWEI_TORTURE=1 $(BIN)/pytest -m torture --timeout 7200 -s
