@@ -121,7 +121,6 @@ class Guard(msgspec.Struct, frozen=True, kw_only=True):
     patrols_required: int = 0  # 0 = no patrol point is set up
     hazards: tuple[OpenHazard, ...] = ()
     present: str = ""  # the guard whose card proves presence on site now, "" = nobody's
-    present_s: int = 0  # for so long yet
 
 
 def guard(state: BoxState, now: Now) -> Guard:
@@ -161,7 +160,6 @@ def guard(state: BoxState, now: Now) -> Guard:
             for name, one in sorted(state.duty.hazards.items(), key=lambda pair: pair[1].due_ms)
         ),
         present=state.access.guard if access.on_site(state, now) else "",
-        present_s=_present_s(state, now),
     )
 
 
@@ -219,11 +217,6 @@ def _patrols(state: BoxState, now: Now) -> int:
     """Those of today."""
     today, _ = calendar.local(now.wall_ms, state.rules.utc_offset_min)
     return state.duty.patrols if state.duty.patrol_day == today.toordinal() else 0
-
-
-def _present_s(state: BoxState, now: Now) -> int:
-    at = state.access.guard_at
-    return max(0, round(state.rules.presence_s - (now.mono_s - at))) if at is not None else 0
 
 
 def _slips(state: BoxState, now: Now) -> list[Slip]:

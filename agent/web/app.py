@@ -257,15 +257,15 @@ def _link(path: str, query: search.Query, before: int) -> str:
     return f"{path}?{urlencode(fields)}" if fields else path
 
 
-async def _nothing(request: Request, error: Exception) -> Response:
+async def nothing(request: Request, error: Exception) -> Response:
     return PlainTextResponse("there is nothing here\n", 404, headers=NO_STORE)
 
 
-async def _broken(request: Request, error: Exception) -> Response:
+async def broken(request: Request, error: Exception) -> Response:
     return PlainTextResponse("this page has failed; the gate is not concerned\n", 500, headers=NO_STORE)
 
 
 def make_app(pages: Pages, names: frozenset[str]) -> App:
     """The whole web role as an ASGI app, guarded. `names` are the hosts it answers to."""
-    handlers = {404: _nothing, 500: _broken}
+    handlers = {404: nothing, 500: broken}
     return Guard(Starlette(routes=pages.routes(), exception_handlers=handlers), names)

@@ -350,3 +350,13 @@ async def test_a_bad_picture_is_refused(desk: Desked) -> None:
     assert "hazard.photo" not in desk.link.kinds()
     stranger = desk.client()
     assert (await stranger.get(f"/guard/photo/{handle}")).status_code == 303
+
+
+async def test_who_may_not_see_names_cannot_ask_for_them_either(tmp_path: Path) -> None:
+    """A typed piece of a name must not bring up the list of those it could mean."""
+    desk = Desked(tmp_path, Role.MAINTENANCE)
+    await desk.log_in()
+    fields = {"verb": "hazard_open", "what": "fence", "text": "x", "owner": "松", "due": "7"}
+    await desk.post("/guard/do", {"csrf": desk.csrf, **fields})
+    page = await desk.page()
+    assert not [name for name in NAMES.values() if name in page] and '<ul class="choices">' not in page

@@ -23,7 +23,7 @@ from agent.policy.names import NameTable
 from agent.register.store import BadRegister
 from agent.web import assets
 from agent.web.app import COOKIE as LANGUAGE_COOKIE
-from agent.web.app import NO_STORE, STREAM_HEADERS, language_of, other_language
+from agent.web.app import NO_STORE, STREAM_HEADERS, broken, language_of, nothing, other_language
 from agent.web.console import certificate
 from agent.web.console.accounts import Account, Accounts, BadAccount, Role
 from agent.web.console.asks import ASKS, GUARDS, Form, Refusal
@@ -221,19 +221,27 @@ class Console:
         finally:
             self._streams -= 1
 
-    async def _told(self, session: Session) -> Told:
-        guard: GuardPicture | None = None
+    async def _guard(self) -> GuardPicture | None:
+        """Today at the gate; None while control is away or cannot be understood."""
         try:
             answer = await self._link.request({"op": "guard"})
-            guard = msgspec.convert(answer.get("guard"), GuardPicture)
+            return msgspec.convert(answer.get("guard"), GuardPicture)
         except ControlAway:
-            pass
+            return None
         except msgspec.ValidationError as error:
             log.error("control told a guard's picture that cannot be read: %s", error)
+            return None
+
+    async def _names(self, session: Session, guard: GuardPicture) -> NameTable:
+        """The school's names, for those who may see them; for others there are none, not even to look somebody up."""
+        return await self._desk.names(guard.version) if session.account.role in GUARDS else NameTable()
+
+    async def _told(self, session: Session) -> Told:
+        guard = await self._guard()
         photos = self._desk.with_photo(hazard.handle for hazard in guard.hazards) if guard is not None else frozenset()
         if session.account.role not in GUARDS or guard is None:
             return Told(guard=guard, names=NameTable(), entries={}, photos=photos)
-        names = await self._desk.names(guard.version)
+        names = await self._names(session, guard)
         handles = [one for visit in guard.visits for one in (visit.handle, visit.host)]
         handles += [one for hazard in guard.hazards for one in (hazard.handle, hazard.owner)]
         handles += [slip.issuer for slip in guard.slips]
@@ -258,7 +266,7 @@ class Console:
             why = "role"
             await self.note("command.refused", session.account.handle, {"verb": verb[:40], "why": "role"})
         else:
-            why = await self._ask(session, verb, fields, language_of(request))
+            why = await self._ask(session, verb, fields)
         session.turn += 1
         language = language_of(request)
         told = self._pages.why(language, why) if why else self._pages.words[language].t("Done.")
@@ -266,15 +274,15 @@ class Console:
         anchor = f"#{place}" if place.isalpha() else ""
         return _to(f"{HOME}{anchor}")
 
-    async def _ask(self, session: Session, verb: str, fields: dict[str, str], language: str) -> str:
+    async def _ask(self, session: Session, verb: str, fields: dict[str, str]) -> str:
         """Ask control; why it was not done, or ""."""
         ask = ASKS[verb]
         form: Form | None = None
         try:
-            guard = (await self._told(session)).guard
+            guard = await self._guard()
             if guard is None:
                 return "away"
-            names = await self._desk.names(guard.version)
+            names = await self._names(session, guard)
             form = Form(fields, self._desk, names, session.account.handle, guard.wall_ms, self._card_format)
             ident = session.ident(verb, fields.get(ask.subject, ""))
             message = {"op": "command", "id": ident, "rank": "console", "actor": session.account.handle, "verb": verb}
@@ -313,7 +321,7 @@ class Console:
 
     async def _keep_photo(self, request: Request, session: Session, handle: str) -> Response:
         body: bytes = request.scope["form"]
-        guard = (await self._told(session)).guard
+        guard = await self._guard()
         known = guard is not None and any(hazard.handle == handle for hazard in guard.hazards)
         if not _is_of(session, {"csrf": request.headers.get("x-csrf", "")}):
             return PlainTextResponse("the page was out of date\n", 403, headers=NO_STORE)
@@ -423,15 +431,7 @@ def _to(path: str) -> Response:
     return RedirectResponse(path, 303, headers=NO_STORE)
 
 
-async def _nothing(request: Request, error: Exception) -> Response:
-    return PlainTextResponse("there is nothing here\n", 404, headers=NO_STORE)
-
-
-async def _broken(request: Request, error: Exception) -> Response:
-    return PlainTextResponse("this page has failed; the gate is not concerned\n", 500, headers=NO_STORE)
-
-
 def make_console(console: Console, names: frozenset[str]) -> App:
     """The console as an ASGI app, with its front. `names` are the hosts it answers to."""
-    handlers: dict[Any, Any] = {404: _nothing, 405: _nothing, 500: _broken}
+    handlers: dict[Any, Any] = {404: nothing, 405: nothing, 500: broken}
     return Front(Starlette(routes=console.routes(), exception_handlers=handlers), names)
