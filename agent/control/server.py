@@ -27,11 +27,10 @@ from agent.core.endings import ends
 from agent.core.events import AlarmStage, Command, Event, Note, PathHealth, Seq
 from agent.core.kinds import WEIGHT
 from agent.core.records import Record, Weight
-from agent.core.words import Journal, Rank, Stage
+from agent.core.words import FROM_AFAR, Journal, Rank, Stage
 
 MAX_LINE = 64 * 1024
 MAX_UNREAD = 1024 * 1024
-FROM_AFAR = frozenset({Stage.RECEIVED, Stage.ACKNOWLEDGED, Stage.COMING, Stage.ARRIVED})
 OVERDUE_S = 0.3  # D: press to first send is at most 0.5 s; a card gets this long before an alarm leaves from memory
 MOST_UNDURABLE = 1_000  # D: so many alarms are held for a card that refuses; the journal's queue holds them all
 STATE_EVERY_S = 0.1

@@ -88,6 +88,10 @@ class Stage(StrEnum):
     ARRIVED = "arrived"
 
 
+FROM_AFAR = frozenset({Stage.RECEIVED, Stage.ACKNOWLEDGED, Stage.COMING, Stage.ARRIVED})
+"""The stages that only the far side's own word brings; a box never says them by itself."""
+
+
 class Rank(StrEnum):
     """Who asks (domain rules, section 1). RANK_ORDER below gives the precedence."""
 

@@ -13,10 +13,10 @@ import time
 import msgspec
 
 from agent.core.records import utc_text
-from agent.core.words import Stage
+from agent.core.words import FROM_AFAR, Stage
 from agent.uplink.batch import LATE_MS, Ref
 from agent.uplink.mqtt import BrokerLost, Connection, puback_trouble
-from agent.uplink.path import FROM_AFAR, Reports
+from agent.uplink.path import Reports
 
 PATH = "mqtt"
 RESEND_S = 5.0

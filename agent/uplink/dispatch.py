@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from agent.core.words import Stage
+from agent.core.words import FROM_AFAR, Stage
 from agent.uplink.batch import Ref
-from agent.uplink.path import FROM_AFAR, Alarm, AlarmPath, Ending, HearsEndings, Reports
+from agent.uplink.path import Alarm, AlarmPath, Ending, HearsEndings, Reports
 
 NEXT_AFTER_S = 10.0  # the promise: no receipt in 10 s, next path
 TURN_S = 0.25

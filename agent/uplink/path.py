@@ -10,8 +10,6 @@ from agent.core.endings import ends
 from agent.core.words import Stage
 from agent.uplink.batch import Ref
 
-FROM_AFAR = frozenset({Stage.RECEIVED, Stage.ACKNOWLEDGED, Stage.COMING, Stage.ARRIVED})  # never said by ourselves
-
 
 class Alarm(msgspec.Struct, frozen=True):
     """One alarm record: `body` is the record's JSON as the journal has it, `at` its UTC time."""

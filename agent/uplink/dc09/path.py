@@ -18,13 +18,13 @@ from typing import TypeAlias
 
 import msgspec
 
-from agent.core.words import Stage
+from agent.core.words import FROM_AFAR, Stage
 from agent.uplink.backoff import BackOff
 from agent.uplink.batch import Ref
 from agent.uplink.dc09.codes import Code, code_of, data_of, zones
 from agent.uplink.dc09.frames import PAD_LETTERS, Account, Answer, frame
 from agent.uplink.dc09.link import Link, LinkLost
-from agent.uplink.path import FROM_AFAR, Alarm, Ending, Reports
+from agent.uplink.path import Alarm, Ending, Reports
 from hardware.places import resolve
 from hardware.site import Dc09, Site
 

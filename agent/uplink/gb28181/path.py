@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from agent.core.words import Stage
+from agent.core.words import FROM_AFAR, Stage
 from agent.uplink.backoff import BackOff
 from agent.uplink.batch import Ref
 from agent.uplink.gb28181.answers import Answers, Note, Picture, Reply
@@ -32,7 +32,7 @@ from agent.uplink.gb28181.session import Session
 from agent.uplink.gb28181.sip import Headers, Request, Response, answer_to, user_of
 from agent.uplink.gb28181.transactions import NoAnswer, Transactions
 from agent.uplink.gb28181.wire import LinkLost, OpenWire, Refused, open_wire
-from agent.uplink.path import FROM_AFAR, Alarm, Reports
+from agent.uplink.path import Alarm, Reports
 from hardware.places import resolve
 from hardware.site import Gb28181, Site
 

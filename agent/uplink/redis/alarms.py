@@ -15,9 +15,9 @@ from typing import Any
 import msgspec
 from redis.exceptions import ResponseError
 
-from agent.core.words import Stage
+from agent.core.words import FROM_AFAR, Stage
 from agent.uplink.batch import Ref
-from agent.uplink.path import FROM_AFAR, Alarm
+from agent.uplink.path import Alarm
 from agent.uplink.redis.link import Link, RedisLost, body_of, id_of
 
 AGAIN_S = 5.0  # D: an alarm that is not confirmed yet is asked after so often

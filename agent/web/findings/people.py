@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from agent.core.words import Contact, Line, Stage
+from agent.core.words import FROM_AFAR, Contact, Line
 from agent.locale import mark
 from agent.picture import Alarm, Button, Door, Drill, Picture
 from agent.web import words
 from agent.web.findings.finding import Finding, Weight
 from agent.web.words import Words
 from hardware.site import Site
-
-FAR_STAGES = (Stage.RECEIVED, Stage.ACKNOWLEDGED, Stage.COMING, Stage.ARRIVED)
 
 
 def panic(picture: Picture, site: Site, w: Words) -> Iterator[Finding]:
@@ -75,7 +73,7 @@ def _panic_advice(alarms: list[Alarm], w: Words) -> str:
 
 
 def _heard(alarm: Alarm) -> bool:
-    return any(stage in FAR_STAGES for stage in alarm.stages.values())
+    return any(stage in FROM_AFAR for stage in alarm.stages.values())
 
 
 def buttons(picture: Picture, site: Site, w: Words) -> Iterator[Finding]:
