@@ -15,20 +15,19 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from sim.server_process import ServerError, ServerProcess
+
 Kind: TypeAlias = Literal["mosquitto", "iotcore"]
-START_S = 10.0
 
 
-class BrokerError(Exception):
-    """The broker cannot start; the message says why in words."""
+class BrokerError(ServerError):
+    """As its base says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,58 +39,24 @@ class Tls:
     key_file: Path
 
 
-class BrokerProcess:
-    """A running broker. `kill` is the power cut, `stop` the orderly end, `start` brings it back on the same port."""
+class BrokerProcess(ServerProcess):
+    """A running broker."""
+
+    error = BrokerError
+    end_s = 5.0
 
     def __init__(self, kind: Kind, command: list[str], folder: Path, host: str, port: int) -> None:
         self.kind = kind
         self.host = host
         self.port = port
-        self._command = command
         self.folder = folder
-        self._log = folder / "broker.log"
-        self._child: subprocess.Popen[bytes] | None = None
+        super().__init__(f"{kind} does not start on {host}:{port}", command, folder / "broker.log")
 
-    @property
-    def pid(self) -> int | None:
-        return self._child.pid if self._child is not None and self._child.poll() is None else None
-
-    def start(self) -> None:
-        """Start and wait until it takes connections. Raises BrokerError with the end of its log."""
-        if self.pid is not None:
-            return
+    def _before_start(self) -> None:
         _refuse_taken_port(self.host, self.port)
-        with self._log.open("ab") as log:
-            self._child = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=log, stderr=log)
-        until = time.monotonic() + START_S
-        while not _answers(self.host, self.port):
-            if self._child.poll() is not None or time.monotonic() > until:
-                self.kill()
-                raise BrokerError(f"{self.kind} does not start on {self.host}:{self.port}: {self._last_words()}")
-            time.sleep(0.02)
 
-    def stop(self) -> None:
-        self._end(signal.SIGTERM)
-
-    def kill(self) -> None:
-        self._end(signal.SIGKILL)
-
-    def _end(self, how: signal.Signals) -> None:
-        child, self._child = self._child, None
-        if child is None:
-            return
-        child.send_signal(how)
-        try:
-            child.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
-        if child.stdin is not None:
-            child.stdin.close()
-
-    def _last_words(self) -> str:
-        lines = self._log.read_text(errors="replace").strip().splitlines()
-        return " / ".join(lines[-3:]) or "it said nothing"
+    def _answers(self) -> bool:
+        return _answers(self.host, self.port)
 
 
 def start_broker(
