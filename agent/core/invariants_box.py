@@ -218,7 +218,11 @@ def a_shunt_is_short_and_told(step: Step) -> str | None:
         until = door.shunted_until_at
         if until is not None and until - step.now.mono_s > LONGEST_SHUNT_S:
             return f"the alarms of {name} are put aside for {until - step.now.mono_s:.0f} s"
-        told = {record.kind for record in step.records if record.subject == f"door:{name}"}
-        if until != was and not told & {"door.shunted", "door.shunt_ended"}:
+        if until != was and not _told_of_shunt(step, name):
             return f"the alarms of {name} were put aside or came back and nobody was told"
     return None
+
+
+def _told_of_shunt(step: Step, door: str) -> bool:
+    kinds = ("door.shunted", "door.shunt_ended")
+    return any(record.subject == f"door:{door}" and record.kind in kinds for record in step.records)

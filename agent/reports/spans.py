@@ -57,10 +57,6 @@ def _without(span: Span, hole: Span) -> list[Span]:
     return [part for part in parts if part.ms > 0]
 
 
-def total_ms(spans: Iterable[Span]) -> int:
-    return sum(span.ms for span in spans)
-
-
 def by_day_ms(spans: Iterable[Span], month: Month) -> list[int]:
     """How much of each of the month's days they cover."""
     found = [0] * len(month.days)

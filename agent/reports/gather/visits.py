@@ -29,7 +29,6 @@ class _Visit(msgspec.Struct):
     overstayed: bool = False
     late_min: int | None = None
     card: str = "none"
-    ended_ms: int | None = None
 
 
 class _Standing(msgspec.Struct):
@@ -118,7 +117,6 @@ class VisitsBook:
         visit = self._open.pop(told.thing, None)
         if visit is None:
             return
-        visit.ended_ms = told.at_ms
         visit.end = "expired" if visit.end == "expired" else told.text("why")
         visit.late_min = told.number("late_min")
         if told.data.get("came") is True:
