@@ -9,6 +9,7 @@ from agent.preview.words import Words, clock
 
 WIDTH, LEFT, RIGHT = 1180, 20, 20
 ROW, TOP = 46, 96
+LABEL = 64  # what two times need side by side
 COLOURS = {
     "arrival": "#2f8f5b", "class": "#c0392b", "lunch": "#c98a1b", "dismissal": "#2b6cb0", "care": "#6b46c1",
     "night": "#46525e", "exam": "#a12a6a", "open": "#2f8f5b",
@@ -29,10 +30,13 @@ def draw(seen: DayView, w: Words) -> str:
         _text(LEFT, 34, f"{seen.date}  {seen.label or seen.plan}", 22, "#16212c", "bold"),
         _text(LEFT, 58, "  ".join((w.say("why", w.say(seen.because), seen.source), *seen.warnings)), 13, "#56677a"),
     ]
+    crowded = 60 * scale < LABEL  # the last hour is written to the left of its line, where the one before stands
     for hour in range(first, last + 1):
         x = LEFT + (hour - first) * 60 * scale
         parts.append(f'<path d="M{x:.1f} {TOP - 14}V{TOP + ROW * len(seen.windows)}" stroke="#d8e0e8"/>')
         ends = hour == last
+        if crowded and hour == last - 1:
+            continue
         parts.append(
             _text(
                 x - 2 if ends else x + 2,

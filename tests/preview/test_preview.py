@@ -71,6 +71,15 @@ def test_the_picture_is_whole_for_every_kind_of_day(policy: Policy, w: Words) ->
         assert len(root.findall("{*}rect")) > len(days.view(policy, day, w).windows)
 
 
+def test_no_two_hours_are_written_over_each_other(policy: Policy) -> None:
+    """A closed day has one window of 24 hours: there the last hour takes the room of the one before."""
+    w = Words("en")
+    whole = svg.draw(days.view(policy, date(2026, 11, 28), w), w)
+    assert ">22:00<" in whole and ">23:00<" not in whole and ">24:00<" in whole
+    short = svg.draw(days.view(policy, date(2026, 11, 25), w), w)
+    assert ">07:00<" in short
+
+
 def test_every_text_is_there_in_both_languages() -> None:
     assert all(len(pair) == 2 and all(pair) for pair in TEXTS.values())
 
