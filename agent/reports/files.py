@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -57,7 +58,8 @@ def write(site: Site, journal: Path, month: Month, made_ms: int, wanted: Wanted)
             text = page.render(report, tables, s, page.seal(report, s), wanted.form)
             yield _put(wanted.folder / f"{stem}.html", text.encode())
         if "xlsx" in wanted.formats:
-            yield _whole(wanted.folder / f"{stem}.xlsx", lambda path: _workbook(path, report, tables, s))  # noqa: B023
+            write = partial(_workbook, report=report, tables=tables, s=s)
+            yield _whole(wanted.folder / f"{stem}.xlsx", write)
         if "csv" in wanted.formats:
             for table in tables:
                 yield _put(wanted.folder / f"{stem}-{table.id}.csv", sheets.to_csv(table, s.t("Row no.")))

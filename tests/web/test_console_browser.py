@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import re
 import ssl
 from collections.abc import AsyncIterator
@@ -16,13 +15,12 @@ from typing import Any
 
 import msgspec
 import pytest
-import pytest_asyncio
 import web_journal
 import web_scenes as scenes
 from axe_playwright_python.async_playwright import Axe
 from console_rig import PASSWORD, CoreLink
-from playwright.async_api import Browser, Locator, Page, async_playwright, expect
-from test_web_browser import CHROMIUM, FLAGS, OUT
+from playwright.async_api import Browser, Locator, Page, expect
+from web_chromium import IN_A_BROWSER, OUT
 from web_rig import free_port, listening
 
 from agent.core import box
@@ -39,10 +37,7 @@ from hardware.site import Site
 WIDTHS = (360, 800, 1440)
 LANGUAGES = ("zh_CN", "en")
 
-pytestmark = [
-    pytest.mark.skipif(os.environ.get("MENWEI_NO_BROWSER") == "1", reason="MENWEI_NO_BROWSER=1"),
-    pytest.mark.asyncio(loop_scope="module"),
-]
+pytestmark = IN_A_BROWSER
 
 
 class CoreControl:
@@ -92,16 +87,6 @@ class CoreControl:
 
 def _write(writer: asyncio.StreamWriter, line: dict[str, Any]) -> None:
     writer.write(json.dumps(line).encode() + b"\n")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def made() -> AsyncIterator[Browser]:
-    if not CHROMIUM.exists():
-        pytest.fail(f"{CHROMIUM} is not installed: run tools/install-test-packages.sh, or set MENWEI_NO_BROWSER=1")
-    async with async_playwright() as playwright:
-        started = await playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        yield started
-        await started.close()
 
 
 @asynccontextmanager

@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, async_playwright
-from test_web_browser import CHROMIUM, FLAGS, SCENES, opened, picture
+from playwright.async_api import Browser
+from test_web_browser import SCENES, opened, picture
+from web_chromium import IN_A_BROWSER
 from web_rig import served
 
 PATHS = ("/", "/schedule", "/devices", "/events", "/reports")
 
-pytestmark = [
-    pytest.mark.skipif(os.environ.get("MENWEI_NO_BROWSER") == "1", reason="MENWEI_NO_BROWSER=1"),
-    pytest.mark.asyncio(loop_scope="module"),
-]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def made() -> AsyncIterator[Browser]:
-    if not CHROMIUM.exists():
-        pytest.fail(f"{CHROMIUM} is not installed: run tools/install-test-packages.sh, or set MENWEI_NO_BROWSER=1")
-    async with async_playwright() as playwright:
-        started = await playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        yield started
-        await started.close()
+pytestmark = IN_A_BROWSER
 
 
 @pytest.mark.parametrize("language", ["zh_CN", "en"])

@@ -5,54 +5,25 @@ Screenshots go to tests/out/web for a person to look at.
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 import web_scenes as scenes
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page
+from web_chromium import IN_A_BROWSER, OUT
 from web_rig import served
 
 from agent.picture import Picture
 
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-OUT = Path(__file__).parents[1] / "out" / "web"
 WIDTHS = (360, 800, 1440)
 LANGUAGES = ("zh_CN", "en")
 SCENES = {"normal": "ok", "panic": "alarm", "plc_dead": "fault"}
 
-pytestmark = [
-    pytest.mark.skipif(os.environ.get("MENWEI_NO_BROWSER") == "1", reason="MENWEI_NO_BROWSER=1"),
-    pytest.mark.asyncio(loop_scope="module"),
-]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def made() -> AsyncIterator[Browser]:
-    """One browser for all tests here: starting it costs more than a test."""
-    if not CHROMIUM.exists():
-        pytest.fail(
-            f"{CHROMIUM} is not installed: run tools/install-test-packages.sh (packages chromium and fonts-noto-cjk), "
-            "or set MENWEI_NO_BROWSER=1 to leave the browser tests out"
-        )
-    async with async_playwright() as playwright:
-        started = await playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        yield started
-        await started.close()
+pytestmark = IN_A_BROWSER
 
 
 @asynccontextmanager
