@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -54,6 +55,7 @@ class BadTerminal(ValueError):
 _CHANNEL = re.compile(r"([a-z0-9][a-z0-9-]*):(0|[1-9][0-9]{0,3})", re.ASCII)
 
 
+@lru_cache(maxsize=512)  # a site's own texts: parsed once each, asked for at every turn of an output
 def parse(text: str) -> Terminal:
     """The terminal a text names. Raises BadTerminal; whether the board has it is not asked here."""
     if text == "plc":

@@ -63,6 +63,8 @@ class Agenda:
             action = due.action
             if action is not None:
                 due.action = None
-                self.now_s = max(self.now_s, due.at_s)
+                if due.at_s > self.now_s:
+                    self.now_s = due.at_s
                 action()
-        self.now_s = max(self.now_s, to_s)
+        if to_s > self.now_s:
+            self.now_s = to_s

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from sim.ground import SensorName, SensorSays
 
@@ -15,8 +16,7 @@ Emit = Callable[[str, str, "str | bool | int"], None]
 """(kind, name, value): something changed; see `sim.world.Change`."""
 
 
-@dataclass(frozen=True, slots=True)
-class BollardSigns:
+class BollardSigns(msgspec.Struct, frozen=True):
     """One bollard as its controller reports it."""
 
     up: bool
@@ -28,8 +28,7 @@ class BollardSigns:
     cycles: int
 
 
-@dataclass(frozen=True, slots=True)
-class LaneSigns:
+class LaneSigns(msgspec.Struct, frozen=True):
     """The lane as its controller reports it, true or not. `mode` is "unknown" while it boots."""
 
     mode: Literal["remote", "local", "hand", "unknown"]

@@ -95,6 +95,7 @@ class World:
         self.lamps: dict[str, bool] = {}
         self.keys: dict[str, bool] = {}
         self.rex_down: dict[str, bool] = {}
+        self._readers = tuple(reader.id for reader in site.reader)
         self._listeners: list[Listener] = []
         self._agenda = Agenda(now_s)
         self.wiring = Wiring(site, self._agenda, self.faults)
@@ -145,9 +146,8 @@ class World:
 
     def swipe(self, reader: str, card: str) -> None:
         """Hold a card to a reader. `card` is "<format>:<hex digits>"."""
-        known = tuple(found.id for found in self.site.reader)
-        if reader not in known:
-            raise UnknownName("reader", reader, known)
+        if reader not in self._readers:
+            raise UnknownName("reader", reader, self._readers)
         self._emit("card", reader, card)
 
     def door(self, door: str, open: bool, side: Side | None = None, for_s: float = 0.0) -> str:

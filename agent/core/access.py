@@ -30,7 +30,7 @@ ID_TAIL = 4  # of an unknown card as many digits go into the record: enough to f
 
 def on_card(state: BoxState, event: CardRead, now: Now, log: Log) -> BoxState:
     """A card was read: granted or denied, one record."""
-    reader = next((r for r in state.rules.readers if r.id == event.reader), None)
+    reader = _reader(state, event.reader)
     if reader is None:
         nowhere = ReaderRules(id=event.reader, door="", lane="", direction="in")
         return _deny(state, nowhere, event, None, Decision("no_reader"), now, log)
@@ -43,6 +43,13 @@ def on_card(state: BoxState, event: CardRead, now: Now, log: Log) -> BoxState:
     if reader.door:
         return _grant_door(state, reader, event, person, decision, now, log)
     return _grant_lane(state, reader, event, person, now, log)
+
+
+def _reader(state: BoxState, name: str) -> ReaderRules | None:
+    for reader in state.rules.readers:
+        if reader.id == name:
+            return reader
+    return None
 
 
 def on_bad_card(state: BoxState, event: CardBad, log: Log) -> BoxState:

@@ -164,6 +164,8 @@ def _route(state: BoxState, event: Event, now: Now, log: Log) -> BoxState:
     match event:
         case LaneReading():
             return lane.on_reading(state, event, now, log)
+        case CardRead() | DoorContact() | Rex() | CardBad():
+            return _route_people(state, event, now, log)
         case Tick():
             return state
         case PanicLine():
@@ -178,8 +180,6 @@ def _route(state: BoxState, event: Event, now: Now, log: Log) -> BoxState:
             return commands.on_command(state, event, now, log)
         case AlarmStage():
             return panic.on_stage(drill.on_stage(state, event, now, log), event, log)
-        case DoorContact() | Rex() | CardRead() | CardBad():
-            return _route_people(state, event, now, log)
         case _:
             return _route_box(state, event, now, log)
 

@@ -61,9 +61,9 @@ def running(state: BoxState, now: Now) -> tuple[Span, ...]:
 
 def _hours(state: BoxState, policy: Policy, reader: ReaderRules, person: Person, now: Now) -> Decision:
     windows = running(state, now)
-    shut = next((span for span in windows if span.window.doors.get(reader.door) == "closed"), None)
-    if shut is not None and person.kind not in CLOSED_PLAN and not leaves(reader):
-        return Decision("door_closed", shut.window.label or shut.window.kind, shut.window.source)
+    for span in windows:
+        if span.window.doors.get(reader.door) == "closed" and person.kind not in CLOSED_PLAN and not leaves(reader):
+            return Decision("door_closed", span.window.label or span.window.kind, span.window.source)
     if not person.bound:
         return Decision(rule="not_bound", source=person.source)
     own = policy.passes.get(person.holder)
@@ -163,10 +163,10 @@ def _guardian_is_here(state: BoxState, policy: Policy, reader: ReaderRules, slip
     return any(shown.holder in guardians for shown in fresh(state, reader.door, now))
 
 
-def fresh(state: BoxState, door: str, now: Now) -> tuple[Shown, ...]:
+def fresh(state: BoxState, door: str, now: Now) -> list[Shown]:
     """The cards shown at this door, either side, within the time a pair has."""
     pair_s = state.policy.rules.pair_s if state.policy is not None else 0
-    return tuple(s for s in state.campus.recent.get(door, ()) if now.mono_s - s.at_s <= pair_s)
+    return [s for s in state.campus.recent.get(door, ()) if now.mono_s - s.at_s <= pair_s]
 
 
 # ── the way in ─────────────────────────────────────────────────────────────────────────────────────────────────────

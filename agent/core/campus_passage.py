@@ -119,9 +119,12 @@ def deadline(state: BoxState) -> float:
     """When the next pupil who left by an evacuation way has waited too long for a guardian."""
     if state.policy is None:
         return float("inf")
-    pair_s = state.policy.rules.pair_s
-    waiting = (s.at_s for door, shown in state.campus.recent.items() for s in shown if _left_alone(state, door, s))
-    return min(waiting, default=float("inf")) + pair_s + 0.001
+    since = float("inf")
+    for door, shown in state.campus.recent.items():
+        for one in shown:
+            if one.why == "guardian_missing" and one.at_s < since and _left_alone(state, door, one):
+                since = one.at_s
+    return since + state.policy.rules.pair_s + 0.001
 
 
 def on_tick(state: BoxState, now: Now, log: Log) -> BoxState:

@@ -16,6 +16,7 @@ class _Answer(msgspec.Struct):
     doors_at: float
     box_at: float  # health and clock
     campus_at: float
+    duty_at: float  # duty and visits
     lane_at: dict[str, float]
     at: float
 
@@ -36,21 +37,23 @@ def next_deadline(state: BoxState) -> float:
 def _answer(state: BoxState, last: _Answer | None) -> _Answer:
     if last is None:
         people_at, doors_at, box_at, lane_at = _people_at(state), door.deadline(state), _box_at(state), _lane_at(state)
-        campus_at = _campus_at(state)
+        campus_at, duty_at = _campus_at(state), _duty_at(state)
     else:
         was = last.state
         people_same = was.panic is state.panic and was.drill is state.drill and was.orders is state.orders
         doors_same = was.doors is state.doors and was.fire is state.fire
         box_same = was.health is state.health and was.clock is state.clock
-        campus_same = was.campus is state.campus and was.policy is state.policy
-        campus_same = campus_same and was.visits is state.visits and was.duty is state.duty
+        policy_same = was.policy is state.policy
+        campus_same = policy_same and was.campus is state.campus
+        duty_same = policy_same and was.visits is state.visits and was.duty is state.duty
+        duty_at = last.duty_at if duty_same else _duty_at(state)
         campus_at = last.campus_at if campus_same else _campus_at(state)
         people_at = last.people_at if people_same else _people_at(state)
         doors_at = last.doors_at if doors_same else door.deadline(state)
         box_at = last.box_at if box_same else _box_at(state)
         lane_at = last.lane_at if was.lanes is state.lanes else _lane_at(state, last)
-    at = min(people_at, doors_at, box_at, campus_at, *lane_at.values())
-    return _Answer(state, people_at, doors_at, box_at, campus_at, lane_at, at)
+    at = min(people_at, doors_at, box_at, campus_at, duty_at, *lane_at.values())
+    return _Answer(state, people_at, doors_at, box_at, campus_at, duty_at, lane_at, at)
 
 
 def _people_at(state: BoxState) -> float:
@@ -62,8 +65,11 @@ def _box_at(state: BoxState) -> float:
 
 
 def _campus_at(state: BoxState) -> float:
-    people_at = min(visits.deadline(state), duty.deadline(state))
-    return min(campus_day.deadline(state), campus_passage.deadline(state), people_at)
+    return min(campus_day.deadline(state), campus_passage.deadline(state))
+
+
+def _duty_at(state: BoxState) -> float:
+    return min(visits.deadline(state), duty.deadline(state))
 
 
 def _lane_at(state: BoxState, last: _Answer | None = None) -> dict[str, float]:

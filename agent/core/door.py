@@ -185,7 +185,8 @@ def on_tick(state: BoxState, now: Now, log: Log) -> BoxState:
 def deadline(state: BoxState) -> float:
     at = float("inf")
     for name, door in state.doors.items():
-        at = min(at, shunt.deadline(door))
+        if door.shunted_until_at is not None:
+            at = min(at, shunt.deadline(door))
         if door.unlocked_until_at is None and door.opened_at is None:
             continue
         rules = rules_of(state.rules, name)

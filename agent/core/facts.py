@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from agent.core.events import FireInput, KeyInput, LaneReading, PanicLine, Started, Tick
+from agent.core.events import Command, FireInput, KeyInput, LaneReading, PanicLine, Started, Tick
 from agent.core.facts_campus import CampusFacts
-from agent.core.facts_lane import BollardFacts, LaneFacts, is_fire_key
+from agent.core.facts_lane import LANE_EVENTS, BollardFacts, LaneFacts, is_fire_key
 from agent.core.facts_people import PeopleFacts
 from agent.core.outputs import MotionRequest
 from agent.core.words import Hold, Line
@@ -94,8 +94,9 @@ class Facts:
         elif isinstance(event, KeyInput) and is_fire_key(step, event.key):
             self.fire_keys[event.key] = event.on
             self._judge_fire()
-        for lane in self.lanes.values():
-            lane.see(step)
+        if isinstance(event, LANE_EVENTS):
+            for lane in self.lanes.values():
+                lane.see(step)
 
     def _judge_fire(self) -> None:
         told = self.fire_input is True or True in self.fire_keys.values()
@@ -112,22 +113,24 @@ class Facts:
     def _sort_out(self, step: Step) -> None:
         """Find what of the lanes is worth judging in this step."""
         old, new, lanes = step.old.lanes, step.new.lanes, self.lanes
-        motions = step.outputs.motions
-        shown = [pair for lane in lanes.values() for pair in lane.new_tokens(step)] if motions else ()
-        self.fresh = [pair for pair in shown if not pair[0].is_repeated(pair[1])]
-        self.repeated = [pair for pair in shown if pair[0].is_repeated(pair[1])]
+        self.fresh = self.repeated = ()
+        if step.outputs.motions:
+            shown = [pair for lane in lanes.values() for pair in lane.new_tokens(step)]
+            self.fresh = [pair for pair in shown if not pair[0].is_repeated(pair[1])]
+            self.repeated = [pair for pair in shown if pair[0].is_repeated(pair[1])]
         self.changed = () if old is new else [f for name, f in lanes.items() if old.get(name) is not new[name]]
         pictures = step.outputs.lanes
-        self.stirring = [
-            part
-            for name, lane in lanes.items()
-            if lane.stirs or lane.picture is not pictures[name]
-            for part in lane.stirring(pictures[name])
-        ]
+        self.stirring = ()
+        for name, lane in lanes.items():
+            if lane.stirs or lane.picture is not pictures[name]:
+                self.stirring = [*self.stirring, *lane.stirring(pictures[name])]
 
     def keep(self, step: Step) -> None:
         """Note what the core asked of the world."""
         self.people.keep(step)
         self.campus.keep(step)
-        for lane in self.lanes.values():
-            lane.keep(step)
+        pictures = step.outputs.lanes
+        asked = step.outputs.motions or isinstance(step.event, Command)
+        for name, lane in self.lanes.items():
+            if asked or lane.stirs or lane.shown or lane.picture is not pictures[name]:
+                lane.keep(step)

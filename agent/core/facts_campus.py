@@ -6,19 +6,21 @@ It works out by itself, from the policy alone, who may leave when, and shares no
 from __future__ import annotations
 
 from collections import deque
-from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any
+from datetime import date
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from agent.core.events import CardRead, Command, Now, PolicyChanged, Started
 from agent.core.policy import Credential, LeaveSlip, Passage, Policy
-from agent.core.rules import CredentialRules
+from agent.core.rules import CredentialRules, ReaderRules
 from agent.core.words import ClockTrust
 
 if TYPE_CHECKING:
     from agent.core.invariant import Step
 
 MEMORY_S = 3600.0  # longer than any pair a policy may name
-DAY_ONE = date(1970, 1, 1)
+DAY_ONE = date(1970, 1, 1).toordinal()
+_Overrides: TypeAlias = tuple[int, str, list[tuple[int, int]]]  # day, plan, shifts
+_Ways: TypeAlias = tuple[int, int, Policy, _Overrides, list[Passage]]  # day, minute, for what, and the answer
 NEVER = float("-inf")  # of a visit: nobody comes in by it any more
 
 
@@ -26,31 +28,33 @@ class CampusFacts:
     """One run's note-book on the timetable and the people."""
 
     __slots__ = (
-        *("bans", "cancelled", "empty_since", "in_at", "on_post", "overrides"),
-        *("peak_since", "policy", "shown", "slips", "told_empty", "used", "visits"),
+        *("bans", "cancelled", "empty_since", "in_at", "on_post", "overrides", "peak_since"),
+        *("policy", "reader", "shown", "slips", "told_empty", "used", "visits", "ways"),
     )
 
     def __init__(self) -> None:
         self.policy: Policy | None = None
+        self.reader: ReaderRules | None = None  # of this CardRead
         self.shown: deque[tuple[float, str, str]] = deque()  # (at, door, holder)
         self.slips: dict[str, LeaveSlip] = {}  # written at the gate
         self.cancelled: set[str] = set()
         self.used: set[str] = set()
         self.bans: set[str] = set()
-        self.overrides: tuple[int, str, list[tuple[int, int]]] = (0, "", [])  # day, plan, shifts
+        self.overrides: _Overrides = (0, "", [])
         self.in_at: dict[str, tuple[bool, float, int]] = {}  # holder → inside, when, which day
         self.visits: dict[str, tuple[str, float, bool]] = {}  # handle → card, end (monotonic), host agreed
         self.on_post: dict[str, str] = {}  # post → guard
         self.empty_since: dict[str, float] = {}  # posts that must be manned now and are not
         self.peak_since: float | None = None  # of the present peak
         self.told_empty: set[str] = set()
+        self.ways: _Ways | None = None  # the last answer of `ways_out`
 
     def see(self, step: Step) -> None:
         event = step.event
-        if isinstance(event, PolicyChanged):
-            self.policy = event.policy
-        elif isinstance(event, CardRead):
+        if isinstance(event, CardRead):
             self._see_card(step, event)
+        elif isinstance(event, PolicyChanged):
+            self.policy = event.policy
 
     def keep(self, step: Step) -> None:
         event = step.event
@@ -69,20 +73,21 @@ class CampusFacts:
 
     def _see_records(self, step: Step) -> None:
         for record in step.records:
-            holder = str(record.data.get("holder", ""))
-            if record.kind == "slip.used":
-                self.used.add(str(record.data["slip"]))
-            elif record.kind == "access.granted" and record.subject.startswith("door:"):
-                self.in_at[holder] = (record.data["direction"] == "in", step.now.mono_s, today(step, step.now))
-            elif record.kind.startswith("visit."):
-                self._see_visit(record.kind, record.subject.partition(":")[2], str(record.data.get("card", "")))
-            elif record.kind == "day.window":
+            kind, data = record.kind, record.data
+            if kind == "access.granted" or kind == "access.let_out":
+                if record.subject.startswith("door:"):
+                    self.in_at[str(data.get("holder", ""))] = (
+                        data.get("direction") == "in", step.now.mono_s, today(step, step.now)
+                    )  # fmt: skip
+            elif kind == "slip.used":
+                self.used.add(str(data["slip"]))
+            elif kind.startswith("visit."):
+                self._see_visit(kind, record.subject.partition(":")[2], str(data.get("card", "")))
+            elif kind == "day.window":
                 began = step.now.mono_s if self.peak_since is None else self.peak_since
-                self.peak_since = began if record.data["peak"] else None
-            elif record.kind in ("duty.on", "duty.off", "duty.unmanned"):
-                self._see_duty(record.kind, str(record.data["post"]), str(record.data.get("guard", "")))
-            elif record.kind == "access.let_out":
-                self.in_at[holder] = (False, step.now.mono_s, today(step, step.now))
+                self.peak_since = began if data["peak"] else None
+            elif kind in ("duty.on", "duty.off", "duty.unmanned"):
+                self._see_duty(kind, str(data["post"]), str(data.get("guard", "")))
 
     def _see_visit(self, kind: str, handle: str, card: str) -> None:
         """A visit told to be over stays so, whatever the clock says."""
@@ -136,7 +141,7 @@ class CampusFacts:
         at = step.now.mono_s
         while self.shown and at - self.shown[0][0] > MEMORY_S:
             self.shown.popleft()
-        reader = next((r for r in step.new.rules.readers if r.id == event.reader), None)
+        self.reader = reader = _reader_of(step, event.reader)
         holder = holder_of(step, event.card)
         if reader is not None and reader.door and holder:
             self.shown.append((at, reader.door, holder))
@@ -179,13 +184,19 @@ def _end(visit: dict[str, Any], now: Now) -> float:
     return NEVER if visit["told"] else now.mono_s + left_ms / 1000
 
 
+def _reader_of(step: Step, name: str) -> ReaderRules | None:
+    for reader in step.new.rules.readers:
+        if reader.id == name:
+            return reader
+    return None
+
+
 # ── what the policy says, worked out anew ──────────────────────────────────────────────────────────────────────────
 
 
 def today(step: Step, now: Now) -> int:
     """The ordinal of the local date."""
-    minutes = now.wall_ms // 60_000 + step.new.rules.utc_offset_min
-    return (DAY_ONE + timedelta(days=minutes // 1440)).toordinal()
+    return DAY_ONE + (now.wall_ms // 60_000 + step.new.rules.utc_offset_min) // 1440
 
 
 def minute_of(step: Step, now: Now) -> int:
@@ -201,8 +212,10 @@ def credential_of(step: Step, card: str) -> Credential | CredentialRules | None:
 
 def visit_of(step: Step, card: str) -> tuple[str, float, bool] | None:
     """(handle, end, host agreed) of the visit this card was lent for."""
-    found = ((name, until, ok) for name, (lent, until, ok) in step.facts.campus.visits.items() if lent == card)
-    return next(found, None)
+    for name, (lent, until, agreed) in step.facts.campus.visits.items():
+        if lent == card:
+            return name, until, agreed
+    return None
 
 
 def holder_of(step: Step, card: str) -> str:
@@ -239,10 +252,16 @@ def is_banned(step: Step, card: str) -> bool:
 
 
 def ways_out(step: Step, policy: Policy) -> list[Passage]:
-    """The passages out of the windows that run now."""
-    facts, minute = step.facts.campus, minute_of(step, step.now)
-    day = today(step, step.now)
-    change_day, swapped, shifts = facts.overrides
+    """The passages out of the windows that run now; found once for each minute."""
+    facts, minute, day = step.facts.campus, minute_of(step, step.now), today(step, step.now)
+    last, overrides = facts.ways, facts.overrides
+    if last is None or last[:2] != (day, minute) or last[2] is not policy or last[3] is not overrides:
+        facts.ways = last = (day, minute, policy, overrides, _ways_out(policy, overrides, day, minute))
+    return last[4]
+
+
+def _ways_out(policy: Policy, overrides: _Overrides, day: int, minute: int) -> list[Passage]:
+    change_day, swapped, shifts = overrides
     plan = swapped if change_day == day and swapped else _plan_of(policy, date.fromordinal(day))
     found: list[Passage] = []
     for window in policy.plans[plan].windows:

@@ -13,6 +13,7 @@ from agent.core.words import Hold, Mode, Motion, Rank, Sensor, Sent
 if TYPE_CHECKING:
     from agent.core.invariant import Step
 
+LANE_EVENTS = (Command, KeyInput, MotionSent, DeviceLost)
 UP, DOWN = "up", "down"
 BOTH_WAYS = frozenset((UP, DOWN))
 ASK_LASTS_S = 4.0  # an asking is answered or over: warning read back in 1 s, pre-warning after it, and some slack
@@ -110,7 +111,7 @@ class LaneFacts:
     # ── what happened ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def see(self, step: Step) -> None:
-        """An event other than a reading."""
+        """One of LANE_EVENTS; a reading has its own way."""
         event = step.event
         if isinstance(event, Command):
             if event.args.get("lane") == self.rules.id:
@@ -253,11 +254,8 @@ class LaneFacts:
         ]
 
     def keep(self, step: Step) -> None:
-        picture = step.outputs.lanes[self.rules.id]
-        quiet = picture is self.picture and not self.stirs and not self.shown and not step.outputs.motions
-        if quiet and not step.records:
-            return
-        at = step.now.mono_s
+        """To be called unless nothing stirs, no token is or was shown, the picture is the same and nobody commands."""
+        picture, at = step.outputs.lanes[self.rules.id], step.now.mono_s
         self.picture = picture
         if not picture.warning:
             self.warning_asked_since = None

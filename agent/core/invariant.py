@@ -50,9 +50,10 @@ class Invariant(msgspec.Struct, frozen=True):
 
 
 SLICES: Final = tuple(BoxState.__struct_fields__)
+ALL_KEPT: Final = bytes([True]) * len(SLICES)
 REGISTRY: Final[list[Invariant]] = []
 _slices: Final = attrgetter(*SLICES)
-_due: Final[dict[tuple[type[Event], tuple[bool, ...] | None], tuple[Invariant, ...]]] = {}
+_due: Final[dict[type[Event], dict[bytes, tuple[Invariant, ...]]]] = {}  # by event, then by the slices that stayed
 
 
 def invariant(
@@ -100,11 +101,11 @@ class Watch:
 def _rules_for(step: Step) -> tuple[Invariant, ...]:
     """The invariants that this step can have broken, found once for each kind of change."""
     event = type(step.event)
-    key = (event, None if step.old is step.new else tuple(map(is_, _slices(step.old), _slices(step.new))))
-    rules = _due.get(key)
+    kept = ALL_KEPT if step.old is step.new else bytes(map(is_, _slices(step.old), _slices(step.new)))
+    of_event = _due.setdefault(event, {})
+    rules = of_event.get(kept)
     if rules is None:
-        kept = key[1] if key[1] is not None else (True,) * len(SLICES)
         changed = {name for name, same in zip(SLICES, kept, strict=True) if not same}
         rules = tuple(r for r in REGISTRY if r.always or r.reads & changed or issubclass(event, r.on))
-        _due[key] = rules
+        of_event[kept] = rules
     return rules

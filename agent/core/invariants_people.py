@@ -24,7 +24,7 @@ from agent.core.facts_people import ORDER
 from agent.core.invariant import Step, invariant
 from agent.core.outputs import Level
 from agent.core.records import Record
-from agent.core.rules import CredentialRules, ReaderRules
+from agent.core.rules import CredentialRules
 from agent.core.words import ClockTrust, Line, Rank, Stage
 
 BAD_LINES = (Line.CUT, Line.SHORTED, Line.DISAGREE, Line.UNREAD)
@@ -37,10 +37,6 @@ LATE_S = 0.01  # a tick may come so much after its deadline in a simulation
 
 def _evacuation(step: Step) -> list[str]:
     return [door.id for door in step.new.rules.doors if door.evacuation_way]
-
-
-def _reader(step: Step, event: CardRead) -> ReaderRules | None:
-    return next((reader for reader in step.new.rules.readers if reader.id == event.reader), None)
 
 
 def _valid(step: Step, credential: CredentialRules) -> bool:
@@ -105,7 +101,7 @@ def fire_opens_evacuation_doors(step: Step) -> str | None:
 @invariant(15, "leaving_is_never_refused_by_the_lock", on=(CardRead,))
 def leaving_is_never_refused_by_the_lock(step: Step) -> str | None:
     assert isinstance(step.event, CardRead)
-    reader = _reader(step, step.event)
+    reader = step.facts.campus.reader
     if reader is None or reader.direction != "out" or reader.door not in _evacuation(step):
         return None
     lock = step.outputs.locks[reader.door]
@@ -115,7 +111,7 @@ def leaving_is_never_refused_by_the_lock(step: Step) -> str | None:
 @invariant(15, "responder_enters", on=(CardRead,))
 def responder_enters(step: Step) -> str | None:
     assert isinstance(step.event, CardRead)
-    reader = _reader(step, step.event)
+    reader = step.facts.campus.reader
     credential = step.new.rules.credentials.get(step.event.card)
     if reader is None or credential is None or not reader.door or credential.group != "responder":
         return None
@@ -129,7 +125,7 @@ def responder_enters(step: Step) -> str | None:
 @invariant(15, "lockdown_shuts_entry", on=(CardRead,))
 def lockdown_shuts_entry(step: Step) -> str | None:
     assert isinstance(step.event, CardRead)
-    reader, before = _reader(step, step.event), step.facts.people.before
+    reader, before = step.facts.campus.reader, step.facts.people.before
     if reader is None or before is None or reader.direction != "in" or not step.old.panic.lockdown:
         return None
     if kind_of(step, step.event.card) == "responder":

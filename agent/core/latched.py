@@ -136,11 +136,15 @@ def _may_differ(old: BoxState, new: BoxState) -> bool:
         return True
     if old.campus is not new.campus and campus_latched.may_differ(old.campus, new.campus):
         return True
-    return old.lanes is not new.lanes and any(map(_keeps, old.lanes.values(), new.lanes.values()))
+    return old.lanes is not new.lanes and _lanes_may_differ(old.lanes, new.lanes)
 
 
-def _keeps(old: LaneState, new: LaneState) -> bool:
-    return old is not new and (old.efo or new.efo or old.closed or new.closed)
+def _lanes_may_differ(old: dict[str, LaneState], new: dict[str, LaneState]) -> bool:
+    for name, now in new.items():
+        was = old[name]
+        if was is not now and (was.efo or now.efo or was.closed or now.closed):
+            return True
+    return False
 
 
 # ── reading ────────────────────────────────────────────────────────────────────────────────────────────────────────

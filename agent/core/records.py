@@ -85,14 +85,11 @@ def link_hash(prev_link: bytes, leaf: bytes) -> bytes:
 
 def utc_text(wall_ms: int) -> str:
     """`2026-09-01T07:30:00.125Z`."""
-    days, ms = divmod(wall_ms, 86_400_000)
-    seconds, ms = divmod(ms, 1000)
-    minutes, seconds = divmod(seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{_date_text(days)}T{hours:02d}:{minutes:02d}:{seconds:02d}.{ms:03d}Z"
+    minutes, ms = divmod(wall_ms, 60_000)
+    return f"{_minute_text(minutes)}:{ms // 1000:02d}.{ms % 1000:03d}Z"
 
 
 @lru_cache(maxsize=4)
-def _date_text(days: int) -> str:
-    """The date so many days after 1970-01-01; a day's records share it."""
-    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=days)).strftime("%Y-%m-%d")
+def _minute_text(minutes: int) -> str:
+    """Date, hour and minute so many minutes after 1970 began; a minute's records share them."""
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(minutes=minutes)).strftime("%Y-%m-%dT%H:%M")

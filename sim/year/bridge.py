@@ -49,6 +49,8 @@ from hardware.site import Site
 from sim.lane import Lane
 from sim.world import Change, World
 
+MODES = {mode.value: mode for mode in Mode}
+SENSORS = {sensor.value: sensor for sensor in Sensor}
 POLL_S = 0.2
 BUSY_POLL_S = 0.1
 WIRE_S = 0.02  # from the picture to the PLC and back
@@ -112,34 +114,37 @@ class Bridge:
 
     def at(self, when_s: float, act: Callable[[], None]) -> None:
         """Plan an action; it may plan others. What lies in the past happens now."""
-        heapq.heappush(self._agenda, (max(when_s, self.now_s), next(self._order), act))
+        now_s = self.world.now_s
+        heapq.heappush(self._agenda, (when_s if when_s > now_s else now_s, next(self._order), act))
 
     def after(self, delay_s: float, act: Callable[[], None]) -> None:
-        self.at(self.now_s + delay_s, act)
+        heapq.heappush(self._agenda, (self.world.now_s + delay_s, next(self._order), act))
 
     def run(self, until_s: float) -> None:
         """Let everything happen up to then. Raises BrokenRule at the first step that breaks one."""
+        world, agenda, queue, feed = self.world, self._agenda, self._queue, self.feed
+        tick_at = self._deadline()
         while True:
-            due = min(self.world.next_s(), self._agenda[0][0] if self._agenda else until_s, self._deadline(), until_s)
-            self.world.advance(max(due, self.now_s))
-            self._drain()
-            while self._agenda and self._agenda[0][0] <= self.now_s:
-                heapq.heappop(self._agenda)[2]()
-                self._drain()
-            if self._deadline() <= self.now_s:
-                self.feed(Tick())
+            due = min(world.next_s(), agenda[0][0] if agenda else until_s, tick_at, until_s)
+            now_s = max(due, world.now_s)
+            world.advance(now_s)
+            while queue or (agenda and agenda[0][0] <= now_s):
+                if queue:
+                    feed(queue.popleft())
+                else:
+                    heapq.heappop(agenda)[2]()
+            tick_at = self._deadline()
+            if tick_at <= now_s:
+                feed(Tick())
+                tick_at = self._deadline()
             if due >= until_s:
                 return
 
     def _deadline(self) -> float:
         return box.next_deadline(self.state) if self.powered else float("inf")
 
-    def _drain(self) -> None:
-        while self._queue:
-            self.feed(self._queue.popleft())
-
     def now(self) -> Now:
-        second = self.now_s
+        second = self.world.now_s
         return Now(second, self.wall_ms + round(second * 1000) + self.clock_off_ms, self.trust)
 
     # ── one step ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -244,22 +249,24 @@ class Bridge:
 
     def _busy(self, lane: str) -> bool:
         state = self.state.lanes[lane]
-        bollards = state.bollards.values()
-        return state.request is not None or any(
-            b.motion is not None or b.position is Position.MOVING or b.hold is not Hold.NONE for b in bollards
-        )
+        if state.request is not None:
+            return True
+        for b in state.bollards.values():
+            if b.motion is not None or b.position is Position.MOVING or b.hold is not Hold.NONE:
+                return True
+        return False
 
     def _reading(self, lane: str) -> LaneReading:
         signs = self.world.lanes[lane].signs()
         return LaneReading(
             lane=lane,
             read_at=self.now_s,
-            mode=Mode.ESTOP if signs.estop else Mode(signs.mode),
+            mode=Mode.ESTOP if signs.estop else MODES[signs.mode],
             bollards={
                 name: BollardReading(b.up, b.down, b.moving, b.fault, b.efo, b.token, b.cycles)
                 for name, b in signs.bollards.items()
             },
-            sensors={str(name): Sensor(value) for name, value in signs.sensors.items()},
+            sensors={name: SENSORS[value] for name, value in signs.sensors.items()},
             warning_on=signs.warning,
             heartbeat_ok=True,
             estop=signs.estop,
@@ -271,6 +278,10 @@ class Bridge:
     def _changed(self, change: Change) -> None:
         """A change of the world as the box's wires would show it. Called while the world moves: only queue here."""
         match change.kind:
+            case "card":
+                self._queue.append(CardRead(change.name, str(change.value)))
+            case "door":
+                self._queue.append(DoorContact(change.name, Contact.OPEN if change.value else Contact.CLOSED))
             case "line":
                 self._queue.append(PanicLine(change.name, Line(str(change.value)), change.at_s))
             case "key":
@@ -283,10 +294,6 @@ class Bridge:
             case "rex":
                 if change.value:
                     self._queue.append(Rex(change.name))
-            case "door":
-                self._queue.append(DoorContact(change.name, Contact.OPEN if change.value else Contact.CLOSED))
-            case "card":
-                self._queue.append(CardRead(change.name, str(change.value)))
             case "lane":
                 self.read(change.name, AFTERGLOW_S)
             case "sensor":
