@@ -15,6 +15,7 @@ from agent.core.words import ClockTrust, Journal, Rank, Stage
 from sim.year.bridge import Bridge
 from sim.year.school import DAY_S, HOUR_S, LANE, School
 
+TIDY_S = 9.0  # the last of the tidying hands, and a look at what came of it
 RECOVERY_S = 60.0  # simulated seconds after which everything has recovered
 PER_DAY = 1.2
 EFO_WATCH_S = 2.0  # sensors must have been read clear for a second before a press can raise
@@ -77,7 +78,7 @@ class Mishaps:
         """What people at the gate do when it is over: heal, clear, reset."""
         bridge = self._bridge
         bridge.world.heal()
-        bridge.read_all(RECOVERY_S / 4)
+        bridge.read_all(TIDY_S)
         self._swipe_guard()
         bridge.after(1.0, self._clear_lanes)
         for at_s, key in ((2.0, "panic-reset"), (4.0, "fire-reset")):
@@ -217,8 +218,10 @@ class Mishaps:
 
     def _bollard_fault(self) -> float:
         kind = self._rng.choice(("jammed", "slow", "stuck_switch", "sinks", "rises_alone", "lying", "drive"))
-        bollard = self._rng.choice([post for lane in self._bridge.world.lanes.values() for post in lane.posts])
-        self._bridge.read_all(120.0)
+        lane, bollard = self._rng.choice(
+            [(lane.id, b) for lane in self._bridge.world.lanes.values() for b in lane.posts]
+        )
+        self._bridge.read(lane, 120.0)
         self._bridge.after(20.0, self._school.raise_lane)
         self._bridge.after(50.0, lambda: self._school._hold("lower", 9.0))
         return self._lay(f"bollard:{bollard}", kind, 80.0, 120.0)
