@@ -113,7 +113,7 @@ def records_only_grow(step: Step) -> str | None:
     return "the epoch went back" if step.new.epoch < step.old.epoch else None
 
 
-@invariant(26, "records_have_their_weight", reads=("next_seq",))
+@invariant(26, "records_have_their_weight", reads=("next_seq",), on=(NewEpoch,))
 def records_have_their_weight(step: Step) -> str | None:
     """Every kind is known, and what must never be evicted is of no kind that may be. No record is written without a
     number: `records_only_grow` sees to that."""
