@@ -1,79 +1,21 @@
-"""The journal on a card that refuses, fills up, lies or is damaged: nothing lost, everything said."""
+"""The journal on a card that refuses, fills up or goes: nothing lost, everything said."""
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
 import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from journal_scenes import SITE_BOX, WEIGHTS, Ears, bare_store, eventually, opened, record, records, write, writer_on
+from journal_faults import Faulty, Switch, bodies, small_card, sound, sqlite_error
+from journal_scenes import WEIGHTS, Ears, bare_store, eventually, opened, record, records, write, writer_on
 
-from agent.core.records import Weight, encode
-from agent.journal import epochs, schema
+from agent.core.records import Weight
 from agent.journal.errors import Damaged, told
-from agent.journal.opening import Opened
 from agent.journal.pending import DROPPED, KEEP_RECORDS, Group, Pending
-from agent.journal.reader import JournalReader
-from agent.journal.store import Store
-from agent.journal.verify import verify
-
-
-class Faulty:
-    """A connection whose next statements fail while `fault` says so."""
-
-    def __init__(self, path: Path, fault: Callable[[str], sqlite3.Error | None]) -> None:
-        self._real = schema.connect_writer(path)
-        self._fault = fault
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._real, name)
-
-    def execute(self, statement: str, parameters: Any = ()) -> Any:
-        error = self._fault(statement)
-        if error is not None:
-            raise error
-        return self._real.execute(statement, parameters)
-
-
-def sqlite_error(code: int, text: str) -> sqlite3.Error:
-    error = (sqlite3.DatabaseError if code == sqlite3.SQLITE_CORRUPT else sqlite3.OperationalError)(text)
-    error.sqlite_errorcode = code
-    return error
-
-
-class Switch:
-    """Writes fail with this error while it is set."""
-
-    def __init__(self) -> None:
-        self.error: sqlite3.Error | None = None
-        self.tries = 0
-
-    def __call__(self, statement: str) -> sqlite3.Error | None:
-        if self.error is not None and statement.startswith(("INSERT", "BEGIN", "COMMIT", "UPDATE", "PRAGMA wal_ch")):
-            self.tries += 1
-            return self.error
-        return None
-
-    def connect(self, path: Path) -> Any:
-        return Faulty(path, self)
-
-
-def bodies(path: Path) -> list[dict[str, Any]]:
-    with JournalReader(path) as reader:
-        return [json.loads(body or b"{}") for _, _, body in reader.read(1, 1 << 20, 1 << 30)]
-
-
-def sound(found: Opened) -> None:
-    report = verify(found.path, key=found.key.public)
-    assert report.ok, report.what
 
 
 @pytest.mark.parametrize(
@@ -174,34 +116,16 @@ def test_the_reserve_is_given_up_for_an_emergency_on_a_full_card(tmp_path: Path)
 
 def test_a_really_full_card(tmp_path: Path) -> None:
     """On a small file system of its own, where this user may make one."""
-    card = tmp_path / "card"
-    card.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", card], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip("needs the right to mount a small file system")
-    try:
+    with small_card(tmp_path, 24) as card:
         _fill_and_press(card)
-    finally:
-        subprocess.run(["umount", "-l", card], check=True)
 
 
 def test_a_start_on_a_card_mounted_read_only(tmp_path: Path) -> None:
     """What the kernel makes of a card with errors: it can be read and not written; a repair brings it back."""
-    card = tmp_path / "card"
-    card.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", card], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip("needs the right to mount a small file system")
-    try:
+    with small_card(tmp_path, 24) as card:
         write(card, [records(1, 100)])
         subprocess.run(["mount", "-o", "remount,ro", card], check=True)
         _start_and_press(card)
-    finally:
-        subprocess.run(["umount", "-l", card], check=True)
 
 
 def _start_and_press(card: Path) -> None:
@@ -322,159 +246,7 @@ def test_what_was_dropped_is_said_in_the_journal(tmp_path: Path, monkeypatch: py
     sound(found)
 
 
-# ── damage ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def rewrite(path: Path, statement: str, *parameters: object) -> None:
-    connection = sqlite3.connect(path)
-    connection.execute(statement, parameters)
-    connection.commit()
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    connection.close()
-
-
-def scribble(path: Path, at: int, data: bytes) -> None:
-    with path.open("r+b") as file:
-        file.seek(at)
-        file.write(data)
-
-
-def replace(path: Path, data: bytes) -> None:
-    path.write_bytes(data)
-
-
-def other_database(path: Path) -> None:
-    path.unlink()
-    rewrite(path, "CREATE TABLE x(y)")
-
-
-DAMAGES: dict[str, Callable[[Path], None]] = {
-    "not SQLite": lambda path: replace(path, b"garbage" * 1000),
-    "empty": lambda path: replace(path, b""),
-    "half": lambda path: os.truncate(path, path.stat().st_size // 2),
-    "header": lambda path: scribble(path, 0, bytes(100)),
-    "schema page": lambda path: scribble(path, 100, b"\xff" * 200),
-    "another database": lambda path: other_database(path),
-    "body changed": lambda path: rewrite(path, "UPDATE record SET body = CAST('x' AS BLOB) WHERE seq = 247"),
-    "link changed": lambda path: rewrite(path, "UPDATE record SET link = zeroblob(32) WHERE seq = 246"),
-    "tail gone": lambda path: rewrite(path, "DELETE FROM record WHERE seq > 150"),
-    "hole": lambda path: rewrite(path, "DELETE FROM record WHERE seq = 245"),
-    "signed record changed": lambda path: rewrite(path, "UPDATE record SET link = zeroblob(32) WHERE seq = 240"),
-    "checkpoint changed": lambda path: rewrite(path, "UPDATE checkpoint SET note = replace(note, '240', '239')"),
-    "checkpoint gone": lambda path: rewrite(path, "DELETE FROM checkpoint WHERE size = 240"),
-    "resume gone": lambda path: rewrite(path, "DELETE FROM resume"),
-    "resume broken": lambda path: rewrite(path, "UPDATE resume SET frontier = 'x'"),
-    "gone": lambda path: path.unlink(),
-}
-
-
-def journal_of_250(folder: Path) -> Opened:
-    """Checkpoints at 100, 200 and 240; ten records after the last one."""
-    found = opened(folder)
-    store = Store(found.path, found.key, SITE_BOX)
-    latched = record(3, "box.latched", panic=True)
-    for group in ([*records(1, 2), latched, *records(4, 97)], records(101, 100), records(201, 40)):
-        store.commit(group)
-        store.mark()
-        store.sign()
-        store.save_notes()
-    store.commit(records(241, 10))
-    store.close()
-    return found
-
-
-@pytest.mark.parametrize("name", DAMAGES)
-def test_a_damaged_file_is_kept_aside_and_a_new_epoch_begins(tmp_path: Path, name: str) -> None:
-    found = journal_of_250(tmp_path)
-    epochs.keep_latched(tmp_path, encode(record(3, "box.latched", panic=True)))
-    DAMAGES[name](found.path)
-    before = found.path.read_bytes() if found.path.exists() else None
-    again = opened(tmp_path)
-    assert (again.epoch, again.next_seq) == (2, 1), again.problems
-    problem = again.problems[0]
-    assert problem.code == ("gone" if name == "gone" else "damaged") and "epoch 2" in str(problem)
-    if before is not None:
-        kept = tmp_path / problem.aside
-        assert kept.name.startswith("journal-epoch1-") and kept.stat().st_size >= min(1, len(before))
-    assert again.latched == {"panic": True}, "the latch picture is saved"
-    assert again.problems[1].code == "latch_unproven"
-    ears = Ears()
-    writer = writer_on(again, ears)
-    writer.start()
-    writer.append(records(1, 3, epoch=2), emergency=False)
-    assert writer.close()
-    third = opened(tmp_path)
-    assert (third.epoch, third.next_seq, third.problems) == (2, 4, [])
-
-
-def test_without_any_latch_picture_the_doubt_is_said(tmp_path: Path) -> None:
-    write(tmp_path, [records(1, 5)])
-    (tmp_path / "journal.db").write_bytes(b"x" * 5000)
-    assert [problem.code for problem in opened(tmp_path).problems] == ["damaged", "latch_unknown"]
-
-
-def test_the_epoch_never_goes_back_whatever_is_lost(tmp_path: Path) -> None:
-    write(tmp_path, [records(1, 5), records(6, 5, epoch=7)])
-    for expected in (8, 9, 10):
-        (tmp_path / "journal.db").write_bytes(b"rubbish")
-        if expected == 9:
-            (tmp_path / "journal.epoch").unlink()
-        assert opened(tmp_path).epoch == expected
-
-
-def test_with_nothing_readable_the_epoch_jumps_far_ahead(tmp_path: Path) -> None:
-    write(tmp_path, [records(1, 5)])
-    (tmp_path / "journal.db").write_bytes(b"rubbish")
-    (tmp_path / "journal.epoch").write_bytes(b"\0")
-    assert opened(tmp_path).epoch > 1_000_000
-
-
-def test_an_old_copy_put_back_goes_on_in_a_new_epoch(tmp_path: Path) -> None:
-    write(tmp_path, [records(1, 5)])
-    shutil.copy(tmp_path / "journal.db", tmp_path / "old")
-    write(tmp_path, [records(6, 5, epoch=2)])
-    shutil.copy(tmp_path / "old", tmp_path / "journal.db")
-    again = opened(tmp_path)
-    assert (again.epoch, again.next_seq) == (3, 6)
-    assert [problem.code for problem in again.problems] == ["rolled_back"]
-
-
-def test_a_journal_of_another_box_is_not_continued(tmp_path: Path) -> None:
-    from agent.journal.opening import open_journal
-
-    write(tmp_path, [records(1, 5)])
-    again = open_journal(tmp_path, "other-school", "gate-1")
-    assert again.epoch == 2 and "is of dongfang-primary/gate-1" in str(again.problems[0])
-
-
-def test_a_lost_key_is_a_new_epoch(tmp_path: Path) -> None:
-    write(tmp_path, [records(1, 150)])
-    (tmp_path / "journal.key").write_bytes(b"broken")
-    again = opened(tmp_path)
-    assert again.epoch == 2 and {problem.code for problem in again.problems} >= {"key", "damaged"}
-
-
-def test_damage_while_running_keeps_the_chain_and_begins_an_epoch(tmp_path: Path) -> None:
-    found, ears, switch = opened(tmp_path), Ears(), Switch()
-    writer = writer_on(found, ears, connect=switch.connect)
-    writer.start()
-    writer.append(records(1, 150), emergency=False)
-    ears.wait_durable(150)
-    switch.error = sqlite_error(sqlite3.SQLITE_CORRUPT, "database disk image is malformed")
-    writer._connect = schema.connect_writer  # the new file is on sound ground
-    writer.append([record(151, "panic.pressed")], emergency=True)
-    ears.wait_durable(151)
-    assert [epoch for epoch, _ in ears.epochs] == [2] and "kept as journal-epoch1-" in ears.epochs[0][1]
-    writer.append(records(152, 20), emergency=False)
-    writer.append(records(172, 20, epoch=2), emergency=False)
-    assert writer.close()
-    report = verify(found.path, key=found.key.public)
-    assert report.ok and report.pruned == 150 and [t.epoch for t in report.epochs] == [1, 2]
-    assert len(list(tmp_path.glob("journal-epoch1-*.db"))) == 1
-    again = opened(tmp_path)
-    assert (again.epoch, again.next_seq, again.problems) == (2, 192, [])
-    with JournalReader(found.path) as reader:
-        assert reader.read(1)[0][:2] == (151, 1)
+# ── cards that go and come ─────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_card_that_refuses_at_start_and_returns(tmp_path: Path) -> None:

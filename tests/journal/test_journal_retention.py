@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-import subprocess
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import pairwise
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from journal_faults import small_card
 from journal_scenes import (
     FIRST_MS,
     SITE_BOX,
@@ -189,17 +189,8 @@ def told_of(path: Path, kind: str) -> list[dict[str, Any]]:
 
 def test_on_a_card_without_one_free_block_the_journal_goes_on_inside_its_own_pages(tmp_path: Path) -> None:
     """Somebody else filled the card. What the far side has makes room, the file does not grow, and no alarm goes."""
-    card = tmp_path / "card"
-    card.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", card], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip("needs the right to mount a small file system")
-    try:
+    with small_card(tmp_path, 48) as card:
         _fill_and_go_on(card)
-    finally:
-        subprocess.run(["umount", "-l", card], check=True)
 
 
 def _fill_and_go_on(card: Path) -> None:
