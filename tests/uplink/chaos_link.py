@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from typing import Any
 
 
 class Link:
@@ -23,22 +24,27 @@ class Link:
         self.open.set()
         self.served = 0  # connections so far
         self.dropped = 0  # of them those that the client gave up
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.served += 1
-        await self.open.wait()
+        this = asyncio.current_task()
+        assert this is not None
+        self._keep(this)
         try:
+            await self.open.wait()
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
-        except OSError:
+        except (OSError, asyncio.CancelledError):
             writer.transport.abort()
             return
         self._writers |= {writer, far_writer}
         for source, sink, up in ((reader, far_writer, True), (far_reader, writer, False)):
-            task = asyncio.create_task(self._pump(source, sink, up))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._keep(asyncio.create_task(self._pump(source, sink, up)))
+
+    def _keep(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, up: bool) -> None:
         with contextlib.suppress(ConnectionError):
@@ -70,6 +76,7 @@ class Link:
         self._writers.clear()
 
     async def end(self) -> None:
+        """Nothing of it stays, not even a connection that it had not passed on yet."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from uplink_ear import Ear
 from uplink_rig import DistrictChild, DistrictHere, FakeControl, Running, SmallJournal, make_site, running_uplink
 
 from hardware.site import Site
@@ -18,6 +19,13 @@ def broker(tmp_path: Path) -> Iterator[BrokerProcess]:
     process = start_broker(tmp_path / "broker", kind="mosquitto")
     yield process
     process.stop()
+
+
+@pytest.fixture
+def ear(broker: BrokerProcess) -> Iterator[Ear]:
+    listener = Ear(broker.port)
+    yield listener
+    listener.close()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-from test_uplink_alarms import Ear
+from uplink_ear import Ear
 from uplink_rig import BOX, PREFIX, SITE, DistrictHere, FakeControl, Running, now_ms, until
 
 from agent.picture import Picture

@@ -53,6 +53,12 @@ def paths(control: FakeControl) -> list[tuple[bool, str]]:
     return [(m["up"], m["why"]) for m in control.asked if m["op"] == "path" and m["path"] == "redis"]
 
 
+def is_up(control: FakeControl) -> bool:
+    """Whether the path is up as far as control was told; before the first word it is not."""
+    told = paths(control)
+    return bool(told) and told[-1][0]
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -184,9 +190,9 @@ async def test_nothing_is_lost_or_doubled_over_a_bad_link(
             control.add(random.randrange(1, 500))
             link.drip, link.rate = fault == "drip", 200_000.0 if fault == "slow" else 0.0
             if "hang" in fault:
-                await until(lambda: paths(control)[-1][0])  # a path that is down already is not told again
+                await until(lambda: is_up(control))  # a path that is down already is not told again
                 link.open.clear()
-                await until(lambda: not paths(control)[-1][0])
+                await until(lambda: not is_up(control))
             if "cut" in fault:
                 link.cut()
             link.open.set()
@@ -225,12 +231,12 @@ async def test_a_server_that_hangs_is_given_up_and_found_again(
     server = start()
     control.journal.add(100)
     async with running(redis_site(tmp_path, server.port)):
-        await until(lambda: control.synced == control.journal.head)
+        await until(lambda: control.synced == control.journal.head and is_up(control))
         assert server.process.pid is not None
         os.kill(server.process.pid, signal.SIGSTOP)
         (press,) = control.add(["panic.pressed"])
         control.alarm(press)
-        await until(lambda: paths(control)[-1][0] is False)
+        await until(lambda: not is_up(control))
         assert "received" not in control.stages(press.ref)
         os.kill(server.process.pid, signal.SIGCONT)
         await until(lambda: "received" in control.stages(press.ref))

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 
-import paho.mqtt.client as mqtt
 import pytest
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+import virtual_time
+from uplink_ear import Ear
 from uplink_rig import (
     BOX,
     PREFIX,
@@ -22,6 +21,7 @@ from uplink_rig import (
     FakeControl,
     Running,
     UplinkChild,
+    connected,
     make_record,
     make_site,
     now_ms,
@@ -30,55 +30,12 @@ from uplink_rig import (
 
 from agent.core.records import encode
 from agent.core.words import Stage
-from agent.uplink.alarms import AlarmLane
-from agent.uplink.commands import MOST_WAITING
+from agent.uplink.alarms import OWED_S, TURN_S, AlarmLane
 from agent.uplink.mqtt import EXPIRY_S, NOBODY_LISTENS
 from agent.uplink.outbox import WINDOW
 from agent.uplink.role import Uplink
 from hardware.site import Site
 from sim.broker import BrokerProcess, free_port, start_broker
-
-
-class Ear:
-    """A bare MQTT client: hears what a box says, and says whatever a test wants a far side to say."""
-
-    def __init__(self, port: int) -> None:
-        self.heard: list[tuple[float, str, bytes]] = []
-        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
-        self._also: Callable[[mqtt.MQTTMessage], object] = lambda message: None
-        self._client.on_message = self._hear
-        self._client.connect("127.0.0.1", port)
-        self._client.loop_start()
-        self._client.subscribe(PREFIX + "#", qos=1)
-
-    def _hear(self, client: mqtt.Client, _: object, message: mqtt.MQTTMessage) -> None:
-        self.heard.append((time.monotonic(), message.topic, bytes(message.payload)))
-        self._also(message)
-
-    def on_each(self, also: Callable[[mqtt.MQTTMessage], object]) -> None:
-        self._also = also
-
-    def say(self, topic: str, payload: bytes | dict[str, object], *, retain: bool = False) -> None:
-        data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-        self._client.publish(PREFIX + topic, data, qos=1, retain=retain)
-
-    def of(self, topic: str) -> list[bytes]:
-        return [payload for _, where, payload in self.heard if where == PREFIX + topic]
-
-    def close(self) -> None:
-        self._client.disconnect()
-        self._client.loop_stop()
-
-
-@pytest.fixture
-def ear(broker: BrokerProcess) -> pytest.FixtureRequest:  # type: ignore[misc]
-    listener = Ear(broker.port)
-    yield listener
-    listener.close()
-
-
-async def connected(control: FakeControl) -> None:
-    await until(lambda: control.paths() and control.paths()[-1], what="the path is up")
 
 
 async def test_an_alarm_goes_through_its_stages(
@@ -204,14 +161,15 @@ async def test_an_alarm_is_sent_again_until_it_is_received(
         await until(lambda: len(ear.of("alarm")) >= 3, what="copies")
         assert len(set(ear.of("alarm"))) == 1
         assert ear.of("alarm")[0] == control.journal.bodies[press.ref]
+        await until(lambda: control.stages(press.ref), what="the broker's own word is told")
         assert control.stages(press.ref) == ["sent"], "the broker has it: sent, not confirmed"
         ear.say("alarm/receipt", {"epoch": 1, "seq": press.seq, "by": "x", "stage": "received"})
         await until(lambda: control.stages(press.ref) == ["sent", "received"])
-        copies = len(ear.of("alarm"))
-        control.add(["door.forced"])
-        control.alarm(make_record(2, "door.forced"))
-        await until(lambda: len(set(ear.of("alarm"))) == 2)
-        assert ear.of("alarm").count(control.journal.bodies[press.ref]) == copies, "and then no more"
+        (forced,) = control.add(["door.forced"])
+        control.alarm(forced)
+        await until(lambda: ear.of("alarm").count(control.journal.bodies[forced.ref]) >= 3)
+        after = ear.of("alarm")[ear.of("alarm").index(control.journal.bodies[forced.ref]) :]
+        assert control.journal.bodies[press.ref] not in after, "and then no more"
 
 
 async def test_words_about_alarms_that_cannot_be_right_change_nothing(
@@ -334,75 +292,6 @@ async def test_a_stage_missed_while_the_uplink_was_down_comes_on_reconnect(
         await until(lambda: "arrived" in control.stages(press.ref))
 
 
-async def test_commands_are_carried_to_control_as_they_came(
-    site: Site, control: FakeControl, ear: Ear, running: Running
-) -> None:
-    ear.say("command", b'{"old": true}', retain=True)
-    await until(lambda: ear.of("command"))
-    async with running(site):
-        await connected(control)
-        ear.say("command", b"\xff" * 9000)
-        ear.say("command", b'{"id": "c-1"}')
-        orders = await until(lambda: [m for m in control.asked if m["op"] == "order"][2:] and control.asked)
-    told = [(m["order"][:9], len(m["order"]), m["retained"]) for m in orders if m["op"] == "order"]
-    assert told == [('{"old": t', 13, True), ("\ufffd" * 9, 8192, False), ('{"id": "c', 13, False)]
-
-
-async def test_a_command_waits_for_control_and_a_flood_is_dropped(
-    site: Site, control: FakeControl, ear: Ear, running: Running
-) -> None:
-    async with running(site) as uplink:
-        await connected(control)
-        await control.stop()
-        for number in range(MOST_WAITING + 8):
-            ear.say("command", {"id": f"c-{number}"})
-        await until(lambda: uplink._commands.dropped == 8)
-        await control.start()
-        await until(lambda: len([m for m in control.asked if m["op"] == "order"]) == MOST_WAITING)
-        await until(lambda: len([m for m in control.asked if m["op"] == "note"]) == 8)
-    assert {m["data"]["why"] for m in control.asked if m["op"] == "note"} == {"flood"}
-
-
-async def test_a_policy_is_carried_to_control_in_pieces_once(
-    site: Site, control: FakeControl, ear: Ear, running: Running
-) -> None:
-    bundle = bytes(range(256)) * 300
-    async with running(site):
-        await connected(control)
-        ear.say("policy", bundle)
-        ear.say("policy", bundle)
-        await until(lambda: any(m["op"] == "policy" and m["last"] for m in control.asked))
-        ear.say("policy", b"another")
-        await until(lambda: sum(m["op"] == "policy" and m["last"] for m in control.asked) == 2)
-    pieces = [m for m in control.asked if m["op"] == "policy"]
-    first = [m for m in pieces if m["id"] == pieces[0]["id"]]
-    assert b"".join(base64.b64decode(m["piece"]) for m in first) == bundle
-    assert [m["number"] for m in first] == list(range(len(first))) and len(first) > 1
-    assert {m["subject"] for m in pieces} == {"mqtt"}
-
-
-async def test_what_the_far_side_kept_of_the_journal_is_brought_to_control(
-    site: Site, control: FakeControl, ear: Ear, running: Running
-) -> None:
-    kept = b"menwei/a/b/1\n5\nAAAA\n\nsigned\n"
-    ear.say("checkpoint", kept, retain=True)
-    async with running(site):
-        await connected(control)
-        notes = await until(lambda: [m["note"] for m in control.asked if m["op"] == "anchor"])
-    assert notes == [kept.decode()]
-
-
-async def test_a_receipt_for_what_was_never_written_is_told_to_control(
-    site: Site, control: FakeControl, ear: Ear, running: Running
-) -> None:
-    async with running(site):
-        await connected(control)
-        control.add(["door.opened"])
-        ear.say("receipt", {"epoch": 1, "seq": 77})
-        told = await until(lambda: [(m["epoch"], m["seq"]) for m in control.asked if m["op"] == "ahead"])
-    assert told == [(1, 77)]
-
-
 async def test_stages_wait_for_a_control_that_is_away(
     site: Site, control: FakeControl, district: DistrictHere, running: Running
 ) -> None:
@@ -461,16 +350,22 @@ class Silent:
     def path(self, path: str, up: bool, why: str = "") -> None: ...
 
 
-@pytest.fixture
-async def lane(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[AlarmLane, DeafBroker]]:
-    """A lane that would not send again by itself while the test runs."""
+Scene = Callable[[AlarmLane, DeafBroker], Awaitable[None]]
+
+
+def played(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In virtual time, with a lane that would not send again by itself while the scene runs."""
     monkeypatch.setattr("agent.uplink.alarms.UNHEARD_S", 600.0)
     monkeypatch.setattr("agent.uplink.alarms.RESEND_S", 600.0)
-    made, broker = AlarmLane("alarm", Silent()), DeafBroker()
-    task = asyncio.create_task(made.run(broker))  # type: ignore[arg-type]
-    await asyncio.sleep(0)
-    yield made, broker
-    task.cancel()
+
+    async def main() -> None:
+        lane, broker = AlarmLane("alarm", Silent()), DeafBroker()
+        task = asyncio.create_task(lane.run(broker))  # type: ignore[arg-type]
+        await asyncio.sleep(0)
+        await scene(lane, broker)
+        task.cancel()
+
+    virtual_time.run(main())
 
 
 async def press(lane: AlarmLane, seq: int) -> None:
@@ -478,24 +373,28 @@ async def press(lane: AlarmLane, seq: int) -> None:
     await asyncio.sleep(0)
 
 
-async def test_what_nobody_heard_goes_out_again_before_a_younger_alarm(lane: tuple[AlarmLane, DeafBroker]) -> None:
+def test_what_nobody_heard_goes_out_again_before_a_younger_alarm(monkeypatch: pytest.MonkeyPatch) -> None:
     """A far side that keeps a stream has no place for an older alarm behind a younger one."""
-    alarms, broker = lane
-    await press(alarms, 1)
-    broker.heard = True
-    for seq in (2, 3):
-        await press(alarms, seq)
-    assert broker.sent == [1, 1, 2, 3]
+
+    async def scene(lane: AlarmLane, broker: DeafBroker) -> None:
+        await press(lane, 1)
+        broker.heard = True
+        for seq in (2, 3):
+            await press(lane, seq)
+        assert broker.sent == [1, 1, 2, 3]
+
+    played(scene, monkeypatch)
 
 
-async def test_a_far_side_that_missed_something_gets_the_alarms_it_has_not_confirmed(
-    lane: tuple[AlarmLane, DeafBroker],
-) -> None:
-    alarms, broker = lane
-    broker.heard = True
-    for seq in (1, 2):
-        await press(alarms, seq)
-    alarms.receipt(b'{"epoch":1,"seq":1,"by":"x","stage":"received"}')
-    alarms.again()
-    assert broker.sent == [1, 2], "it has not had time to confirm"
-    await until(lambda: broker.sent == [1, 2, 2], what="it has had by now")
+def test_a_far_side_that_missed_something_gets_the_alarms_it_has_not_confirmed(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene(lane: AlarmLane, broker: DeafBroker) -> None:
+        broker.heard = True
+        for seq in (1, 2):
+            await press(lane, seq)
+        lane.receipt(b'{"epoch":1,"seq":1,"by":"x","stage":"received"}')
+        lane.again()
+        assert broker.sent == [1, 2], "it has not had time to confirm"
+        await asyncio.sleep(OWED_S + TURN_S)
+        assert broker.sent == [1, 2, 2], "it has had by now"
+
+    played(scene, monkeypatch)

@@ -403,3 +403,7 @@ async def until(check: Callable[[], Any | Awaitable[Any]], limit_s: float = 20.0
             return value
         assert time.monotonic() < end, f"not within {limit_s} s: {what or check}"
         await asyncio.sleep(0.02)
+
+
+async def connected(control: FakeControl) -> None:
+    await until(lambda: control.paths() and control.paths()[-1], what="the path is up")
