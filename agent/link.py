@@ -16,6 +16,8 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from agent.core.strange import NOT_JSON
+
 Message: TypeAlias = dict[str, Any]
 
 LINE_LIMIT = 4 * 1024 * 1024  # the picture of a large gate is some 30 kB; control drops a reader at 1 MB unread
@@ -162,7 +164,7 @@ class _Connection:
             raise ControlAway("control hung up")
         try:
             message = _decode(raw)
-        except msgspec.DecodeError as error:
+        except NOT_JSON as error:
             raise ControlAway(f"control sent a line that is no JSON object: {error}") from None
         if not isinstance(message.get("op"), str):
             raise ControlAway("control sent a line without an op")

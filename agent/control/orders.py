@@ -21,6 +21,7 @@ from agent import picture as pic
 from agent.control.runtime import Runtime, TimeSource
 from agent.core.commands import KNOWN_VERBS, refusal
 from agent.core.events import Command, Note
+from agent.core.strange import NOT_JSON
 from agent.core.words import Rank
 from agent.journal.keys import BadKey, load_public, signed_by
 from agent.site_rules import midnight_ms
@@ -166,7 +167,7 @@ def _read(payload: bytes) -> _Order:
         raise Refused("too_long")
     try:
         order = msgspec.json.decode(payload, type=_Order)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except NOT_JSON:
         raise Refused("malformed") from None
     texts = [order.verb, order.id, *order.args, *order.args.values()]
     if len(order.args) > MOST_ARGS or any(len(text) > MOST_TEXT or not text.isprintable() for text in texts):
@@ -199,7 +200,7 @@ def _told(payload: bytes) -> dict[str, Any]:
     """What may be written down of a message nobody vouches for: an id and a verb that look like ours."""
     try:
         found = msgspec.json.decode(payload[:MOST_BYTES], type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except NOT_JSON:
         found = {}
     ident, verb = str(found.get("id", "")), str(found.get("verb", ""))
     return {

@@ -27,6 +27,7 @@ from agent.core.endings import ends
 from agent.core.events import AlarmStage, Command, Event, Note, PathHealth, Seq
 from agent.core.kinds import WEIGHT
 from agent.core.records import Record, Weight
+from agent.core.strange import NOT_JSON
 from agent.core.words import FROM_AFAR, Journal, Rank, Stage
 
 MAX_LINE = 64 * 1024
@@ -250,7 +251,7 @@ class Server:
     def _answer(self, line: bytes, subscriber: _Subscriber) -> dict[str, Any] | Awaitable[dict[str, Any]]:
         try:
             ask = msgspec.json.decode(line, type=Ask)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except NOT_JSON as error:
             return {"op": "error", "why": f"not a request: {error}"}
         try:
             return self._dispatch(ask, subscriber)

@@ -33,6 +33,7 @@ from agent.core.policy import (
 )
 from agent.core.rules import BoxRules
 from agent.core.shapes import is_code
+from agent.core.strange import NOT_JSON
 
 _Entry = TypeVar("_Entry", bound=msgspec.Struct)
 _Key = TypeVar("_Key")
@@ -196,7 +197,7 @@ class _Reader:
         """One row, plain or as JSON."""
         try:
             return _CREDENTIAL.decode(raw) if isinstance(raw, msgspec.Raw) else msgspec.convert(raw, Credential)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except NOT_JSON as error:
             source = f"{self._data.get('credentials_file', 'credentials')}:{_line_of(raw)}"
             self._say(source, _plain_words(error), "write it as docs/policy.md shows")
             return None
@@ -233,7 +234,7 @@ _CREDENTIAL = msgspec.json.Decoder(Credential)
 def _line_of(raw: Any) -> int:
     try:
         row = msgspec.json.decode(raw) if isinstance(raw, msgspec.Raw) else raw
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except NOT_JSON:
         return 0
     line = row.get("line", 0) if isinstance(row, dict) else 0
     return line if isinstance(line, int) else 0

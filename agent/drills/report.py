@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from agent.core.strange import NOT_JSON
 from agent.journal.keys import BoxKey, signed_by
 
 FORMAT = "menwei-drill-report/1"
@@ -159,7 +160,7 @@ def opened(data: bytes, public: bytes | None) -> dict[str, Any]:
         report, signature = told["report"], base64.b64decode(told["signature"], validate=True)
         if report["format"] != FORMAT:
             raise BadReport(f"this is no report of the kind {FORMAT}")
-    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError, binascii.Error):
+    except (*NOT_JSON, KeyError, TypeError, ValueError, binascii.Error):
         raise BadReport("this file is no drill report, or it is damaged") from None
     one_form = told["signature"] == base64.b64encode(signature).decode()  # base64 has spare bits at its end
     if not one_form or _canonical(told) + b"\n" != data:

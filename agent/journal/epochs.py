@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from agent.core.strange import NOT_JSON
 from agent.journal.files import replace_file, sync_folder
 from agent.journal.schema import FILE, side_files
 
@@ -27,7 +28,7 @@ def read_note(folder: Path) -> EpochNote | None:
     """The note, or None where there is none that can be read."""
     try:
         note = msgspec.json.decode((folder / NOTE_FILE).read_bytes(), type=EpochNote)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, *NOT_JSON):
         return None
     return note if note.epoch > 0 else None
 

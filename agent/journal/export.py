@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 
 from agent.journal import schema
-from agent.journal.errors import FILE_ERRORS, Trouble, told
+from agent.journal.errors import FILE_ERRORS, Damaged, Trouble, told
 
 Format = Literal["jsonl", "csv"]
 COLUMNS = ("epoch", "seq", "at", "clock", "kind", "subject", "actor", "cause", "data", "evicted")
@@ -53,6 +53,8 @@ def export(path: Path, form: Format, start: Bound | None = None, end: Bound | No
             yield _line(form, epoch, seq, body)
     except FILE_ERRORS as error:
         raise told(error) from error
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise Damaged("a record is not what was written: run menwei journal verify") from error
     finally:
         connection.close()
 

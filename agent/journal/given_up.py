@@ -10,6 +10,7 @@ from bisect import bisect_right
 
 import msgspec
 
+from agent.core.strange import NOT_JSON
 from agent.journal.retention import EVICTED, PRUNED
 
 _MARKS = (f'"kind":"{EVICTED}"'.encode(), f'"kind":"{PRUNED}"'.encode())
@@ -52,7 +53,7 @@ class GivenUp:
     def _note(self, body: bytes) -> None:
         try:
             told = _TOLD.decode(body)
-        except msgspec.DecodeError:
+        except NOT_JSON:
             return  # another kind, that only quotes one of these
         if told.kind == PRUNED:
             self.pruned = max(self.pruned, told.data.last)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import msgspec
 
 from agent.core.records import leaf_hash, link_hash
+from agent.core.strange import NOT_JSON
 from agent.journal.errors import Damaged
 from agent.journal.merkle import Frontier
 from agent.journal.schema import Base, about
@@ -62,7 +63,7 @@ def kind_of(body: bytes) -> str:
     """The kind of a record's body, "" where it cannot be read."""
     try:
         return _FACTS.decode(body).kind
-    except msgspec.DecodeError:
+    except NOT_JSON:
         return ""
 
 
@@ -181,7 +182,7 @@ def latched_in(body: object, leaf: object) -> Latched | None:
         facts = _FACTS.decode(body)
         if facts.kind == LATCHED:
             return Latched(_LATCHED.decode(body).data, facts.epoch, facts.seq)
-    except msgspec.DecodeError:
+    except NOT_JSON:
         return None
     return None
 

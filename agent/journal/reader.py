@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from agent.core.strange import NOT_JSON
 from agent.journal.errors import FILE_ERRORS, Damaged, Trouble, told
 from agent.journal.head import file_base
 from agent.journal.schema import Base, about, connect_reader
@@ -23,7 +24,7 @@ SCAN_MOST = 50_000  # D: a page that asks for rare kinds must not read the whole
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One record with its decoded body; `data` is None where the body was evicted."""
+    """One record with its decoded body; `data` is None where the body was evicted, or is no record any more."""
 
     epoch: int
     seq: int
@@ -194,11 +195,18 @@ class JournalReader:
 
 
 def _row(epoch: int, seq: int, body: bytes | None) -> Row:
-    return Row(epoch, seq, _BODY.decode(body) if body is not None else None)
+    """One damaged body must not hide its neighbours."""
+    try:
+        return Row(epoch, seq, _BODY.decode(body) if body is not None else None)
+    except NOT_JSON:
+        return Row(epoch, seq, None)
 
 
 def _is_of(body: bytes | None, kinds: Collection[str]) -> bool:
-    return body is not None and _KIND.decode(body).kind in kinds
+    try:
+        return body is not None and _KIND.decode(body).kind in kinds
+    except NOT_JSON:
+        return False
 
 
 __all__ = ["Damaged", "JournalReader", "Row", "Trouble"]

@@ -14,6 +14,7 @@ from collections.abc import Collection, Sequence
 import msgspec
 
 from agent.core.records import Record
+from agent.core.strange import NOT_JSON
 from agent.journal.head import LATCHED, file_base, kind_of
 from agent.journal.merkle import Frontier
 from agent.journal.schema import Base
@@ -157,7 +158,7 @@ def _next_date(store: Store, seq: int, limit: int) -> str:
 def _date(body: bytes) -> str:
     try:
         return _DATED.decode(body).at
-    except msgspec.DecodeError:
+    except NOT_JSON:
         return _NEVER
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from agent.core.records import leaf_hash, link_hash
+from agent.core.strange import NOT_JSON
 from agent.journal import schema
 from agent.journal.checkpoint import BadNote, Checkpoint, parse, verified
 from agent.journal.errors import FILE_ERRORS, Damaged, Trouble, told
@@ -179,7 +180,7 @@ class _Walk:
     def _check_body(self, seq: int, body: bytes, leaf: bytes) -> None:
         try:
             facts = _FACTS.decode(body)
-        except msgspec.DecodeError:
+        except NOT_JSON:
             raise _Bad(seq, f"record {seq} was changed: it is not a record any more") from None
         if facts.seq != seq:
             raise _Bad(seq, f"record {seq} carries the number {facts.seq}: swapped, moved or inserted")

@@ -21,6 +21,7 @@ from typing import Any
 import msgspec
 
 from agent.core.policy import Contradiction
+from agent.core.strange import NOT_JSON
 from agent.journal.keys import BoxKey, signed_by
 
 MAGIC = b"MENWEI-POLICY/1"
@@ -74,7 +75,7 @@ class Bundle(msgspec.Struct, frozen=True):
             return {key: _plain(key, raw) for key, raw in parts.items()}
         except msgspec.ValidationError:
             raise BadBundle("there is no policy inside", "make the bundle anew") from None
-        except (zlib.error, msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (zlib.error, *NOT_JSON) as error:
             raise BadBundle(f"the policy inside cannot be read: {error}", "make the bundle anew") from None
 
 
@@ -139,7 +140,7 @@ def _check_signature(head: bytes, signature: bytes, keys: Sequence[bytes]) -> No
 def _manifest(head: bytes) -> Manifest:
     try:
         manifest = msgspec.json.decode(head, type=Manifest)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except NOT_JSON as error:
         raise BadBundle(f"what the bundle says of itself cannot be read: {error}", "make the bundle anew") from None
     if min(manifest.version, manifest.policy.bytes, manifest.names.bytes, manifest.made_at_ms) < 0:
         raise BadBundle("what the bundle says of itself makes no sense", "make the bundle anew")

@@ -18,6 +18,7 @@ import msgspec
 
 from agent.core.calendar import DAY_MS
 from agent.core.records import utc_text
+from agent.core.strange import NOT_JSON
 from agent.journal.errors import Damaged
 from agent.journal.reader import JournalReader
 from agent.reports.model import Ref, When
@@ -103,7 +104,7 @@ def decode(body: bytes) -> Told:
     try:
         told = _DECODER.decode(body)
         told.at_ms = utc_ms(told.at)
-    except ValueError as error:  # msgspec's own are of this kind
+    except (*NOT_JSON, ValueError) as error:
         raise Damaged("a record is not what was written: run menwei journal verify") from error
     return told
 

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from agent.core.strange import NOT_JSON
 from agent.journal import verify as journal_verify
 from agent.journal.checkpoint import BadNote, Checkpoint, verified
 from agent.reports import files, heads, layout, page
@@ -58,7 +59,7 @@ def _sealed(text: str) -> Seal:
     try:
         if found is not None:
             return msgspec.json.decode(html.unescape(found[1]), type=Seal)
-    except msgspec.DecodeError:
+    except NOT_JSON:
         pass
     raise NotTrue(
         "this is no report that can be checked: its seal is missing or broken (HTML only; see docs/reports.md)"

@@ -13,6 +13,7 @@ import time
 import msgspec
 
 from agent.core.records import utc_text
+from agent.core.strange import NOT_JSON
 from agent.core.words import FROM_AFAR, Stage
 from agent.uplink.batch import LATE_MS, Ref
 from agent.uplink.mqtt import BrokerLost, Connection, puback_trouble
@@ -120,7 +121,7 @@ class AlarmLane:
         try:
             word = _decode_receipt(payload)
             stage = Stage(word.stage)
-        except (msgspec.DecodeError, UnicodeDecodeError, ValueError):
+        except (*NOT_JSON, ValueError):
             self.ignored += 1
             return
         ref = (word.epoch, word.seq)

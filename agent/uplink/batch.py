@@ -13,6 +13,7 @@ from typing import TypeAlias
 import msgspec
 
 from agent.core.records import utc_text
+from agent.core.strange import NOT_JSON
 
 Ref: TypeAlias = tuple[int, int]  # (epoch, seq)
 Row: TypeAlias = tuple[int, int, bytes | None]  # (seq, epoch, body) as the journal's reader gives it; None: evicted
@@ -80,7 +81,7 @@ def _stamp(body: bytes | None, seq: int) -> str | None:
         return None
     try:
         return _decode_stamp(body).at
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except NOT_JSON as error:
         log.error("record %d in the journal is damaged and is left out: %s", seq, error)
         return None
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from agent.core.strange import NOT_JSON
 from agent.journal.files import replace_file
 from agent.uplink.batch import Ref
 
@@ -30,7 +31,7 @@ def load_cursor(path: Path) -> Ref:
         kept = msgspec.json.decode(path.read_bytes(), type=_Kept)
     except FileNotFoundError:
         return START
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, *NOT_JSON) as error:
         log.warning("cannot read %s (%s): sending the journal from its beginning", path, error)
         return START
     return (kept.epoch, kept.seq)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from agent.core.strange import NOT_JSON
 from agent.uplink.batch import Batch, Ref, Row, cut
 from agent.uplink.cursor import CursorKeeper
 from agent.uplink.mqtt import Connection, puback_trouble
@@ -81,7 +82,7 @@ class RecordLane:
         """The far side's word. What cannot be right is ignored and counted."""
         try:
             word = _decode_receipt(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except NOT_JSON:
             self.nonsense += 1
             return
         self._compare((word.epoch, word.seq))

@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from agent.core.strange import NOT_JSON
 from agent.journal.errors import FILE_ERRORS, Damaged, Trouble
 from agent.journal.reader import JournalReader
 from agent.journal.schema import FILE
@@ -225,7 +226,7 @@ async def _worked(job: Job) -> Done:
         return msgspec.json.decode(out, type=Done)
     except TimeoutError:
         return Done(why=f"the report was not made within {MAKING_S:.0f} s")
-    except msgspec.DecodeError:
+    except NOT_JSON:
         return Done(why="the report could not be made: its process ended early")
     finally:
         if process.returncode is None:

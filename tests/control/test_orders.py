@@ -148,6 +148,15 @@ def test_a_bad_one_is_one_record_with_its_reason_and_does_nothing(case: str, tmp
 
 
 @virtually
+async def test_one_nested_without_end_is_one_record_like_any_other(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    deep = b'{"args":' + b"[" * 2000 + b"]" * 2000 + b"}"
+    assert bench.give(deep) == "malformed"
+    assert bench.give(deep, retained=True) == "retained"
+    assert [kind for kind, _ in bench.outcomes()] == ["command.refused"] * 2
+
+
+@virtually
 async def test_what_lay_at_the_broker_is_no_command(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     assert bench.give(bench.sign(bench.order()), retained=True) == "retained"

@@ -182,7 +182,8 @@ async def test_a_note_is_never_what_the_gate_itself_saw_or_did(peer: Peer, serve
 @pytest.mark.parametrize(
     "line",
     [b"\n", b"hello\n", b"[]\n", b"{}\n", b'{"op":7}\n', b'{"op":"command","args":{"lane":1}}\n', b"\xff\xfe\n",
-     b'{"op":"stage","epoch":"x"}\n', b'{"op":"state"\n', b"[" * 5000 + b"\n", b'{"op":"note","data":[]}\n'],
+     b'{"op":"stage","epoch":"x"}\n', b'{"op":"state"\n', b"[" * 5000 + b"\n", b'{"op":"note","data":[]}\n',
+     b'{"op":"ping","x":' + b"[" * 5000 + b"\n"],
 )  # fmt: skip
 async def test_nonsense_gets_a_sentence_and_the_next_request_its_answer(peer: Peer, line: bytes) -> None:
     answer = await peer.ask(line)

@@ -85,6 +85,8 @@ SIMPLE = {
     "link": ("UPDATE record SET link = zeroblob(32) WHERE seq = 57", 57, "does not follow"),
     "null leaf": ("UPDATE record SET leaf = x'' WHERE seq = 57", 57, "changed"),
     "checkpoint": ("UPDATE checkpoint SET note = replace(note, '100', '99') WHERE size = 100", 1, "checkpoint of 100"),
+    "nested": (f"UPDATE record SET body = CAST('{'[' * 5000}' AS BLOB) WHERE seq = 57", 57, "was changed"),
+    "no text": ("UPDATE record SET body = x'7b2273697465223a22ff227d' WHERE seq = 57", 57, "was changed"),
     "checkpoint size": ("UPDATE checkpoint SET size = 119 WHERE size = 120", 101, "of another place"),
 }
 

@@ -7,6 +7,7 @@ import base64
 import csv
 import json
 import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from agent.core.records import leaf_hash
 from agent.journal import command, schema
 from agent.journal.checkpoint import BadNote, parse
 from agent.journal.compare import disagreement
+from agent.journal.errors import Damaged
 from agent.journal.export import Bound, export
 from agent.journal.files import let_go
 from agent.journal.keys import BoxKey
@@ -68,6 +70,21 @@ def test_no_cell_is_a_formula(tmp_path: Path) -> None:
     kept = write(tmp_path, [[odd]])
     row = next(csv.DictReader(export(kept.path, "csv")))
     assert (row["subject"], row["actor"]) == ("'=1+1", "'@x")
+
+
+NO_RECORDS = (b"[" * 5000, b'{"data":' + b"[" * 5000, b'{"kind":"\xff"}', b"12", b'{"kind":1}', b"")
+
+
+@pytest.mark.parametrize("body", NO_RECORDS)
+def test_a_body_that_is_no_record_is_said_and_hides_no_other(found: Opened, body: bytes) -> None:
+    with sqlite3.connect(found.path) as forger:
+        forger.execute("UPDATE record SET body = ? WHERE seq = 170", (body,))
+    forger.close()
+    with JournalReader(found.path) as reader:
+        assert [row.seq for row in reader.records(newest=181)] == list(range(181, 0, -1))
+        assert [row.seq for row in reader.records({"panic.pressed"})] == [151]
+    with pytest.raises(Damaged, match=r"verify|garbage"):
+        list(export(found.path, "csv"))
 
 
 @pytest.mark.parametrize(

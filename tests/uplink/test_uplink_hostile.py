@@ -1,0 +1,38 @@
+"""A broker, or a stranger at it, that sends what no far side sends: alarms still go up and are received."""
+
+from __future__ import annotations
+
+import paho.mqtt.publish as publish
+import pytest
+from uplink_rig import PREFIX, DistrictHere, FakeControl, Running, until
+
+from hardware.site import Site
+from sim.broker import BrokerProcess
+
+DEEP = b"[" * 50_000 + b"]" * 50_000
+HUGE = b"9" * 4000
+
+
+def leave(broker: BrokerProcess, topic: str, payload: bytes) -> None:
+    """Put a retained message there: each new connection of the box finds it again."""
+    publish.single(PREFIX + topic, payload, qos=1, retain=True, hostname="127.0.0.1", port=broker.port)
+
+
+RUBBISH: dict[str, bytes] = {
+    "deep": b'{"epoch":1,"seq":1,"stage":"received","x":' + DEEP + b"}",
+    "huge numbers": b'{"epoch":' + HUGE + b',"seq":' + HUGE + b',"stage":"received"}',
+    "no text": b"\xff\xfe\x00",
+}
+
+
+@pytest.mark.parametrize("what", RUBBISH)
+async def test_rubbish_that_lies_at_the_broker_costs_no_alarm(
+    what: str, site: Site, broker: BrokerProcess, control: FakeControl, district: DistrictHere, running: Running
+) -> None:
+    for topic in ("alarm/receipt", "receipt", "command", "policy", "checkpoint"):
+        leave(broker, topic, RUBBISH[what])
+    async with running(site):
+        (press,) = control.add(["panic.pressed"])
+        control.alarm(press)
+        await until(lambda: "received" in control.stages(press.ref))
+        await until(lambda: control.synced == control.journal.head)
