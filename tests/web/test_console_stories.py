@@ -244,6 +244,35 @@ async def test_the_muster_list_names_who_is_inside(desk: Desked) -> None:
     assert f"<td>{NAMES['staff-1']}</td>" in page and ": 1</h1>" in page
 
 
+@pytest.mark.parametrize("card", ["", "0100A1B2D0"])
+async def test_a_visitor_who_is_inside_is_on_the_muster_list_once(desk: Desked, card: str) -> None:
+    desk.link.card("0100A1B2C4", "wicket-in")
+    await desk.do("visit_register", **VISITOR | {"card": card})
+    (visit,) = desk.link.state.visits.values()
+    await desk.do("visit_consent", visit=visit.handle, by="phone")
+    desk.link.wait(300)
+    if card:
+        desk.link.card(card, "wicket-in")
+    else:
+        await desk.do("visit_in", visit=visit.handle)
+    page = (await desk.browser.get("/guard/muster?lang=en")).text
+    assert page.count("王小明") == 1 and "2026-11-25 10:05:00: 2</h1>" in page and "visitors 1" in page
+    assert "<td>10:05</td>" in page, "by the box's own clock, as everything on the list"
+
+
+async def test_without_control_nothing_is_said_of_people(desk: Desked) -> None:
+    """Nobody inside, no visitor, no slip, no post, no hazard: all that would be a guess."""
+    desk.link.card("0100A1B2C4", "wicket-in")
+    desk.link.away = True
+    page = (await desk.browser.get("/guard/muster?lang=en")).text
+    assert "Who is inside is not known" in page and "Nobody" not in page and "0</h1>" not in page
+    page = await desk.page()
+    for part in ("today", "slips", "visits", "duty", "inside", "hazards"):
+        (told,) = re.findall(rf'<div id="part-{part}">(.*?)</div>\s*(?:<details|</section)', page, re.S)
+        assert "unknown</span>" in told, part
+        assert 'class="list"' not in told and "has no posts" not in told, part
+
+
 async def test_without_control_the_page_says_so_and_a_form_is_not_believed_done(desk: Desked) -> None:
     desk.link.away = True
     desk.feed.take({"op": "lost", "why": "control hung up"})

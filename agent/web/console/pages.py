@@ -3,13 +3,15 @@ changed."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
+from functools import cached_property
 
 import msgspec
 from jinja2 import Environment
 
 from agent.core.words import Stage
-from agent.guard_picture import Guard, Visiting, Window
+from agent.guard_picture import Guard, Inside, Visiting, Window
 from agent.locale import LANGUAGES
 from agent.policy.names import NameTable
 from agent.register.store import Entry
@@ -129,6 +131,20 @@ class ConsoleView(View):
     def short(self, at_ms: int) -> str:
         """Hours and minutes, with the day when it is not today."""
         return self.clock_ms(at_ms)[:-3]
+
+    # ── who is inside ──────────────────────────────────────────────────────────────────────────────────────────
+
+    @cached_property
+    def inside(self) -> tuple[Inside, ...]:
+        """Everybody known to be inside, each once: an open visit that came in counts even where its mark is lost."""
+        marked = {one.holder for one in self.g.inside}
+        came = (visit for visit in self.g.visits if visit.came and visit.handle not in marked)
+        return (*self.g.inside, *(Inside(visit.handle, "visitor", visit.from_ms) for visit in came))
+
+    @property
+    def counts(self) -> list[tuple[str, int]]:
+        """How many of each kind are inside."""
+        return sorted(Counter(one.kind for one in self.inside).items())
 
     # ── visits ─────────────────────────────────────────────────────────────────────────────────────────────────
 
