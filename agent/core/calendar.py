@@ -13,7 +13,7 @@ from enum import StrEnum
 
 import msgspec
 
-from agent.core.policy import DAY_MINUTES, Calendar, DayPlan, Policy, Window
+from agent.core.policy import DAY_MINUTES, DAY_NAMES, Calendar, DayPlan, Policy, Window, calendar_source
 
 MINUTE_MS = 60_000
 DAY_MS = DAY_MINUTES * MINUTE_MS
@@ -77,12 +77,13 @@ def day_of(policy: Policy, day: date, swapped: str = "") -> Day:
     if special is not None:
         return Day(day, policy.plans[special.plan], Because.SPECIAL, special.source, special.label)
     weekday = policy.plans[calendar.weekdays[day.weekday()]]
+    rule = calendar_source(calendar, DAY_NAMES[day.weekday()])
     if not calendar.first <= day <= calendar.last:
-        return Day(day, weekday, Because.UNSETTLED, calendar.source)
+        return Day(day, weekday, Because.UNSETTLED, rule)
     if calendar.vacation and not any(term.first <= day <= term.last for term in calendar.terms):
-        return Day(day, policy.plans[calendar.vacation], Because.VACATION, calendar.source)
+        return Day(day, policy.plans[calendar.vacation], Because.VACATION, calendar_source(calendar, "vacation"))
     term = next((term for term in calendar.terms if term.first <= day <= term.last), None)
-    return Day(day, weekday, Because.WEEKDAY, calendar.source, term.label if term is not None else "")
+    return Day(day, weekday, Because.WEEKDAY, rule, term.label if term is not None else "")
 
 
 def is_missing(calendar: Calendar, today: date) -> bool:

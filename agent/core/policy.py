@@ -23,6 +23,7 @@ Kind: TypeAlias = Literal[
 WindowKind: TypeAlias = Literal["arrival", "class", "lunch", "dismissal", "care", "night", "exam", "open"]
 DoorRule: TypeAlias = Literal["card", "closed"]  # closed: guards, staff and responders only, for entry
 DAY_MINUTES = 1440
+DAY_NAMES = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -59,6 +60,7 @@ class Calendar(Part, frozen=True, kw_only=True):
     vacation: str = ""  # the plan of days outside every term; "" = the weekday rule
     terms: tuple[Term, ...] = ()
     special: dict[date, SpecialDay] = {}
+    sources: dict[str, str] = {}  # where a weekday's plan ("mon" to "sun") and "vacation" are written; else `source`
     source: str = ""
 
 
@@ -258,6 +260,11 @@ class Contradiction(msgspec.Struct, frozen=True):
 
 
 UNBOUND: frozenset[str] = frozenset({"staff", "guard", "responder"})  # kinds that no timetable binds by default
+
+
+def calendar_source(calendar: Calendar, name: str) -> str:
+    """Where the plan of a weekday ("mon") or of the "vacation" is written."""
+    return calendar.sources.get(name) or calendar.sources.get("weekdays") or calendar.source
 
 
 def doors_of(policy: Policy, credential: Credential) -> tuple[str, ...]:

@@ -12,8 +12,10 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from agent.core import policy_words
 from agent.core.policy import (
     DAY_MINUTES,
+    DAY_NAMES,
     Calendar,
     Contradiction,
     Credential,
@@ -30,6 +32,7 @@ from agent.core.policy import (
     VehiclePass,
     Window,
     Zone,
+    calendar_source,
 )
 from agent.core.rules import BoxRules
 from agent.core.shapes import is_code
@@ -37,26 +40,35 @@ from agent.core.strange import NOT_JSON
 
 _Entry = TypeVar("_Entry", bound=msgspec.Struct)
 _Key = TypeVar("_Key")
-Found = list[Contradiction]
 MAX_FOUND = 200  # D: a list longer than this is read by nobody
 
 
-def parse(data: Mapping[str, Any]) -> tuple[Policy | None, list[Contradiction]]:
+class Found(list[Contradiction]):
+    """What is wrong so far. `lost` are the parts with an entry that could not be read: a name that is not among the
+    rest of them may have stood there, so nobody is told that it does not exist."""
+
+    def __init__(self, lost: Iterable[str] = ()) -> None:
+        super().__init__()
+        self.lost = set(lost)
+
+
+def parse(data: Mapping[str, Any], lost: Iterable[str] = ()) -> tuple[Policy | None, list[Contradiction]]:
     """The policy, or None and what is wrong with it. `data` is the wire form: decoded JSON, or the same by hand.
 
-    Each of its credentials may still be JSON (`msgspec.Raw`).
+    Each of its credentials may still be JSON (`msgspec.Raw`). `lost`: its parts that whoever made it could not read
+    whole and has told about.
     """
-    found: Found = []
+    found = Found(lost)
     reader = _Reader(data, found)
     policy = reader.policy()
     if policy is not None:
-        found += _contradictions(policy)
+        _contradictions(policy, found)
     return (policy if not found else None), found[:MAX_FOUND]
 
 
 def against_site(policy: Policy, site: BoxRules) -> list[Contradiction]:
     """What of the policy this box's site file does not have: doors, lanes and readers by name, and the site itself."""
-    found: Found = []
+    found = Found()
     doors, lanes = dict.fromkeys(door.id for door in site.doors), dict.fromkeys(lane.id for lane in site.lanes)
     readers = dict.fromkeys(reader.id for reader in site.readers if reader.direction == "presence")
     if policy.site_box not in (site.site_box, f"{site.site_box.partition('/')[0]}/*"):
@@ -157,7 +169,8 @@ class _Reader:
         try:
             return msgspec.convert(raw, kind)
         except msgspec.ValidationError as error:
-            self._say(_source(raw, key), _plain_words(error), "write it as docs/policy.md shows")
+            self._found.append(policy_words.told(error, raw, kind, key))
+            self._found.lost.add(key.partition("[")[0])
             return None
 
     def _list(self, key: str) -> list[Any]:
@@ -165,6 +178,7 @@ class _Reader:
         if isinstance(raw, (list, tuple)):
             return list(raw)
         self._say(key, f"{key} is not a list", "make the bundle anew")
+        self._found.lost.add(key)
         return []
 
     def _entries(self, key: str, kind: type[_Entry]) -> Iterator[_Entry]:
@@ -199,16 +213,17 @@ class _Reader:
             return _CREDENTIAL.decode(raw) if isinstance(raw, msgspec.Raw) else msgspec.convert(raw, Credential)
         except NOT_JSON as error:
             source = f"{self._data.get('credentials_file', 'credentials')}:{_line_of(raw)}"
-            self._say(source, _plain_words(error), "write it as docs/policy.md shows")
+            self._found.append(policy_words.told(error, raw, Credential, source))
+            self._found.lost.add("credentials")
             return None
 
     def _calendar(self) -> Calendar | None:
         """The special days are a list on the wire, so that two plans for one day can be told."""
         raw = self._data.get("calendar")
         if not isinstance(raw, dict):
-            self._say(
-                "calendar", "there is no calendar", "add the calendar's file to the folder and make the bundle anew"
-            )
+            cure = "add the calendar's file to the folder and make the bundle anew"
+            if "calendar" not in self._found.lost:
+                self._say("calendar", "there is no calendar", cure)
             return None
         listed = raw.get("special", [])
         reader = _Reader({"special": listed}, self._found)
@@ -223,11 +238,6 @@ _WORDS = {
 }  # fmt: skip
 
 
-def _source(raw: Any, key: str) -> str:
-    source = raw.get("source", "") if isinstance(raw, dict) else ""
-    return source if isinstance(source, str) and source else key
-
-
 _CREDENTIAL = msgspec.json.Decoder(Credential)
 
 
@@ -240,16 +250,10 @@ def _line_of(raw: Any) -> int:
     return line if isinstance(line, int) else 0
 
 
-def _plain_words(error: Exception) -> str:
-    """`Object missing required field `card`` and the like, without backticks."""
-    return str(error).replace("`", "'")
-
-
 # ── the second pass ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _contradictions(policy: Policy) -> Found:
-    found: Found = []
+def _contradictions(policy: Policy, found: Found) -> None:
     _judge_calendar(policy, found)
     for plan in policy.plans.values():
         _judge_plan(policy, plan, found)
@@ -257,7 +261,7 @@ def _contradictions(policy: Policy) -> Found:
     _judge_credentials(policy, found)
     _judge_people(policy, found)
     _judge_duty(policy, found)
-    return found
+    _judge_numbers(policy, found)
 
 
 def _judge_calendar(policy: Policy, found: Found) -> None:
@@ -274,9 +278,16 @@ def _judge_calendar(policy: Policy, found: Found) -> None:
                 Contradiction(day.source or "calendar", what, "correct the date, or the calendar's first and last")
             )
     named = [(day.plan, day.source) for day in calendar.special.values()]
-    named += [(plan, calendar.source) for plan in (*calendar.weekdays, calendar.vacation) if plan]
+    named += [(calendar.vacation, calendar_source(calendar, "vacation"))] if calendar.vacation else []
     for plan_id, source in named:
         _known(plan_id, policy.plans, "day plan", source or "calendar", found)
+    for name, plan_id in zip(DAY_NAMES, calendar.weekdays, strict=True):
+        source = calendar_source(calendar, name) or "calendar"
+        if plan_id:
+            _known(plan_id, policy.plans, "day plan", source, found)
+        else:
+            cure = f'write {name} = "…" there, with the name of a day plan'
+            found.append(Contradiction(source, f"the rule for weekdays has no day plan for {name}", cure))
 
 
 def _judge_plan(policy: Policy, plan: DayPlan, found: Found) -> None:
@@ -332,9 +343,7 @@ def _no_pseudonym(source: str, name: str, found: Found) -> None:
 
 
 def _judge_people(policy: Policy, found: Found) -> None:
-    kinds = {
-        one.holder: policy.groups[one.group].kind for one in policy.credentials.values() if one.group in policy.groups
-    }
+    kinds = {one.holder: _kind_of(policy, one) for one in policy.credentials.values()}
     for slip in policy.slips.values():
         for text, name in ((slip.id, "the leave slip's number"), (slip.issuer, "the issuer")):
             if not is_code(text):
@@ -364,13 +373,26 @@ def _judge_duty(policy: Policy, found: Found) -> None:
         what = f"the panic test is due after {rules.panic_test_due_days} days and overdue after {rules.panic_test_days}"
         cure = "let panic_test_due_days be at least 1 and no more than panic_test_days"
         found.append(Contradiction(rules.source or "rules", what, cure))
-    guards = {one.holder for one in policy.credentials.values() if _kind_of(policy, one) == "guard"}
+    guards = {one.holder for one in policy.credentials.values() if _kind_of(policy, one) in ("guard", "")}
     for duty in policy.roster:
         source = duty.source or "roster"
         _known(duty.post, policy.posts, "post", source, found)
-        if duty.guard not in guards:
+        if duty.guard not in guards and not _HOLDERS & found.lost:
             what = f"{duty.guard} stands in the roster and has no guard's card"
             found.append(Contradiction(source, what, "add the guard to the credentials, or correct the roster"))
+
+
+_RANGES = {"passback_min": (1, 1440), "pair_s": (1, 3600), "patrols_a_day": (0, 96), "confirm_min": (0, 1440)}  # D
+
+
+def _judge_numbers(policy: Policy, found: Found) -> None:
+    parts: list[tuple[Rules | Post, str]] = [(policy.rules, name) for name in _RANGES if name != "confirm_min"]
+    parts += [(post, "confirm_min") for post in policy.posts.values()]
+    for part, name in parts:
+        least, most = _RANGES[name]
+        if not least <= getattr(part, name) <= most:
+            what = f"{name} is {getattr(part, name)}"
+            found.append(Contradiction(part.source or name, what, f"write a number from {least} to {most}"))
 
 
 def _kind_of(policy: Policy, credential: Credential) -> str:
@@ -389,17 +411,21 @@ def _ends_early(source: str, name: str, found: Found) -> None:
     found.append(Contradiction(source, f"{name} ends before it starts", "swap or correct its two times"))
 
 
+_HOLDERS = {"credentials", "groups"}  # the parts that tell what a holder is
+_PART = {"day plan": "plans", "group": "groups", "zone": "zones", "post": "posts"}
+
+
 def _known(name: str, known: Mapping[str, object], what: str, source: str, found: Found) -> None:
-    if name not in known:
+    if name not in known and _PART.get(what) not in found.lost:
         names = ", ".join(sorted(known)[:8]) or "none"
         found.append(Contradiction(source, f"there is no {what} named {name!r}", f"name one of: {names}"))
 
 
 def _holder(holder: str, wanted: tuple[str, ...], kinds: Mapping[str, str], source: str, found: Found) -> None:
     kind = kinds.get(holder)
-    if kind is None:
+    if kind is None and not _HOLDERS & found.lost:
         what = f"{holder} is not a {' or '.join(wanted)} that the credentials know"
         found.append(Contradiction(source, what, "add a card for this holder, or correct the holder"))
-    elif kind not in wanted:
+    elif kind and kind not in wanted:  # "": a group that is not there, which is told at the card
         what = f"{holder} is a {kind}, not a {' or '.join(wanted)}"
         found.append(Contradiction(source, what, "correct the holder"))

@@ -75,7 +75,7 @@ def from_folder(
 
     reader = Folder(folder)
     wire = reader.wire(version, made_at_ms)
-    policy, found = parse(wire)
+    policy, found = parse(wire, reader.lost())
     return (policy if not reader.found else None), wire, [*reader.found, *found]
 
 

@@ -6,20 +6,21 @@ TOML files hold what is written once a year (calendar, plans, groups), tables wh
 
 from __future__ import annotations
 
+import re
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from agent.core.policy import Contradiction
+from agent.core.policy import DAY_MINUTES, DAY_NAMES, Contradiction
+from agent.core.shapes import is_code
 from agent.policy import values
 from agent.policy.tables import BadTable, Row, read
 from agent.policy.values import BadValue
 from hardware.toml_lines import Lines, locate
 
 Wire = dict[str, Any]
-DAY_NAMES = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 CARD_FORMAT = "uart-125k"
 
 PEOPLE = {
@@ -39,6 +40,14 @@ PASSES = {
 ROSTER = {"post": ("岗位",), "guard": ("保安", "门卫"), "from": ("起",), "to": ("止",), "weekdays": ("星期",)}
 NAMES = {"holder": ("编号", "代号"), "name": ("姓名",)}
 BASE_KEYS = frozenset({"site", "box", "group", "zone", "post", "pickup_window", "rules", "source"})
+# What of the policy each file tells. Where a file could not be read whole, names from it are not judged elsewhere.
+PARTS = {
+    "policy.toml": ("groups", "zones", "posts"), "plans.toml": ("plans",), "calendar.toml": ("calendar",),
+    "people.csv": ("credentials",),
+}  # fmt: skip
+TOML_CURE = (
+    'look for quotes that are not ", brackets and commas that are missing, [x] instead of [[x]], dates like 2026-9-1'
+)
 STATES = {"": "", "正常": "", "ok": "", "banned": "banned", "停用": "banned", "lost": "lost", "挂失": "lost"}
 
 
@@ -48,15 +57,12 @@ class Folder:
     def __init__(self, folder: Path, zone: str = "Asia/Shanghai") -> None:
         self._folder = folder
         self._zone = ZoneInfo(zone)
+        self._lines: dict[str, Lines] = {}  # of each TOML file that was read
         self.found: list[Contradiction] = []
 
     def wire(self, version: int, made_at_ms: int) -> Wire:
         """The policy's wire form, less what could not be read."""
         base = self._toml("policy.toml")
-        for key in base.keys() - BASE_KEYS:
-            self._say(
-                "policy.toml", f"there is no part named “{key}”", f"the parts are: {', '.join(sorted(BASE_KEYS))}"
-            )
         wire: Wire = {
             "version": version,
             "made_at_ms": made_at_ms,
@@ -73,10 +79,18 @@ class Folder:
         wire |= self._base(base)
         return wire
 
+    def lost(self) -> set[str]:
+        """The parts of the policy that stand in a file with something in it that could not be read."""
+        return {part for one in self.found for part in PARTS.get(one.source.partition(":")[0], ())}
+
     def names(self) -> dict[str, str]:
         """Holder → name, for the guard console alone."""
-        rows = self._table("names.csv", NAMES, ("holder", "name"), lambda _, cells: [cells["holder"], cells["name"]])
-        return dict(rows)
+        known: dict[str, tuple[str, str]] = {}
+        for source, holder, name in self._table("names.csv", NAMES, ("holder", "name"), _named):
+            first, _ = known.setdefault(holder, (source, name))
+            if first != source:
+                self._say(source, f"{holder} is there twice (first in {first})", "remove one of the two")
+        return {holder: name for holder, (_, name) in known.items()}
 
     def _say(self, source: str, what: str, cure: str) -> None:
         self.found.append(Contradiction(source, what, cure))
@@ -90,14 +104,18 @@ class Folder:
         needed: tuple[str, ...],
         make: Callable[[str, dict[str, str]], Any],
     ) -> list[Any]:
-        """Every row that can be read; a table that is not there is empty."""
+        """Every row that can be read. A table that is not there is empty; without people there is no school."""
         path = self._folder / name
         if not path.exists():
+            if name == "people.csv":
+                self._say(name, "this file is missing", "export everybody's cards into it")
             return []
         made: list[Any] = []
         try:
             for row in read(path, headings, needed):
-                self._row(name, row, needed, make, made)
+                self._row(name, row, headings, needed, make, made)
+            if not made and not self.found and name == "people.csv":
+                self._say(f"{name}:1", "there is nobody in this table", "export everybody's cards, one a line")
         except BadTable as error:
             self.found.append(error.found)
         return made
@@ -106,6 +124,7 @@ class Folder:
         self,
         name: str,
         row: Row,
+        headings: dict[str, tuple[str, ...]],
         needed: tuple[str, ...],
         make: Callable[[str, dict[str, str]], Any],
         made: list[Any],
@@ -114,7 +133,8 @@ class Folder:
         source = f"{name}:{line}"
         empty = [column for column in needed if not cells.get(column)]
         if empty:
-            self._say(source, f"{empty[0]} is empty", "fill it in, or remove the line")
+            title = f"{empty[0]} ({headings[empty[0]][0]})"
+            self._say(source, f"{title} is empty", "fill it in, or remove the line")
             return
         try:
             made.append(make(source, cells))
@@ -189,7 +209,8 @@ class Folder:
     def _toml(self, name: str) -> Wire:
         try:
             text = (self._folder / name).read_text("utf-8-sig")
-            found: Wire = _sourced(tomllib.loads(text), name, locate(text), ())
+            self._lines[name] = locate(text)
+            found: Wire = _sourced(tomllib.loads(text), name, self._lines[name], ())
             return found
         except FileNotFoundError:
             self._say(name, "this file is missing", "copy it from the example and fill it in")
@@ -198,24 +219,41 @@ class Folder:
         except OSError as error:
             self._say(name, f"cannot be read: {error.strerror}", "check the file and its rights")
         except tomllib.TOMLDecodeError as error:
-            self._say(name, f"this is not TOML: {error}", "check quotes, brackets and commas there")
+            line = re.search(r" \(at line (\d+), column \d+\)$", str(error))
+            source, text = (f"{name}:{line[1]}", str(error)[: line.start()]) if line else (name, str(error))
+            self._say(source, f"this is not TOML: {text}", TOML_CURE)
         return {}
 
-    def _calendar(self) -> Wire:
+    def _calendar(self) -> Wire | None:
         raw = self._toml("calendar.toml")
         if not raw:
-            return {}
+            return None
         rule = raw.pop("weekdays", {})
-        days = [rule.get(name, "") for name in DAY_NAMES] if isinstance(rule, dict) else rule
         return {
             "first": self._date(raw.pop("first", ""), "calendar.toml"),
             "last": self._date(raw.pop("last", ""), "calendar.toml"),
-            "weekdays": days,
+            "weekdays": self._weekdays(rule) if isinstance(rule, dict) else rule,
             "vacation": raw.pop("vacation", ""),
-            "terms": [self._dated(term, ("first", "last")) for term in _tables(raw.pop("term", []))],
-            "special": [self._dated(one, ("date",)) for one in _tables(raw.pop("special", []))],
+            "terms": [self._dated(term, ("first", "last")) for term in self._tables(raw, "term")],
+            "special": [self._dated(one, ("date",)) for one in self._tables(raw, "special")],
             "source": raw.pop("source", "calendar.toml:1"),
+            "sources": self._places("calendar.toml", "vacation", "weekdays", *(("weekdays", day) for day in DAY_NAMES)),
         } | raw
+
+    def _weekdays(self, rule: Wire) -> list[object]:
+        for name in rule.keys() - set(DAY_NAMES):
+            self._say(
+                self._places("calendar.toml", ("weekdays", name))[name],
+                f"there is no day of the week named “{name}”",
+                f"the days are: {', '.join(DAY_NAMES)}",
+            )
+        return [rule.get(name, "") for name in DAY_NAMES]
+
+    def _places(self, name: str, *paths: str | tuple[str, ...]) -> dict[str, str]:
+        """ "file:line" of each key that the file mentions, by its last name."""
+        lines = self._lines[name]
+        keys = [(path,) if isinstance(path, str) else path for path in paths]
+        return {key[-1]: f"{name}:{lines.at[key]}" for key in keys if key in lines.at}
 
     def _dated(self, table: Wire, keys: tuple[str, ...]) -> Wire:
         return table | {key: self._date(table.get(key, ""), str(table.get("source", ""))) for key in keys}
@@ -228,41 +266,69 @@ class Folder:
             return str(value)
 
     def _plans(self) -> list[Wire]:
-        made = []
-        for plan in _tables(self._toml("plans.toml").get("plan", [])):
-            windows = [self._window(window) for window in _tables(plan.pop("window", []))]
-            made.append(plan | {"windows": windows})
-        return made
-
-    def _window(self, window: Wire) -> Wire:
-        passages = _tables(window.pop("passage", []))
-        return window | self._times(window) | {"passages": passages}
+        base = self._toml("plans.toml")
+        self._no_other_parts("plans.toml", base, {"plan", "source"})
+        plans = self._tables(base, "plan")
+        if base and not plans:
+            self._say("plans.toml", "there is no day plan in this file", "copy one from the example: [[plan]]")
+        for plan in plans:
+            plan["windows"] = self._tables(plan, "window", "windows")
+            for window in plan["windows"]:
+                window |= self._times(window)
+                window["passages"] = self._tables(window, "passage", "passages")
+        return plans
 
     def _times(self, table: Wire) -> Wire:
-        """`start` and `end` as minutes of the day."""
+        """`start` and `end` as minutes of the day; the whole day where that cannot be read."""
         made: Wire = {}
-        for key in ("start", "end"):
+        for key, otherwise in (("start", 0), ("end", DAY_MINUTES)):
             try:
                 made[key] = values.minute(str(table.get(key, "")))
             except BadValue as error:
                 self._say(str(table.get("source", "")), f"{key}: {error.args[0]}", error.args[1])
-                made[key] = 0
+                made[key] = otherwise
         return made
 
     def _base(self, base: Wire) -> Wire:
         """Groups, zones, posts, the school's rules and the pick-up windows."""
-        pickup = [table | self._times(table) for table in _tables(base.get("pickup_window", []))]
+        if base:
+            self._no_other_parts("policy.toml", base, BASE_KEYS)
+            if not base.get("site"):
+                self._say("policy.toml:1", "site is missing", 'write site = "…", as in the site file of the box')
+        pickup = [table | self._times(table) for table in self._tables(base, "pickup_window")]
         return {
-            "groups": _tables(base.get("group", [])),
-            "zones": _tables(base.get("zone", [])),
-            "posts": _tables(base.get("post", [])),
+            "groups": self._tables(base, "group"),
+            "zones": self._tables(base, "zone"),
+            "posts": self._tables(base, "post"),
             "pickup_windows": pickup,
             "rules": base.get("rules", {}),
         }
 
+    def _no_other_parts(self, name: str, base: Wire, known: Set[str]) -> None:
+        for key in sorted(base.keys() - known):
+            place = self._places(name, key).get(key, name)
+            cure = f"the parts are: {', '.join(sorted(known - {'source'}))}"
+            self._say(place, f"there is no part named “{key}”", cure)
 
-def _tables(value: object) -> list[Wire]:
-    return [dict(one) for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+    def _tables(self, base: Wire, key: str, plural: str = "") -> list[Wire]:
+        """The tables that `base` has under `key`, taken out of it. `plural`: what the wire form calls them, and what
+        an office may take for their name."""
+        found = base.pop(key, [])
+        if plural in base:
+            base.pop(plural)
+            where = str(base.get("source", ""))
+            self._say(where, f"there is no key “{plural}” here", f"write {key}, without the s")
+        if isinstance(found, list) and all(isinstance(one, dict) for one in found):
+            return found
+        source = found.get("source", "") if isinstance(found, dict) else base.get("source", "")
+        self._say(str(source), f"{key} may be there several times", f"write [[…{key}]], with two brackets")
+        return []
+
+
+def _named(source: str, cells: dict[str, str]) -> tuple[str, str, str]:
+    if not is_code(cells["holder"]):
+        raise BadValue("the holder is no code that people.csv could have", "look whether the two columns are swapped")
+    return source, cells["holder"], cells["name"]
 
 
 # Tables of the files that are no entries of the policy with a source of their own.

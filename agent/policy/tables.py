@@ -34,9 +34,14 @@ def read(path: Path, headings: Mapping[str, tuple[str, ...]], needed: tuple[str,
         if head is None:
             raise BadTable(f"{path.name}:1", "the table is empty", "write the headings in its first line")
         columns = _columns(path.name, head, headings, needed)
+        line = rows.line_num
         for cells in rows:
+            line, last = rows.line_num, line
+            if line > last + 1:
+                cure = 'a quotation mark (") has no partner there: remove it, or put the cell on one line'
+                raise BadTable(f"{path.name}:{last + 1}", f"a cell runs from here to line {line}", cure)
             if any(cell.strip() for cell in cells):
-                yield rows.line_num, _cells(path.name, rows.line_num, cells, columns)
+                yield line, _cells(path.name, line, cells, columns)
     except csv.Error as error:
         raise BadTable(
             f"{path.name}:{rows.line_num}", f"this line is no row: {error}", "save the table as CSV"
@@ -78,7 +83,10 @@ def _columns(
             continue
         if title not in known:
             names = ", ".join(f"{column} ({aliases[0]})" for column, aliases in headings.items())
-            raise BadTable(f"{name}:1", f"there is no column “{cell.strip()}”", f"the columns are: {names}")
+            cure = f"remove it, or write its heading as one of: {names}"
+            raise BadTable(f"{name}:1", f"there is no column “{cell.strip()[:30]}”", cure)
+        if known[title] in found.values():
+            raise BadTable(f"{name}:1", f"the column “{cell.strip()}” is there twice", "remove one of the two")
         found[at] = known[title]
     for column in needed:
         if column not in found.values():

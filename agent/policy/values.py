@@ -59,7 +59,8 @@ def weekdays(text: str) -> tuple[int, ...]:
     """1-5, 1;3;5 or 一二三; Monday is 1 as people count, 0 as the policy does. Empty: every day."""
     if not text:
         return (0, 1, 2, 3, 4, 5, 6)
-    if match := re.fullmatch(r"([1-7])-([1-7])", text):
+    match = re.fullmatch(r"([1-7])-([1-7])", text)
+    if match and match[1] <= match[2]:
         return tuple(range(int(match[1]) - 1, int(match[2])))
     digits = [WEEKDAYS.get(char, ord(char) - ord("1")) for char in text if char not in ";；、, 周星期"]
     if not digits or not all(0 <= one <= 6 for one in digits):

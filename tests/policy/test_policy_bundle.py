@@ -154,6 +154,15 @@ def test_rules_of_duty_that_make_no_sense_are_named(rules: dict[str, object], wh
     assert [(one.source, what in one.what, bool(one.cure)) for one in found] == [("policy.toml:63", True, True)]
 
 
+def test_a_weekday_without_a_plan_is_refused(wires: Wires) -> None:
+    """Whoever made the bundle: on that day the gate would have no day to go by."""
+    wire = wires(5)
+    days = [*wire["calendar"]["weekdays"][:6], ""]
+    policy, found = parse(wire | {"calendar": wire["calendar"] | {"weekdays": days}})
+    assert policy is None
+    assert [one.what for one in found] == ["the rule for weekdays has no day plan for sun"]
+
+
 def test_a_damaged_newest_bundle_falls_back_and_says_so(tmp_path: Path, wires: Wires) -> None:
     kept = store(tmp_path)
     kept.take(bundle.pack(wires(5), b"", KEY))

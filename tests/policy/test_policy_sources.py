@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from policy_files import FILES, office
 
+from agent.core.calendar import day_of
 from agent.core.policy import Contradiction, Policy
 from agent.policy.command import from_folder
+from agent.policy.sources import Folder
 
 
 def read(folder: Path) -> tuple[Policy | None, list[Contradiction]]:
@@ -70,7 +72,7 @@ PEOPLE = FILES["people.csv"]
         ({"people_csv": PEOPLE.replace("2027-07-10", "2027-02-30")}, "people.csv:3", "is no date"),
         ({"people_csv": PEOPLE.replace("卡号", "卡")}, "people.csv:1", "no column “卡”"),
         ({"people_csv": PEOPLE.replace("组别,", "").replace(",pupil,", ",")}, "people.csv:1", "(组别) is missing"),
-        ({"people_csv": PEOPLE.replace("0300000001,staff-1", "0300000001,")}, "people.csv:4", "holder is empty"),
+        ({"people_csv": PEOPLE.replace("0300000001,staff-1", "0300000001,")}, "people.csv:4", "holder (编号) is empty"),
         ({"people_csv": PEOPLE.replace(",staff,", ",stuff,")}, "people.csv:4", "no group named 'stuff'"),
         ({"people_csv": b"\xff\xff\x81"}, "people.csv:1", "neither UTF-8 nor GB18030"),
         ({"people_csv": b"PK\x03\x04rest"}, "people.csv", "is a spreadsheet"),
@@ -96,6 +98,84 @@ def test_a_mistake_is_named_with_its_place(
     assert policy is None
     assert any(one.source.startswith(source) and what in one.what for one in found), found
     assert all(one.cure for one in found)
+
+
+CALENDAR, PLANS, POLICY = FILES["calendar.toml"], FILES["plans.toml"], FILES["policy.toml"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "source", "what", "cure"),
+    [
+        ({"calendar_toml": CALENDAR.replace(', sun = "closed"', "")},
+         "calendar.toml:5", "no day plan for sun", "sun ="),
+        ({"calendar_toml": CALENDAR.replace("[[term]]", "[term]")}, "calendar.toml:7", "several times", "[[…term]]"),
+        ({"calendar_toml": CALENDAR.replace("2026-10-01", "2026-10-1")}, "calendar.toml:13", "not TOML", "2026-9-1"),
+        ({"plans_toml": PLANS.replace("window.passage]", "window.passages]", 1)},
+         "plans.toml:6", "no key “passages”", "passage,"),
+        ({"plans_toml": PLANS + "[[plan.windows]]\n"}, "plans.toml:29", "no key “windows”", "write window,"),
+        ({"plans_toml": PLANS + "[[passage]]\n"}, "plans.toml:31", "no part named “passage”", "plan"),
+        ({"plans_toml": PLANS.replace("peak", "paek")}, "plans.toml:6", "no key “paek”", "peak"),
+        ({"plans_toml": PLANS.replace('"out"', '"exit"')}, "plans.toml:24", "direction: 'exit'", "'both', 'in', 'out'"),
+        ({"plans_toml": PLANS.replace('["1"]', "[1]")}, "plans.toml:24", "grades must be a text", "in quotes"),
+        ({"plans_toml": PLANS.replace('["1"]', '"1"')}, "plans.toml:24", "grades must be a list", "in brackets"),
+        ({"plans_toml": PLANS.replace('start = "7:00"', "")}, "plans.toml:6", "start: “” is no time", "07:30"),
+        ({"plans_toml": PLANS.replace('"平日"', "“平日”")}, "plans.toml:4", "not TOML", "quotes"),
+        ({"plans_toml": "# later\n"}, "plans.toml", "no day plan in this file", "[[plan]]"),
+        ({"policy_toml": POLICY.replace('site = "dongfang-primary"', "")},
+         "policy.toml:1", "site is missing", "site ="),
+        ({"policy_toml": POLICY.replace('kind = "pupil"', 'kind = "child"')},
+         "policy.toml:5", "kind: 'child'", "'pupil'"),
+        ({"policy_toml": POLICY + "pair_s = 0\n"}, "policy.toml:34", "pair_s is 0", "from 1"),
+        ({"policy_toml": POLICY + 'pair_s = "60"\n'},
+         "policy.toml:34", "pair_s must be a whole number", "without quotes"),
+        ({"policy_toml": None}, "policy.toml", "missing", "copy"),
+        ({"people_csv": None}, "people.csv", "missing", "export"),
+        ({"people_csv": PEOPLE.partition("\n")[0]}, "people.csv:1", "nobody", "export"),
+        ({"people_csv": PEOPLE.replace("班级", "年级")}, "people.csv:1", "“年级” is there twice", "remove"),
+        ({"people_csv": PEOPLE.replace("staff-1", '"staff-1')}, "people.csv:4", "to line 6", "quotation mark"),
+        ({"people_csv": PEOPLE.replace("0200000001", "12")}, "people.csv:2", "no card number", "ten hex digits"),
+        ({"people_csv": PEOPLE.replace(",guard,", ",gard,")}, "people.csv:5", "no group named 'gard'", "guard"),
+        ({"people_csv": PEOPLE.replace("-0002,pupil,", "-0002,pupils,")}, "people.csv:3", "no group named", "pupil"),
+        ({"roster_csv": FILES["roster.csv"].replace("1-5", "5-1")}, "roster.csv:2", "no list of weekdays", "1-5"),
+    ],
+)  # fmt: skip
+def test_one_mistake_is_told_once_where_it_stands(
+    tmp_path: Path, changes: dict[str, str | bytes | None], source: str, what: str, cure: str
+) -> None:
+    """Nobody is sent to pick-ups and slips because a line of people.csv could not be read."""
+    policy, found = read(office(tmp_path, **changes))
+    assert policy is None and len(found) == 1, found
+    assert found[0].source == source and what in found[0].what and cure in found[0].cure, found
+
+
+@pytest.mark.parametrize(
+    ("names", "line", "what"),
+    [
+        (FILES["names.csv"] + "pupil-0001,孙三\n", 4, "pupil-0001 is there twice (first in names.csv:2)"),
+        (FILES["names.csv"].replace("编号,姓名", "姓名,编号"), 2, "no code"),
+    ],
+)
+def test_a_name_table_that_would_name_people_wrongly_is_refused(
+    tmp_path: Path, names: str, line: int, what: str
+) -> None:
+    folder = Folder(office(tmp_path, names_csv=names))
+    folder.names()
+    assert folder.found[0].source == f"names.csv:{line}" and what in folder.found[0].what, folder.found
+
+
+def test_a_rule_for_weekdays_and_vacations_is_found_on_its_line(tmp_path: Path) -> None:
+    """However the table is written: `preview` sends people to that line."""
+    policy, _ = read(office(tmp_path))
+    assert policy is not None
+    assert day_of(policy, date(2026, 9, 2)).source == "calendar.toml:5"
+    assert day_of(policy, date(2027, 2, 2)).source == "calendar.toml:4"
+    folder = tmp_path / "b"
+    days = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+    table = "[weekdays]\n" + "".join(f'{day} = "{"closed" if day[0] == "s" else "week"}"\n' for day in days)
+    head, _, rest = CALENDAR.partition("weekdays")
+    policy, found = read(office(folder, calendar_toml=head + table + rest.partition("\n")[2]))
+    assert policy is not None, found
+    assert day_of(policy, date(2026, 9, 2)).source == "calendar.toml:8"  # a Wednesday
 
 
 def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
