@@ -95,9 +95,6 @@ class AlarmLane:
     def waiting(self) -> int:
         return sum(not alarm.received for alarm in self._alarms.values())
 
-    def knows(self, ref: Ref) -> bool:
-        return ref in self._alarms
-
     def add(self, body: bytes, stage: Stage = Stage.QUEUED) -> None:
         """An alarm record, from control's line or from the journal, and how far it has come. A known one stays."""
         facts = _decode_facts(body)

@@ -61,6 +61,24 @@ class HearsEndings(Protocol):
     def over(self, ending: Ending) -> None: ...
 
 
+class Unsaid(msgspec.Struct, frozen=True):
+    """What a far side has not received yet: an alarm, or with `kind` the end of one of that kind, after that alarm."""
+
+    ref: Ref
+    path: str
+    kind: str = ""
+    subject: str = ""
+    after: Ref | None = None
+    drill: bool = False
+
+
+@runtime_checkable
+class Remembered(Protocol):
+    """A path whose far side does not keep the journal: what waits here is written down, to outlive a restart."""
+
+    def unsaid(self) -> list[Unsaid]: ...
+
+
 class _Facts(msgspec.Struct):
     epoch: int
     seq: int

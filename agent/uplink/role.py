@@ -41,6 +41,8 @@ from agent.uplink.reporter import Reporter
 from agent.uplink.source import JournalAway, Source
 from agent.uplink.state import OFFLINE, StateLane
 from agent.uplink.topics import Topics
+from agent.uplink.unsaid import FILE as UNSAID
+from agent.uplink.unsaid import Memory
 from hardware.places import control_socket, resolve, storage_dir
 from hardware.site import Gb28181, Mqtt, Site
 from hardware.ways import alarm_ways, sync_names
@@ -104,7 +106,9 @@ class Uplink:
         self._served = False  # the present try got as far as a working connection
         self._connection: Connection | None = None
         self._control_came = asyncio.Event()
-        self._searched: Ref = (0, 0)  # the journal was searched for alarms up to here
+        self.unsaid = Memory(own_folder(site) / UNSAID, self._dispatch, self._source)
+        self._searched = False  # the journal was searched for alarms since this process began
+        self._caught_up = False  # every alarm up to the head was handed on, and control tells of the next
         self._had: Cursors | None = None  # how far the far sides were when control came, until that search
         self._news = asyncio.Event()  # something durable is new: perhaps a checkpoint
         self._published = b""  # the checkpoint last sent: a broker may echo it
@@ -121,6 +125,7 @@ class Uplink:
                 ("alarms of before", self._restore),
                 *((f"path {path.name}", path.run) for path in self._paths.values()),
                 ("dispatch", self._dispatch.run),
+                ("what waits", self.unsaid.run),
                 ("reports", self._reporter.run),
                 ("policies", self._policies.run),
                 ("anchors", self._anchors.run),
@@ -167,6 +172,7 @@ class Uplink:
             await self._connection.close()
         for keeper in self._keepers().values():
             await keeper.save()
+        await self.unsaid.save()
         await self._source.close()
         await self._link.close()
 
@@ -191,6 +197,7 @@ class Uplink:
                 self._state.picture(self._picture)
             case "subscribed":
                 self._reporter.control_is_new()
+                self._caught_up = False
                 self._had = _earlier(self._had, self._cursors())
                 self._head_is((int(line["epoch"]), int(line["head"])))
                 self._control_came.set()
@@ -205,7 +212,10 @@ class Uplink:
             self._dispatch.over(ending)
 
     def _head_is(self, head: Ref) -> None:
+        """Alarms and ends up to `head` came before this line."""
         self._records.head_is(head)
+        if self._caught_up:
+            self.unsaid.told = head
         if self._redis is not None:
             self._redis.records.head_is(head)
 
@@ -218,6 +228,8 @@ class Uplink:
             try:
                 await self._restore_open()
                 await self._restore_unreceived(self._records.head, had or self._cursors())
+                if not self._control_came.is_set():
+                    self._caught_up, self.unsaid.told = True, self._records.head
             except (JournalAway, ControlAway) as error:
                 log.error("open alarms may be missing here: %s", error)
                 self._had = _earlier(self._had, had or self._cursors())
@@ -229,39 +241,55 @@ class Uplink:
         answer = await self._link.request({"op": "state"})
         for alarm in answer["state"].get("panic", {}).get("alarms", []):
             ref = (int(alarm["ref"][0]), int(alarm["ref"][1]))
-            body = None if self._dispatch.knows(ref) else await self._source.body(ref)
+            body = await self._source.body(ref)
             if body is not None:
                 stages = {path: Stage(stage) for path, stage in alarm.get("stages", {}).items()}
                 self._dispatch.add(alarm_of(body), stages)
 
     async def _restore_unreceived(self, head: Ref, had: Cursors) -> None:
-        """Every alarm record that a far side had not received with the others when control came; the young ones on
-        every path. What it has received since, as a record, is still to be raised as an alarm."""
-        start = await self._source.after(max(min(had.values()), self._searched), head[1])
-        for _, body in await self._source.alarms(start - 1, head[1]):
+        """Every alarm that nobody here was told of, and after a start every one that a far side had not received with
+        the records when control came; the young ones on every path. What it has received since, as a record, is still
+        to be raised as an alarm."""
+        told = self.unsaid.told
+        if told is not None and told > head:  # another card's
+            told = None
+        first = min(had.values(), default=told) if not self._searched else None
+        begin = min((ref for ref in (told, first) if ref is not None), default=(0, 0))
+        start = await self._source.after(begin, head[1])
+        unraised: set[tuple[str, str]] = set()
+        for ref, body in await self._source.alarms(start - 1, head[1]):
             alarm = alarm_of(body)
-            young = is_live(alarm.at, YOUNG_MS)
-            if young:
-                self._over(body)
-            if WEIGHT.get(alarm.kind) is not Weight.ALARM:
-                continue
-            if young:
-                self._dispatch.add(alarm)
-            else:
+            if told is not None and ref <= told:
                 self._carry_old(alarm, had)
-        self._searched = head
+            else:
+                self._tell_late(alarm, had, unraised, new=told is not None)
+        self._searched = True
+
+    def _tell_late(self, alarm: Alarm, had: Cursors, unraised: set[tuple[str, str]], *, new: bool) -> None:
+        """What was written while nobody listened, certainly so if it is `new`. An old end is told as well, but not that
+        of an alarm which was too old to be raised."""
+        ending, young = ending_of(alarm.body), is_live(alarm.at, YOUNG_MS)
+        if young and WEIGHT.get(alarm.kind) is Weight.ALARM:
+            self._dispatch.add(alarm)
+        elif not young:
+            self._carry_old(alarm, had)
+            unraised.add((alarm.kind, alarm.subject))
+        if ending is not None and (young or new) and not {(k, ending.subject) for k in ending.kinds} <= unraised:
+            self._dispatch.over(ending)
 
     def _carry_old(self, alarm: Alarm, had: Cursors) -> None:
         """To the far sides that keep the journal, and had not got so far."""
+        if WEIGHT.get(alarm.kind) is not Weight.ALARM:
+            return
         if self._mqtt is not None and alarm.ref > had["mqtt"]:
             self._alarms.add(alarm.body)
         if self._redis is not None and alarm.ref > had["redis"]:
             self._redis.take(alarm)
 
     def _cursors(self) -> Cursors:
-        """How far the journal is on each far side that keeps it; one at least."""
-        redis = {} if self._redis is None else {"redis": self._redis.cursor}
-        return redis if redis and self._mqtt is None else {"mqtt": self._records.outbox.cursor} | redis
+        """How far the journal is on each far side that keeps it."""
+        mqtt = {} if self._mqtt is None else {"mqtt": self._records.outbox.cursor}
+        return mqtt if self._redis is None else mqtt | {"redis": self._redis.cursor}
 
     # ── the broker ─────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import msgspec.structs
 import pytest
 from gb28181_rig import PASSWORD, listening, until
-from uplink_rig import FakeControl, make_site
+from uplink_rig import FakeControl, make_site, now_ms, running_uplink
 
 from agent.uplink.role import Uplink
 from hardware.site import Gb28181, Uplinks
@@ -28,23 +27,18 @@ def platform(port_of: tuple[Platform, int]) -> Platform:
     return port_of[0]
 
 
+@contextlib.asynccontextmanager
+async def role(folder: Path, port: int) -> AsyncIterator[Uplink]:
+    (folder / "gb.password").write_text(PASSWORD)
+    way = Gb28181(host="127.0.0.1", port=port, platform_id=PLATFORM, device_id=DEVICE, password_file="gb.password")
+    async with running_uplink(msgspec.structs.replace(make_site(folder, 0), uplink=Uplinks(gb28181=(way,)))) as made:
+        yield made
+
+
 @pytest.fixture
 async def uplink(tmp_path: Path, control: FakeControl, port_of: tuple[Platform, int]) -> AsyncIterator[Uplink]:
-    (tmp_path / "gb.password").write_text(PASSWORD)
-    way = Gb28181(
-        host="127.0.0.1",
-        port=port_of[1],
-        platform_id=PLATFORM,
-        device_id=DEVICE,
-        password_file="gb.password",
-    )
-    role = Uplink(msgspec.structs.replace(make_site(tmp_path, 0), uplink=Uplinks(gb28181=(way,))), None)
-    task = asyncio.create_task(role.run())
-    yield role
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
-    await role.close()
+    async with role(tmp_path, port_of[1]) as made:
+        yield made
 
 
 async def test_control_hears_of_the_path_of_receipts_and_of_orders(
@@ -70,3 +64,18 @@ async def test_an_alarm_from_before_the_start_goes_up_too(
     await control.stop()
     await control.start()
     await until(lambda: control.stages(record.ref) == ["sent", "received"])
+
+
+async def test_an_alarm_that_waits_outlives_a_restart_and_a_reset_at_the_gate(
+    tmp_path: Path, control: FakeControl, port_of: tuple[Platform, int]
+) -> None:
+    """Hours ago, the platform away; control holds it open no longer."""
+    async with role(tmp_path, 1) as uplink:
+        await until(lambda: control.subscribed)
+        (record,) = control.journal.add(["panic.pressed"], at_ms=now_ms() - 3 * 3_600_000)
+        control.alarm(record)
+        control.head()
+        await until(lambda: uplink.unsaid.kept.told == record.ref)
+    async with role(tmp_path, port_of[1]):
+        await until(lambda: control.stages(record.ref) == ["sent", "received"])
+    assert len(port_of[0].alarms) == 1

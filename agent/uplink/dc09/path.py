@@ -24,7 +24,7 @@ from agent.uplink.batch import Ref
 from agent.uplink.dc09.codes import Code, code_of, data_of, zones
 from agent.uplink.dc09.frames import PAD_LETTERS, Account, Answer, frame
 from agent.uplink.dc09.link import Link, LinkLost
-from agent.uplink.path import Alarm, Ending, Reports
+from agent.uplink.path import Alarm, Ending, Reports, Unsaid
 from hardware.places import resolve
 from hardware.site import Dc09, Site
 
@@ -47,6 +47,8 @@ class _Waiting(msgspec.Struct):
     key: _Key
     data: str
     seq: int
+    subject: str
+    drill: bool
     panic: bool = False
     after: Ref | None = None
     sent: bool = False
@@ -88,7 +90,8 @@ class Dc09Path:
             return
         data = self._data(code, alarm.subject, drill=alarm.drill)
         panic = alarm.kind.startswith("panic.")
-        self._add(_Waiting((alarm.ref, ""), data, 0, panic=panic, sent=stage is not Stage.QUEUED))
+        key, sent = (alarm.ref, ""), stage is not Stage.QUEUED
+        self._add(_Waiting(key, data, 0, alarm.subject, alarm.drill, panic=panic, sent=sent))
 
     def over(self, ending: Ending) -> None:
         """Tell that alarms have ended, after the alarms themselves."""
@@ -96,7 +99,11 @@ class Dc09Path:
             code = code_of(kind, ending.subject, drill=ending.drill)
             if code is not None and code.over:
                 data = self._data(code, ending.subject, drill=ending.drill, over=True)
-                self._add(_Waiting((ending.ref, kind), data, 0, panic=kind.startswith("panic."), after=ending.of))
+                key, panic = (ending.ref, kind), kind.startswith("panic.")
+                self._add(_Waiting(key, data, 0, ending.subject, ending.drill, panic=panic, after=ending.of))
+
+    def unsaid(self) -> list[Unsaid]:
+        return [Unsaid(w.key[0], self.name, w.key[1], w.subject, w.after, w.drill) for w in self._waiting.values()]
 
     def _data(self, code: Code, subject: str, *, drill: bool, over: bool = False) -> str:
         zone = self._zones.get(subject, 0)

@@ -32,7 +32,7 @@ from agent.uplink.gb28181.session import Session
 from agent.uplink.gb28181.sip import Headers, Request, Response, answer_to, user_of
 from agent.uplink.gb28181.transactions import NoAnswer, Transactions
 from agent.uplink.gb28181.wire import LinkLost, OpenWire, Refused, open_wire
-from agent.uplink.path import Alarm, Reports
+from agent.uplink.path import Alarm, Reports, Unsaid
 from hardware.places import resolve
 from hardware.site import Gb28181, Site
 
@@ -118,6 +118,9 @@ class Gb28181Path:
         self._waiting[alarm.ref] = _Waiting(alarm, 0, device, fields, sent=stage is not Stage.QUEUED)
         self._make_room()
         self._news.set()
+
+    def unsaid(self) -> list[Unsaid]:
+        return [Unsaid(ref, self.name) for ref in self._waiting]
 
     async def run(self) -> None:
         """Deliver and supervise until cancelled."""
