@@ -63,7 +63,7 @@ class Anchor:
             try:
                 what, epoch = await asyncio.to_thread(self._compare, note)
             except BadNote as error:
-                self._problem("far_side_note", f"the far side's checkpoint is none of this box: {error}")
+                self._stranger(f"the far side's checkpoint is none of this box: {error}")
             except (Damaged, Trouble) as error:
                 log.warning("the far side's checkpoint could not be compared: %s", error)
             else:
@@ -95,6 +95,12 @@ class Anchor:
         self._disown(state.epoch)
         self._runtime.handle(NewEpoch(epoch, state.next_seq, what))
         self._problem("far_side", f"{what}; epoch {epoch} begins")
+
+    def _stranger(self, what: str) -> None:
+        """Anybody can write such a note, and each in other words."""
+        if "stranger" not in self._told:
+            self._told.add("stranger")
+            self._problem("far_side_note", what)
 
     def _problem(self, code: str, what: str) -> None:
         if what not in self._told:

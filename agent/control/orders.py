@@ -24,6 +24,7 @@ from agent.core.events import Command, Note
 from agent.core.strange import NOT_JSON
 from agent.core.words import Rank
 from agent.journal.keys import BadKey, load_public, signed_by
+from agent.pace import Pace
 from agent.site_rules import midnight_ms
 from hardware import places
 from hardware.site import Site
@@ -31,8 +32,6 @@ from hardware.site import Site
 MOST_BYTES = 4096  # D: the longest command is a few hundred bytes
 MOST_TEXT = 120
 MOST_ARGS = 16
-AT_ONCE = 20  # D: refusals written down one after the other; then one every EVERY_S
-EVERY_S = 3.0
 ID = re.compile(r"([a-z0-9-]{1,40}/[a-z0-9-]{1,40})/[A-Za-z0-9._-]{1,64}", re.ASCII)
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z", re.ASCII)
 _canonical = msgspec.json.Encoder(order="sorted").encode
@@ -80,9 +79,7 @@ class Orders:
         self._runtime = runtime
         self._clock = clock
         self._counts: Counter[str] = Counter()
-        self._room = float(AT_ONCE)
-        self._room_at = clock.now().mono_s
-        self._unrecorded = 0
+        self._pace = Pace()
 
     def take(self, payload: bytes, *, retained: bool) -> str:
         """Judge one message and carry it out. Returns "" or the reason why not; either way it is recorded."""
@@ -126,24 +123,13 @@ class Orders:
 
     def _refuse(self, payload: bytes, why: str) -> str:
         self._counts[why] += 1
-        if not self._may_record():
-            self._unrecorded += 1
+        if not self._pace.may(self._clock.now().mono_s):
             return why
-        data: dict[str, object] = {**_told(payload), "rank": Rank.UPSTREAM.value, "why": why}
-        if self._unrecorded:
-            data["unrecorded"], self._unrecorded = self._unrecorded, 0
+        held_back = self._pace.held_back()
+        data: dict[str, object] = {**_told(payload), "rank": Rank.UPSTREAM.value, "why": why, **held_back}
         log.warning("a command from the far side was refused: %s", why)
         self._runtime.handle(Note("command.refused", "command", "upstream", data))
         return why
-
-    def _may_record(self) -> bool:
-        at = self._clock.now().mono_s
-        self._room = min(AT_ONCE, self._room + (at - self._room_at) / EVERY_S)
-        self._room_at = at
-        if self._room < 1.0:
-            return False
-        self._room -= 1.0
-        return True
 
 
 def load_keys(site: Site) -> tuple[Key, ...]:

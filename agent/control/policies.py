@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from agent.core.events import Note, PolicyChanged
 from agent.core.policy import Contradiction
 from agent.core.rules import BoxRules
 from agent.journal.keys import BadKey, load_public
+from agent.pace import Pace
 from agent.policy.store import FOLDER, PolicyRefused, PolicyStore, Stored
 from hardware import places
 from hardware.site import Site
@@ -36,6 +38,7 @@ class Policies:
         self._runtime = runtime
         self._store = PolicyStore(places.storage_dir(site) / FOLDER, public_keys(site), rules)
         self._turn = asyncio.Lock()
+        self._pace = Pace()
 
     async def load(self) -> None:
         """Put in force what was in force before the start; a bundle that cannot be read is told."""
@@ -68,10 +71,12 @@ class Policies:
         self._runtime.handle(PolicyChanged(stored.policy, stored.digest, actor, source))
 
     def _refused(self, found: tuple[Contradiction, ...], actor: str, source: str) -> None:
+        if not self._pace.may(time.monotonic()):
+            return
         why = [_impersonal(one) for one in found[:TOLD]]
         for text in why:
             log.warning("policy refused: %s", text)
-        data: dict[str, object] = {"count": len(found), "source": source, "why": why}
+        data: dict[str, object] = {"count": len(found), "source": source, "why": why, **self._pace.held_back()}
         self._runtime.handle(Note("policy.refused", "policy", actor or "?", data))
 
 

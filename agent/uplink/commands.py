@@ -36,9 +36,9 @@ class Commands:
             return  # a retained one that was cleared
         if len(self._waiting) >= MOST_WAITING:
             self.dropped += 1
-            log.warning("%d commands wait for control: one more is dropped", MOST_WAITING)
             data = {"args": {}, "id": "", "rank": "upstream", "verb": "?", "why": "flood"}
-            self._reporter.note("command.refused", "command", "upstream", data)
+            if self._reporter.note("command.refused", "command", "upstream", data):
+                log.warning("%d commands wait for control: one more is dropped, %d by now", MOST_WAITING, self.dropped)
             return
         self._waiting.append((payload[:CUT_BYTES], retained))
         self._wake.set()

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 from agent.core.words import Stage
 from agent.link import ControlAway, ControlLink, Message
+from agent.pace import Pace
 from agent.uplink.batch import Ref
 
 RETRY_S = 0.5
-NOTES = 32  # a flood from the far side must not become a flood in the journal
+NOTES = 32  # waiting at once
 
 log = logging.getLogger(__name__)
 
@@ -21,9 +23,12 @@ log = logging.getLogger(__name__)
 class Reporter:
     """Collects from the lanes without ever making them wait; `run` carries it to control."""
 
-    def __init__(self, link: ControlLink, targets: Collection[str]) -> None:
+    def __init__(
+        self, link: ControlLink, targets: Collection[str], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         """`targets` are the far sides that keep the whole journal: what is told as synced is on all of them."""
         self._link = link
+        self._clock = clock
         self._targets = frozenset(targets)
         self._synced_by: dict[str, Ref] = {}
         self._stages: dict[tuple[str, Ref, Stage], str] = {}
@@ -33,7 +38,7 @@ class Reporter:
         self._synced: Ref | None = None
         self._synced_told: Ref | None = None
         self._notes: deque[Message] = deque()
-        self.notes_dropped = 0
+        self._pace = Pace()  # a flood from the far side must not become a flood in the journal
         self._wake = asyncio.Event()
 
     def stage(self, path: str, ref: Ref, stage: Stage, by: str = "") -> None:
@@ -56,15 +61,15 @@ class Reporter:
         self._ahead = ref
         self._wake.set()
 
-    def note(self, kind: str, subject: str, actor: str, data: dict[str, Any]) -> None:
-        """One record that decides nothing. Beyond NOTES waiting ones it is only counted; the next one says how many."""
-        if len(self._notes) >= NOTES:
-            self.notes_dropped += 1
-            return
-        if self.notes_dropped:
-            data, self.notes_dropped = data | {"unrecorded": self.notes_dropped}, 0
+    def note(self, kind: str, subject: str, actor: str, data: dict[str, Any]) -> bool:
+        """One record that decides nothing. Of many at once some are only counted, and the next one says how many: then
+        this is False."""
+        if len(self._notes) >= NOTES or not self._pace.may(self._clock()):
+            return False
+        data = data | self._pace.held_back()
         self._notes.append({"op": "note", "kind": kind, "subject": subject, "actor": actor, "data": data})
         self._wake.set()
+        return True
 
     def control_is_new(self) -> None:
         """Control (re)started: it knows nothing of the paths and of how far the far side is."""

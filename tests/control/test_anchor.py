@@ -162,8 +162,8 @@ async def test_what_the_far_side_received_and_is_not_here_is_a_lost_end_once(sit
 @pytest.mark.parametrize("note", ["", "nonsense", "menwei/other/box/1\n3\nAAAA\n\n— x AAAA\n"])
 async def test_a_strangers_note_is_told_once_and_changes_nothing(site: Site, note: str) -> None:
     async with boot(site) as control:
-        for _ in range(2):
-            await ask(site, op="anchor", note=note or " ")
+        for words in (note, note, f"menwei/another/box/1\n3\n{'A' * 43}=\n\n\u2014 x {'A' * 92}\n", "other nonsense"):
+            await ask(site, op="anchor", note=words or " ")
             await until("it is judged", lambda: control._anchor._task is None or control._anchor._task.done())
         assert control._runtime.state.epoch == 1
         await write(control, 1)

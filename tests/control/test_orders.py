@@ -18,10 +18,11 @@ from control_scenes import LoopClock, demo_site
 from msgspec.structs import replace
 
 from agent.control import orders as orders_module
-from agent.control.orders import AT_ONCE, EVERY_S, MOST_BYTES, Orders
+from agent.control.orders import MOST_BYTES, Orders
 from agent.core.events import ClockChanged, Now
 from agent.core.records import utc_text
 from agent.core.words import ClockTrust
+from agent.pace import AT_ONCE, EVERY_S
 from hardware.site import CommandKey, Site
 from sim.orders import LIES, Signer, canonical
 

@@ -19,6 +19,7 @@ from agent.control.uploads import MOST_UPLOADS, Refusal, Uploads
 from agent.core.events import CardRead
 from agent.journal import schema
 from agent.journal.keys import BoxKey
+from agent.pace import AT_ONCE
 from agent.picture_devices import DeviceFigures
 from agent.policy import bundle, command
 from agent.policy.upload import PIECE, upload
@@ -118,6 +119,14 @@ async def test_a_bad_bundle_is_one_record_and_changes_nothing(site: Site) -> Non
         policy = control._runtime.state.policy
         assert policy is not None and policy.version == 5
     assert len(told(site, "policy.refused")) == 3
+
+
+async def test_a_flood_of_bad_bundles_is_counted_and_not_written_down(site: Site) -> None:
+    async with boot(site):
+        for number in range(AT_ONCE + 5):
+            answer = await upload(places.control_socket(site), b"rubbish %d" % number, "upstream", "mqtt")
+            assert answer["ok"] is False
+    assert AT_ONCE <= len(told(site, "policy.refused")) <= AT_ONCE + 1
 
 
 async def test_what_a_stick_brings_is_answered_by_a_record(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import paho.mqtt.publish as publish
 import pytest
 from uplink_rig import PREFIX, DistrictHere, FakeControl, Running, until
 
+from agent.pace import AT_ONCE
 from hardware.site import Site
 from sim.broker import BrokerProcess
 
@@ -36,3 +39,18 @@ async def test_rubbish_that_lies_at_the_broker_costs_no_alarm(
         control.alarm(press)
         await until(lambda: "received" in control.stages(press.ref))
         await until(lambda: control.synced == control.journal.head)
+
+
+async def test_a_flood_of_commands_is_counted_and_not_written_down(
+    site: Site, broker: BrokerProcess, control: FakeControl, district: DistrictHere, running: Running
+) -> None:
+    flood: publish.MessagesList = [(f"{PREFIX}command", b"nonsense %d" % number, 0, False) for number in range(2000)]
+    async with running(site) as uplink:
+        await until(lambda: control.subscribed and any(control.paths()))
+        await asyncio.to_thread(publish.multiple, flood, hostname="127.0.0.1", port=broker.port)
+        await until(lambda: uplink._commands.dropped > 1000)
+        (press,) = control.add(["panic.pressed"])
+        control.alarm(press)
+        await until(lambda: "received" in control.stages(press.ref))
+        notes = [asked for asked in control.asked if asked["op"] == "note"]
+    assert 1 <= len(notes) <= AT_ONCE + 3, "one every three seconds, after the first few"

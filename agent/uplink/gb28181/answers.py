@@ -17,7 +17,7 @@ from agent.uplink.gb28181.manscdp import Command, Field
 from hardware.site import Gb28181, PanicButton, Site
 
 Picture: TypeAlias = Mapping[str, Any]
-Note: TypeAlias = Callable[[str, str, str, dict[str, str | int]], None]
+Note: TypeAlias = Callable[[str, str, str, dict[str, str | int]], object]
 
 MAKER = "Menwei"
 REFUSED = "not_on_site"  # the code of every refusal of what only a person at the gate may do (docs/records.md)
