@@ -42,8 +42,13 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     by: str = ""  # of a note: the account that wrote it
 
 
+MASKED = re.compile(r"…[0-9A-Z]{4}")  # as `masked` gives it: a form filled in again brings it back
+
+
 def masked(number: str) -> str:
     """The last four characters of an ID number, which is all that is ever stored: "…1234", or "" for nothing."""
+    if MASKED.fullmatch(number):
+        return number
     plain = re.sub(r"[^0-9A-Za-z]", "", number)
     return f"…{plain[-4:].upper()}" if len(plain) > 4 else ""
 

@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator
 from datetime import datetime
+from html import unescape
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -154,5 +155,36 @@ class Desked:
 
     async def flash(self) -> str:
         """What the page says of the last form, "" = nothing."""
-        found = re.search(r'<p class="flash (?:ok|bad)" role="(?:status|alert)">([^<]*)</p>', await self.page())
+        found = re.search(
+            r'<p class="flash (?:ok|bad)(?: quiet)?" role="(?:status|alert)">([^<]*)</p>', await self.page()
+        )
         return found[1] if found else ""
+
+    async def refused(self, verb: str, **fields: str) -> str:
+        """Send one form that will not do; the page that comes back."""
+        await self.post("/guard/do", {"csrf": self.csrf, "verb": verb, **fields})
+        page = await self.page()
+        assert '<p class="flash bad' in page, page
+        return page
+
+    @staticmethod
+    def form(page: str, verb: str) -> str:
+        """The form of a verb on a page, from its verb on."""
+        found = re.search(rf'name="verb" value="{verb}">.*?</form>', page, re.S)
+        assert found is not None, verb
+        return found[0]
+
+    @staticmethod
+    def typed(form: str) -> dict[str, str]:
+        """What a browser would send of a form as it stands."""
+        fields: dict[str, str] = {}
+        for tag in re.findall(r"<input [^>]*>", form):
+            told = dict(re.findall(r'(\w+)="([^"]*)"', tag))
+            if told.get("type") not in ("radio", "checkbox") or re.search(r"\bchecked\b", tag):
+                fields[told["name"]] = unescape(told.get("value", ""))
+        for name, text in re.findall(r'<textarea name="(\w+)"[^>]*>(.*?)</textarea>', form, re.S):
+            fields[name] = unescape(text)
+        for name, inside in re.findall(r'<select name="(\w+)"[^>]*>(.*?)</select>', form, re.S):
+            chosen = re.findall(r'value="([^"]*)" selected', inside) or re.findall(r'value="([^"]*)"', inside)
+            fields[name] = chosen[0]
+        return fields

@@ -171,6 +171,23 @@ async def test_a_visitor_is_registered_by_keyboard_alone(made: Browser, tmp_path
         assert "王小明" in shown and "…4512" in shown and "110101" not in shown
 
 
+async def test_a_refused_form_comes_back_with_the_cursor_where_it_is_wrong(made: Browser, tmp_path: Path) -> None:
+    async with console(tmp_path) as (url, control), opened(made, url, 800, "en") as page:
+        await page.locator("#slips summary").first.click()
+        found = form(page, "#slips", "slip_add")
+        for name, value in {"who": "pupil-0009", "issuer": "staff-1", "minutes": "1441"}.items():
+            await found.locator(f"[name={name}]").fill(value)
+        async with page.expect_navigation():
+            await found.locator("button").click()
+        await page.wait_for_function("document.activeElement.name === 'minutes'")
+        assert await found.locator("[name=who]").input_value() == "pupil-0009"
+        assert (await page.locator(".wrong").inner_text()).startswith("Not done: ")
+        assert (await Axe().run(page)).violations_count == 0
+        await found.locator("[name=minutes]").fill("60")
+        await sent(page, found.locator("button"))
+        assert len(control.core.state.campus.slips) == 1
+
+
 async def test_an_alarm_is_seen_heard_of_and_acknowledged(made: Browser, tmp_path: Path) -> None:
     async with console(tmp_path) as (url, control), opened(made, url, 800, "en") as page:
         control.core.send(PanicLine("gatehouse", Line.PRESSED, control.core.mono_s))

@@ -168,10 +168,62 @@ async def test_a_bad_registration_says_what_is_wrong(desk: Desked, change: dict[
     assert not desk.link.state.visits
 
 
-async def test_several_people_of_one_name_are_listed_to_choose_from(desk: Desked) -> None:
-    await desk.post("/guard/do", {"csrf": desk.csrf, "verb": "card_ban", "who": "松", "reason": "lost"})
+async def test_several_people_of_one_name_are_there_to_tap(desk: Desked) -> None:
+    page = await desk.refused("card_ban", who="松", reason="stolen")
+    assert page.count('name="pick"') == MOST_CHOICES and not desk.link.state.campus.bans
+    meant = re.findall(r'name="pick" value="who=([^"]+)"', page)[3]
+    sent = {"who": "松", "reason": "stolen", "pick": f"who={meant}"}
+    assert await desk.do("card_ban", **sent) == "Done."
+    assert desk.link.state.campus.bans.keys() == {meant}
+    assert await desk.do("visit_cancel", visit="v-0a1b2c3d4e5f", pick="csrf=x") != "Done."
+
+
+SLIP = {"who": "pupil-0009", "issuer": "staff-1", "minutes": "45", "guardian": "1"}
+HAZARD = {"what": "fence", "text": "东墙 <b>铁丝网", "owner": "王师傅", "due": "7"}
+REFUSED: list[tuple[str, dict[str, str], dict[str, str], str]] = [
+    ("visit_register", VISITOR, {"minutes": "9999"}, "Minutes: 1-720."),
+    ("visit_register", VISITOR, {"minutes": "an hour"}, "A number was expected."),
+    ("visit_register", VISITOR, {"host": ""}, "Nobody is known by this name or number."),
+    ("visit_register", VISITOR, {"card": "0100A1B2C3"}, "this card is in use"),
+    ("visit_register", VISITOR, {"name": "x" * 10_000}, "is needed"),
+    ("slip_add", SLIP, {"who": "nobody of this name"}, "Nobody is known by this name or number."),
+    ("hazard_open", HAZARD, {"due": "999"}, "Days: 1-365."),
+    ("hazard_open", HAZARD, {"text": ""}, "empty or too long"),
+    ("shift_day", {"minutes": "20", "reason": "weather"}, {"reason": ""}, "a reason from the list is needed"),
+]
+
+
+@pytest.mark.parametrize(("verb", "good", "bad", "why"), REFUSED)
+async def test_a_refused_form_keeps_what_was_typed_and_tells_the_field(
+    desk: Desked, verb: str, good: dict[str, str], bad: dict[str, str], why: str
+) -> None:
+    calm = desk.typed(desk.form(await desk.page(), verb))
+    page = await desk.refused(verb, **good | bad)
+    form = desk.form(page, verb)
+    (field,) = re.findall(r'name="(\w+)"[^>]*aria-invalid="true" aria-describedby="wrong-', form)
+    assert [field] == list(bad) and page.count("aria-invalid") == 1
+    (told,) = re.findall(r'<p class="wrong" id="wrong-\w+">([^<]*)</p>', form)
+    assert why in told
+    kept = desk.typed(form)
+    assert kept == {**kept, **good, **bad} | ({"id_number": "…4512"} if verb == "visit_register" else {})
+    assert re.search(r"<details open><summary>[^<]*</summary>(?:(?!</details>).)*" + re.escape(form), page, re.S)
+    assert desk.typed(desk.form(await desk.page(), verb)) == calm, "once"
+
+
+async def test_an_id_number_comes_back_no_longer_than_the_register_keeps_it(desk: Desked) -> None:
+    page = await desk.refused("visit_register", **VISITOR | {"host": ""})
+    assert "…4512" in page and "110101" not in page
+    assert await desk.do("visit_register", **VISITOR | {"id_number": "…4512"}) == "Done."
+    (visit,) = desk.link.state.visits
+    assert Register(desk.folder).many([visit])[visit].id_tail == "…4512"
+
+
+async def test_a_page_out_of_date_loses_nothing_that_was_typed(desk: Desked) -> None:
+    """The tablet was logged in anew while the form was filled in in another tab."""
+    await desk.post("/guard/do", {"csrf": "of before", "verb": "hazard_open", **HAZARD})
     page = await desk.page()
-    assert page.count("<li><code>") == MOST_CHOICES and not desk.link.state.campus.bans
+    assert "The page was out of date" in page and desk.typed(desk.form(page, "hazard_open"))["text"] == HAZARD["text"]
+    assert not desk.link.state.duty.hazards
 
 
 async def test_a_leave_slip_by_name_lets_the_pupil_out(desk: Desked) -> None:
@@ -388,4 +440,4 @@ async def test_who_may_not_see_names_cannot_ask_for_them_either(tmp_path: Path) 
     fields = {"verb": "hazard_open", "what": "fence", "text": "x", "owner": "松", "due": "7"}
     await desk.post("/guard/do", {"csrf": desk.csrf, **fields})
     page = await desk.page()
-    assert not [name for name in NAMES.values() if name in page] and '<ul class="choices">' not in page
+    assert not [name for name in NAMES.values() if name in page] and 'name="pick"' not in page

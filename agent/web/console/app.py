@@ -29,6 +29,7 @@ from agent.web.console.accounts import Account, Accounts, BadAccount, Role
 from agent.web.console.asks import ASKS, GUARDS, Form, Refusal
 from agent.web.console.desk import Desk, Unknown
 from agent.web.console.front import Front
+from agent.web.console.kept import NOTHING, Answer, keep, picked
 from agent.web.console.pages import ConsolePages, ConsoleView, Told
 from agent.web.console.sessions import COOKIE, Session, Sessions, Tries
 from agent.web.feed import Feed, Link, wall_ms
@@ -163,17 +164,15 @@ class Console:
         if session is None:
             return _to(f"{HOME}/login")
         language = language_of(request)
-        view = self._pages.view(language, session, await self._told(session))
+        view = self._pages.view(language, session, await self._told(session), session.take_kept())
         await self._looked(session, "console")
-        flash, session.choices, choices = session.take_flash(), (), session.choices
         return self._page(
             request,
             "console",
             v=view,
             html=self._pages.parts(view),
             title=self._pages.title(view),
-            flash=flash,
-            choices=choices,
+            flash=session.take_flash(),
             mono_ms=self._feed.mono_ms(),
             stream=f"{HOME}/stream?lang={language}",
         )
@@ -261,45 +260,46 @@ class Console:
         fields = _form(request)
         verb, place = fields.get("verb", ""), fields.get("place_on_page", "")
         if not _is_of(session, fields):
-            why = "csrf"
+            answer = Answer("csrf")
         elif verb not in ASKS or session.account.role not in ASKS[verb].roles:
-            why = "role"
+            answer = Answer("role")
             await self.note("command.refused", session.account.handle, {"verb": verb[:40], "why": "role"})
         else:
-            why = await self._ask(session, verb, fields)
+            answer = await self._ask(session, verb, picked(fields))
         session.turn += 1
         language = language_of(request)
-        told = self._pages.why(language, why) if why else self._pages.words[language].t("Done.")
-        session.flash = ("bad" if why else "ok", told)
+        told = self._pages.why(language, answer.why) if answer.why else self._pages.words[language].t("Done.")
+        session.flash = ("bad" if answer.why else "ok", told)
+        session.kept = keep(verb, fields, answer, told) if answer.why else NOTHING
         anchor = f"#{place}" if place.isalpha() else ""
         return _to(f"{HOME}{anchor}")
 
-    async def _ask(self, session: Session, verb: str, fields: dict[str, str]) -> str:
-        """Ask control; why it was not done, or ""."""
+    async def _ask(self, session: Session, verb: str, fields: dict[str, str]) -> Answer:
+        """Ask control."""
         ask = ASKS[verb]
         form: Form | None = None
         try:
             guard = await self._guard()
             if guard is None:
-                return "away"
+                return Answer("away")
             names = await self._names(session, guard)
             form = Form(fields, self._desk, names, session.account.handle, guard.wall_ms, self._card_format)
             ident = session.ident(verb, fields.get(ask.subject, ""))
             message = {"op": "command", "id": ident, "rank": "console", "actor": session.account.handle, "verb": verb}
             answer = await self._link.request(message | {"args": ask.build(form)})
-            why = "" if answer.get("ok") is True else str(answer.get("why", "away"))
+            told = Answer("" if answer.get("ok") is True else str(answer.get("why", "away")))
         except (Refusal, Unknown) as refusal:
-            why = str(refusal)
-            session.choices = refusal.people if isinstance(refusal, Unknown) else ()
+            people = refusal.people if isinstance(refusal, Unknown) else ()
+            told = Answer(str(refusal), form.at if form is not None else "", people)
         except BadRegister as bad:
             log.error("%s", bad)
-            why = "register"
+            told = Answer("register")
         except ControlAway:
-            return "away"  # it may have been done: what was written for it stays
-        if why and form is not None:
+            return Answer("away")  # it may have been done: what was written for it stays
+        if told.why and form is not None:
             for handle in form.written:
                 self._desk.erase(handle)
-        return why
+        return told
 
     async def photo(self, request: Request) -> Response:
         """The picture of an open hazard: taken with a tablet, looked at by whoever sees to it. Each is one record."""

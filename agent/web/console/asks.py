@@ -36,25 +36,35 @@ class Form:
     now_ms: int  # by the box's clock
     card_format: str  # of the cards this site's readers read
     written: list[str] = field(default_factory=list)
+    at: str = ""  # the field being read: the one at fault when that fails
 
     def get(self, name: str) -> str:
         return self.fields.get(name, "").strip()
 
     def number(self, name: str) -> str:
-        text = self.get(name)
+        self.at, text = name, self.get(name)
         if not (text.isascii() and text.isdecimal() and len(text) <= 4):
             raise Refusal("number")
         return str(int(text))
 
     def person(self, name: str) -> str:
         """A holder, or a handle of the register for somebody else."""
+        self.at = name
         found = self.desk.person(self.get(name), self.names)
         if is_handle(found, "p"):
             self.written.append(found)
         return found
 
     def holder(self, name: str) -> str:
+        self.at = name
         return self.desk.holder(self.get(name), self.names)
+
+    def text(self, name: str, most: int) -> str:
+        """A text that must be there. Raises Refusal(name)."""
+        self.at, text = name, self.get(name)
+        if not text or len(text) > most:
+            raise Refusal(name)
+        return text
 
     def write(self, prefix: str, entry: Entry) -> str:
         handle = self.desk.write(prefix, entry)
@@ -80,7 +90,7 @@ def _plain(*names: str) -> Build:
 
 
 def _shift(form: Form) -> Args:
-    text = form.get("minutes")
+    form.at, text = "minutes", form.get("minutes")
     if not text.lstrip("+-").isdecimal() or not text.isascii() or len(text) > 4:
         raise Refusal("number")
     return {"minutes": str(int(text)), "reason": form.get("reason")}
@@ -103,9 +113,7 @@ def _slip(form: Form) -> Args:
 
 
 def _visit(form: Form) -> Args:
-    name = " ".join(form.get("name").split())
-    if not name or len(name) > MOST_NAME:
-        raise Refusal("name")
+    name = " ".join(form.text("name", MOST_NAME).split())
     host = form.person("host")
     entry = Entry(name=name, id_tail=masked(form.get("id_number")), plate=form.get("plate")[:12].upper())
     place = form.get("place")
@@ -118,16 +126,12 @@ def _visit(form: Form) -> Args:
 
 
 def _hand_over(form: Form) -> Args:
-    text = form.get("text")
-    if not text or len(text) > MOST_TEXT:
-        raise Refusal("text")
+    text = form.text("text", MOST_TEXT)
     return {"post": form.get("post"), "note": form.write("n", Entry(text=text, about=form.get("post"), by=form.by))}
 
 
 def _hazard(form: Form) -> Args:
-    text = form.get("text")
-    if not text or len(text) > MOST_TEXT:
-        raise Refusal("text")
+    text = form.text("text", MOST_TEXT)
     args = {"owner": form.person("owner"), "what": form.get("what"), "due": form.number("due")}
     return args | {"hazard": form.write("h", Entry(text=text))}
 

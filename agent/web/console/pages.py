@@ -19,6 +19,7 @@ from agent.web import words as tables
 from agent.web.console import words as console_words
 from agent.web.console.accounts import Role
 from agent.web.console.asks import ASKS
+from agent.web.console.kept import NOTHING, Kept
 from agent.web.console.sessions import Session
 from agent.web.feed import Feed
 from agent.web.render import environment
@@ -52,10 +53,11 @@ class Bar(msgspec.Struct, frozen=True):
 class ConsoleView(View):
     """Everything a template reads, in one language, for one session."""
 
-    def __init__(self, feed: Feed, site: Site, w: Words, session: Session, told: Told) -> None:
+    def __init__(self, feed: Feed, site: Site, w: Words, session: Session, told: Told, kept: Kept = NOTHING) -> None:
         super().__init__(feed, site, w, (), "")
         self.session = session
         self.role = session.account.role
+        self.kept = kept
         self.g = told.guard or Guard()
         self.has_guard = told.guard is not None
         self._names = told.names
@@ -74,6 +76,23 @@ class ConsoleView(View):
 
     def ident(self, verb: str, subject: str = "") -> str:
         return self.session.ident(verb, subject)
+
+    # ── a form that was refused ────────────────────────────────────────────────────────────────────────────────
+
+    def old(self, verb: str, name: str, first: str = "") -> str:
+        """What a field holds: what was typed when the form was refused, else `first`."""
+        return self.kept.fields.get(name, "") if self.kept.verb == verb else first
+
+    def wrong(self, verb: str, name: str) -> bool:
+        return self.kept.verb == verb and self.kept.field == name
+
+    def fault(self, verb: str, name: str) -> dict[str, str]:
+        """What marks the field at fault."""
+        return {"aria-invalid": "true", "aria-describedby": f"wrong-{verb}"} if self.wrong(verb, name) else {}
+
+    def pairs(self, table: Mapping[str, str]) -> list[tuple[str, str]]:
+        """What a guard chooses from, in words."""
+        return [(ident, self.w.t(text)) for ident, text in table.items()]
 
     # ── people ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -158,9 +177,21 @@ class ConsoleView(View):
         return "may" if visit.consent else "waiting"
 
     @property
+    def doors(self) -> list[tuple[str, str]]:
+        return [(door.id, self.w.name("door", door.id)) for door in self.site.door]
+
+    @property
+    def buttons(self) -> list[tuple[str, str]]:
+        return [(button.id, self.w.name("button", button.id)) for button in self.site.panic_button]
+
+    @property
+    def posts(self) -> list[tuple[str, str]]:
+        return [(post.id, post.label) for post in self.g.posts]
+
+    @property
     def places(self) -> tuple[tuple[str, str], ...]:
         """Where a visitor may come in: doors, and lanes for vehicles."""
-        doors = [(f"door:{door.id}", self.w.name("door", door.id)) for door in self.site.door]
+        doors = [(f"door:{ident}", name) for ident, name in self.doors]
         return (*doors, *((f"lane:{lane.id}", self.w.name("lane", lane.id)) for lane in self.site.lane))
 
 
@@ -173,8 +204,8 @@ class ConsolePages:
         self.words = {language: Words(language, site) for language in LANGUAGES}
         self._environments = {name: self._environment(self.words[name]) for name in LANGUAGES}
 
-    def view(self, language: str, session: Session, told: Told) -> ConsoleView:
-        return ConsoleView(self._feed, self._site, self.words[language], session, told)
+    def view(self, language: str, session: Session, told: Told, kept: Kept = NOTHING) -> ConsoleView:
+        return ConsoleView(self._feed, self._site, self.words[language], session, told, kept)
 
     def parts(self, view: ConsoleView) -> dict[str, str]:
         language = view.w.language
@@ -201,6 +232,8 @@ class ConsolePages:
             return w.t(console_words.WHY[head])
         if head == "minutes":
             return w.t("Minutes: %(range)s.", range=rest)
+        if head == "due":
+            return w.t("Days: %(range)s.", range=rest)
         if head == "line":
             return w.t("Not done: %(why)s.", why=w.of(tables.LINE, rest))
         return w.t("Not done: %(why)s.", why=w.why(ident))

@@ -8,6 +8,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from agent.web.console.accounts import Account, Role
+from agent.web.console.kept import NOTHING, Kept
 
 COOKIE = "__Host-menwei"
 IDLE_S = {Role.GUARD: 13 * 3600.0}  # D: a watch of twelve hours at an open screen, and its hand-over
@@ -31,7 +32,7 @@ class Session:
     turn: int = 0
     key: str = field(default_factory=lambda: secrets.token_hex(16))
     flash: tuple[str, str] = ("", "")  # ("ok" | "bad", text); shown once
-    choices: tuple[tuple[str, str], ...] = ()  # (holder, name): people a typed name could mean
+    kept: Kept = NOTHING  # the form that was refused last; shown once
 
     def ident(self, verb: str, subject: str) -> str:
         """The id of a command of this page: the same for a finger that taps twice, another after each answer."""
@@ -40,6 +41,10 @@ class Session:
     def take_flash(self) -> tuple[str, str]:
         told, self.flash = self.flash, ("", "")
         return told
+
+    def take_kept(self) -> Kept:
+        kept, self.kept = self.kept, NOTHING
+        return kept
 
 
 class Sessions:

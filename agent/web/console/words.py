@@ -123,7 +123,7 @@ WHY: Mapping[str, str] = {
     "role": mark("This log-in may not do that."),
     "csrf": mark("The page was out of date. Please try again."),
     "who": mark("Nobody is known by this name or number."),
-    "which": mark("Several people could be meant: choose one of them below."),
+    "which": mark("Several people could be meant: choose one of them, or type more of the name."),
     "name": mark("A visitor's name is needed."),
     "text": mark("The note is empty or too long."),
     "number": mark("A number was expected."),

@@ -84,6 +84,9 @@ window.addEventListener("pageshow", () => {
   for (const button of document.querySelectorAll("button:disabled")) button.disabled = false;
 });
 
+const wrong = document.querySelector("[aria-invalid='true']");
+if (wrong) window.addEventListener("load", () => setTimeout(() => wrong.focus(), 0)); // after the page went to its place
+
 const told = document.querySelector("main > .flash.ok");
 if (told) setTimeout(() => told.remove(), 8000); // what went wrong stays until the next page
 

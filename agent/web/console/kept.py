@@ -1,0 +1,72 @@
+"""What was typed into a form that was refused: shown again once, with what is wrong at the field that is at fault."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from agent.register.store import masked
+
+OWN = frozenset({"csrf", "verb", "place_on_page", "pick"})  # of the page, typed by nobody
+# Which field a reason of the gate is about: the first of these that the form has.
+ABOUT: Mapping[str, tuple[str, ...]] = {
+    "reason": ("reason",),
+    "minutes": ("minutes",),
+    "times": ("minutes",),
+    "due": ("due",),
+    "host": ("host",),
+    "kind": ("kind",),
+    "purpose": ("purpose",),
+    "unknown_door": ("door", "place"),
+    "unknown_lane": ("lane", "place"),
+    "unknown_plan": ("plan",),
+    "unknown_pupil": ("who",),
+    "holder": ("who",),
+    "issuer": ("issuer",),
+    "card": ("card",),
+    "card_in_use": ("card",),
+    "card_banned": ("card",),
+    "unknown_post": ("post",),
+    "unknown_button": ("button",),
+    "what": ("what",),
+    "owner": ("owner",),
+}
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What became of a form: `why` it was not done, "" = done; the `field` at fault, "" = none alone; the people that
+    what was typed there could mean, as (holder, name)."""
+
+    why: str
+    field: str = ""
+    people: tuple[tuple[str, str], ...] = ()
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """One refused form. `told`: why, as a sentence; `field`: the one at fault, "" = none alone."""
+
+    verb: str = ""
+    fields: Mapping[str, str] = {}
+    told: str = ""
+    field: str = ""
+    people: tuple[tuple[str, str], ...] = ()
+
+
+NOTHING = Kept()
+
+
+def keep(verb: str, fields: Mapping[str, str], answer: Answer, told: str) -> Kept:
+    """The form as it is shown again. Of an ID number no more is kept than the register would have."""
+    typed = {name: text for name, text in fields.items() if name not in OWN}
+    if "id_number" in typed:
+        typed["id_number"] = masked(typed["id_number"])
+    about = ABOUT.get(answer.why.partition(":")[0], ())
+    field = answer.field or next((name for name in about if name in typed), "")
+    return Kept(verb=verb, fields=typed, told=told, field=field, people=answer.people)
+
+
+def picked(fields: dict[str, str]) -> dict[str, str]:
+    """The form with a tapped person, `pick` = "field=holder", in place of what was typed there."""
+    name, _, holder = fields.get("pick", "").partition("=")
+    return fields | {name: holder} if holder and name in fields else fields
