@@ -78,6 +78,13 @@ def test_we_read_what_another_encoder_answers(key: bytes, seq: int) -> None:
     assert (refused.word, refused.at) == ("NAK", AT)
 
 
+@pytest.mark.parametrize("stamp", ["23:59:59,12-31-9999", "00:00:00,01-01-0001", "25:00:00,01-01-2026"])
+def test_a_time_that_cannot_be_is_no_time(stamp: str) -> None:
+    """One at the end of the calendar is more than can be added to: the path that learned it ended in an error."""
+    said = answer(f'\n"NAK"0000R0L0A0[]_{stamp}\r'.encode())
+    assert said is not None and said.word == "NAK" and said.at is None
+
+
 @pytest.mark.parametrize("bare", [b'"NAK"', b'\n"NAK"\r', b'"DUH"', b'\n00000005"DUH"\r'])
 def test_a_bare_no_counts(bare: bytes) -> None:
     assert answer(bare) is not None

@@ -146,6 +146,22 @@ async def test_the_receivers_clock_is_learned(rig: Rig) -> None:
     assert len(centre.refused) == 1
 
 
+async def test_a_clock_at_the_end_of_the_calendar_is_not_believed(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A no is not encrypted: anybody on the way can say it, and no path may be lost by it."""
+    monkeypatch.setattr(path_module, "REFUSED_S", 0.1)
+    centre = Centre("1234")
+    lies = [b'"NAK"0000R0L0A0[]_00:00:00,01-01-0001\r'] * path_module.NAKS
+
+    async def lying(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while lies:
+            await reader.readuntil(b"\r")
+            writer.write(lies.pop())
+        await centre.serve(reader, writer)
+
+    rig.path(await rig.serve(lying)).take(press())
+    await until(lambda: rig.told.received(), 8.0)
+
+
 async def test_a_bare_no_is_told_in_words_and_others_go_on(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(path_module, "REFUSED_S", 0.5)
     centre = Centre("1234")

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 BLOCK = 16
 PAD_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"  # the standard forbids only | [ ]
 _TIME = "%H:%M:%S,%m-%d-%Y"
+_YEARS = range(1970, 2100)  # D: a box that has lost its clock starts in 1970
 _STAMP = re.compile(r"_(\d\d:\d\d:\d\d,\d\d-\d\d-\d{4})")
 _ANSWER = re.compile(r'"(\*?)(ACK|NAK|DUH)"(\d{4})?')
 
@@ -93,13 +94,15 @@ def _whole(line: bytes, body: bytes) -> bool:
 
 
 def _time(text: str) -> datetime | None:
+    """Of our century only: a no is not encrypted, and a time at either end of the calendar could not be reckoned with."""
     found = _STAMP.search(text)
     if found is None:
         return None
     try:
-        return datetime.strptime(found[1], _TIME).replace(tzinfo=UTC)
+        at = datetime.strptime(found[1], _TIME).replace(tzinfo=UTC)
     except ValueError:
         return None
+    return at if at.year in _YEARS else None
 
 
 def _decrypted(text: str, key: bytes) -> str:
