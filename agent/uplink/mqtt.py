@@ -28,6 +28,9 @@ from agent.uplink.reach import why_not
 IN_FLIGHT = 20  # paho's and mosquitto's own default; the window above keeps below it
 NOBODY_LISTENS = 0x10  # PUBACK "no matching subscribers", MQTT 5.0 §3.4.2.1
 MISC_EVERY_S = 0.5
+# The broker may send nothing longer: the longest bundle (32 MB) and its head. MQTT's own limit is 256 MB, half of what
+# a small board has.
+MOST_PACKET = 33 << 20
 EXPIRY_S = 60  # a message that its label calls live is not live any more after this; the box sends it again, as late
 
 
@@ -179,7 +182,11 @@ class Connection:
     def _reach(self) -> None:
         """Name look-up, TCP and TLS, in a thread: they block."""
         settings = self._settings
-        self._client.connect(settings.host, settings.port, keepalive=settings.keepalive_s, clean_start=True)
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        properties.MaximumPacketSize = MOST_PACKET
+        self._client.connect(
+            settings.host, settings.port, keepalive=settings.keepalive_s, clean_start=True, properties=properties
+        )
 
     def _adopt_socket(self) -> None:
         self._socket = self._client.socket()

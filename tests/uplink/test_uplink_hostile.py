@@ -9,6 +9,8 @@ import pytest
 from uplink_rig import PREFIX, DistrictHere, FakeControl, Running, until
 
 from agent.pace import AT_ONCE
+from agent.policy.bundle import MOST_BYTES
+from agent.uplink.mqtt import MOST_PACKET
 from hardware.site import Site
 from sim.broker import BrokerProcess
 
@@ -54,3 +56,17 @@ async def test_a_flood_of_commands_is_counted_and_not_written_down(
         await until(lambda: "received" in control.stages(press.ref))
         notes = [asked for asked in control.asked if asked["op"] == "note"]
     assert 1 <= len(notes) <= AT_ONCE + 3, "one every three seconds, after the first few"
+
+
+async def test_what_is_longer_than_any_bundle_is_never_fetched(
+    site: Site, broker: BrokerProcess, control: FakeControl, district: DistrictHere, running: Running
+) -> None:
+    """A retained one would come again with every connection, and fill a small board's memory each time."""
+    assert MOST_PACKET > MOST_BYTES + 1000
+    leave(broker, "receipt", bytes(MOST_PACKET))
+    leave(broker, "alarm/receipt", bytes(1000))
+    async with running(site) as uplink:
+        (press,) = control.add(["panic.pressed"])
+        control.alarm(press)
+        await until(lambda: "received" in control.stages(press.ref) and uplink._alarms.ignored)
+        assert uplink._records.nonsense == 0

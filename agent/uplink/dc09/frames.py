@@ -94,7 +94,7 @@ def _whole(line: bytes, body: bytes) -> bool:
 
 
 def _time(text: str) -> datetime | None:
-    """Of our century only: a no is not encrypted, and a time at either end of the calendar could not be reckoned with."""
+    """Of our time only: a no is not encrypted, and a time at either end of the calendar could not be reckoned with."""
     found = _STAMP.search(text)
     if found is None:
         return None
