@@ -74,7 +74,7 @@ class PeopleFacts:
         self.rex_at: dict[str, float] = {}
         self.stages: dict[Seq, int] = {}  # furthest stage told of each alarm
         self.done_ids: dict[str, None] = {}  # commands decided, the oldest first
-        self.signed_ids: dict[str, None] = {}  # signed commands carried out, the oldest first
+        self.signed_ids: dict[str, int] = {}  # signed commands carried out and when they expire, the oldest first
         self.drill_since: float | None = None
         self.before: Outputs | None = None
 
@@ -97,11 +97,16 @@ class PeopleFacts:
     def _keep_command(self, step: Step, event: Command) -> None:
         if event.expires_ms:
             if any(record.kind == "command.done" for record in step.records):
-                self.signed_ids = dict.fromkeys([*self.signed_ids, event.id][-SIGNED_IDS:])
+                self.signed_ids[event.id] = event.expires_ms
+                _keep_newest(self.signed_ids, SIGNED_IDS)
             return
         self.done_ids[event.id] = None
-        if len(self.done_ids) > IDS:
-            del self.done_ids[next(iter(self.done_ids))]
+        _keep_newest(self.done_ids, IDS)
+
+
+def _keep_newest(ids: dict[str, Any], most: int) -> None:
+    if len(ids) > most:
+        del ids[next(iter(ids))]
 
 
 def _started(facts: PeopleFacts, event: Started, now: Now) -> None:
@@ -114,7 +119,7 @@ def _started(facts: PeopleFacts, event: Started, now: Now) -> None:
     commands = latched.get("commands")
     facts.done_ids = dict.fromkeys(commands) if isinstance(commands, list) else {}
     with suppress(TypeError, KeyError):
-        facts.signed_ids = dict.fromkeys(latched["orders"]["spent"])
+        facts.signed_ids = dict(latched["orders"]["spent"])
 
 
 def _scan(facts: PeopleFacts, event: ScanComplete, now: Now) -> None:

@@ -46,12 +46,13 @@ def _done_before(step: Step) -> bool:
 
 @invariant(24, "signed_once_and_in_its_time", on=(Command,))
 def signed_once_and_in_its_time(step: Step) -> str | None:
-    """What the far side signed is done at most once, between its dates, by a clock that somebody vouches for."""
+    """What the far side signed is done at most once, between its dates, by a clock that somebody vouches for. An id
+    that comes again with a later expiry is no repetition: the far side has used it anew, and signed that."""
     assert isinstance(step.event, Command)
     event = step.event
     if not event.expires_ms or not _is_done(step):
         return None
-    if event.id in step.facts.people.signed_ids:
+    if event.expires_ms <= step.facts.people.signed_ids.get(event.id, 0):
         return "a signed command was carried out again"
     in_time = event.issued_ms - AHEAD_MS <= step.now.wall_ms < event.expires_ms
     known = step.now.trust is not ClockTrust.UNTRUSTED

@@ -78,6 +78,15 @@ def test_a_forgotten_one_never_comes_again_even_by_a_clock_set_back(how: str) ->
     assert refusal(gate.send(signed("s0"))) == "expired"
 
 
+def test_an_id_used_anew_after_its_time_is_another_command() -> None:
+    """For the box and for its judge: what is signed anew, to expire later, is no replay."""
+    gate = Gate().start()
+    for _ in range(2):
+        assert "command.done" in kinds(gate.order("release", id="s1", door="wicket"))
+        gate.wait(61.0)
+        gate.order("release", door="wicket")
+
+
 def test_a_refused_one_is_over_too() -> None:
     gate = Gate(lane_alive=True).start()
     gate.wait(1.0)
