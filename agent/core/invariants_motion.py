@@ -298,7 +298,7 @@ def _free(lane: LaneFacts) -> set[str]:
     return {b.id for b in lane.rules.bollards if b.commissioned and not lane.rules.monitor_only}
 
 
-@invariant(12, "stop_or_nothing_outside_remote", reads=LANES)
+@invariant(12, "stop_or_nothing_outside_remote", reads=LANES, on=(LaneReading, DeviceLost))
 def stop_or_nothing_outside_remote(step: Step) -> str | None:
     """Unless the last reading with a living heartbeat says remote, no motion is asked and no lowering held."""
     for lane in step.facts.lanes.values():

@@ -18,6 +18,7 @@ from agent.core.events import (
     Rex,
     ScanComplete,
     Started,
+    Tick,
 )
 from agent.core.facts_campus import is_banned, kind_of
 from agent.core.facts_people import ORDER
@@ -27,6 +28,7 @@ from agent.core.records import Record
 from agent.core.rules import CredentialRules
 from agent.core.words import ClockTrust, Line, Rank, Stage
 
+MAY_BE_A_PRESS = (PanicLine, Tick)  # time makes a real one of a drill's press that nobody lets go
 BAD_LINES = (Line.CUT, Line.SHORTED, Line.DISAGREE, Line.UNREAD)
 AT_ONCE_OPEN = Level(on=False, after=0)
 LATE_S = 0.01  # a tick may come so much after its deadline in a simulation
@@ -51,6 +53,8 @@ def _of_kind(step: Step, kind: str) -> Iterator[Record]:
 
 
 def _real_presses(step: Step) -> list[Record]:
+    if not step.records:
+        return []
     return [record for record in _of_kind(step, "panic.pressed") if record.data["drill"] is False]
 
 
@@ -90,7 +94,7 @@ def rex_opens_always(step: Step) -> str | None:
     return None if lock == AT_ONCE_OPEN else f"request-to-exit left {step.event.door} at {lock}"
 
 
-@invariant(14, "fire_opens_evacuation_doors", reads=("fire", "doors"), on=(FireInput, KeyInput, Started))
+@invariant(14, "fire_opens_evacuation_doors", reads=("fire", "doors", "panic"), on=(FireInput, KeyInput, Started))
 def fire_opens_evacuation_doors(step: Step) -> str | None:
     if not (step.facts.people.fire_input or step.new.fire.latched):
         return None
@@ -134,7 +138,7 @@ def lockdown_shuts_entry(step: Step) -> str | None:
     return f"{reader.door} opened for entry in a lockdown" if opened else None
 
 
-@invariant(15, "panic_locks_entry", on=(PanicLine,))
+@invariant(15, "panic_locks_entry", on=MAY_BE_A_PRESS)
 def panic_locks_entry(step: Step) -> str | None:
     """After a real press no lock stays open but for someone who is leaving, or for fire."""
     if not _real_presses(step) or step.new.fire.latched:
@@ -202,7 +206,7 @@ def real_unless_drilled(step: Step) -> str | None:
     return f"a press of {step.event.button} was taken as a drill" if told and not real else None
 
 
-@invariant(18, "press_is_latched_in_its_step", on=(PanicLine,))
+@invariant(18, "press_is_latched_in_its_step", on=MAY_BE_A_PRESS)
 def press_is_latched_in_its_step(step: Step) -> str | None:
     """The latch goes to disk with the press, before anything is told upstream: same step, after the press."""
     presses = _real_presses(step)
@@ -256,7 +260,7 @@ def _survives(step: Step, part: str, field: str, *, survived: bool) -> str | Non
 # ── 20 to 23 ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@invariant(20, "received_shown_on_receipt_only", reads=("panic",), on=(AlarmStage, Started))
+@invariant(20, "received_shown_on_receipt_only", reads=("panic", "fire", "health", "clock"), on=(AlarmStage, Started))
 def received_shown_on_receipt_only(step: Step) -> str | None:
     """A lamp of a stage is lit only by what the far side said of an alarm that is open, and of a real one if any is."""
     alarms = step.new.panic.alarms
@@ -373,7 +377,7 @@ def drill_is_labelled(step: Step) -> str | None:
     return None
 
 
-@invariant(23, "panic_waits_for_nothing", on=(PanicLine,))
+@invariant(23, "panic_waits_for_nothing", on=MAY_BE_A_PRESS)
 def panic_waits_for_nothing(step: Step) -> str | None:
     """Clock, disk, uplink, camera, bus: whatever fails, lamp, siren and locks follow the press at once."""
     if not _real_presses(step):

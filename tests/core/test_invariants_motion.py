@@ -14,7 +14,7 @@ from lane_world import Broken, World, box_rules, lane_rules
 from msgspec.structs import replace
 
 from agent.core import lane, lane_allow, lane_motion, lane_output, lane_reading
-from agent.core.events import DeviceBack, FireInput
+from agent.core.events import DeviceBack, DeviceLost, FireInput
 from agent.core.invariants import REGISTRY
 from agent.core.lane_bench import RISES, Bench
 from agent.core.outputs import LaneOutputs
@@ -438,6 +438,17 @@ def the_selector_is_noted_and_nothing_more(patch: Patch) -> Scene:
         vehicle_during_a_rise(world)
         world.plc.mode = Mode.UNKNOWN
         world.run(0.3)
+
+    return scene
+
+
+@case("stop_or_nothing_outside_remote")
+def a_told_loss_is_not_believed(patch: Patch) -> Scene:
+    patch(lane, "on_device", lambda state, *_: state)
+
+    def scene(world: World) -> None:
+        vehicle_during_a_rise(world)
+        world.do(DeviceLost("lane:main", "no answer"))
 
     return scene
 
