@@ -73,14 +73,15 @@ def _hours(state: BoxState, policy: Policy, reader: ReaderRules, person: Person,
         for passage in span.window.passages:
             if _matches(passage, reader, person):
                 return Decision(rule=span.window.label or span.window.kind, source=passage.source or span.window.source)
-    return _no_window(windows)
+    return _no_window(windows, leaving=leaves(reader))
 
 
-def _no_window(windows: tuple[Span, ...]) -> Decision:
+def _no_window(windows: tuple[Span, ...], *, leaving: bool) -> Decision:
+    """Only whoever wants to leave is told to stay; whoever comes too late is not."""
     held = next((span for span in windows if span.window.kind in ("class", "exam")), None)
-    if held is not None:
+    if held is not None and leaving:
         return Decision("class_hours", held.window.label or held.window.kind, held.window.source)
-    first = windows[0].window if windows else None
+    first = held.window if held is not None else windows[0].window if windows else None
     return Decision("outside_hours", first.label or first.kind if first else "", first.source if first else "")
 
 

@@ -119,7 +119,7 @@ def test_pupils_come_in_at_arrival_only_and_staff_always() -> None:
     gate = school(7, 30)
     assert reason(gate.card("wicket-in", ANNA)) == ""
     go(gate, 8, 30)
-    assert reason(gate.card("wicket-in", BEN)) == "class_hours"
+    assert reason(gate.card("wicket-in", BEN)) == "outside_hours"  # who comes late is not told to stay
     assert reason(gate.card("wicket-in", TEACHER)) == ""
     go(gate, 15)
     assert reason(gate.card("wicket-in", BEN)) == "outside_hours"
