@@ -171,7 +171,7 @@ def _deny(
     data["why"] = decision.why
     ref = log.add("access.denied", f"reader:{reader.id}", data)
     if person is not None:
-        state = campus_passage.refused(state, reader, person, decision, ref, now)
+        state = campus_passage.refused(state, reader, person, decision, ref, now, log)
     return _count_wrong(state, reader, log, locks_out=True) if decision.why in WRONG_CARD else state
 
 

@@ -8,6 +8,7 @@ time is UTC plus a fixed offset: Asia/Shanghai has had no daylight saving since 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 from enum import StrEnum
 
@@ -94,20 +95,22 @@ def is_missing(calendar: Calendar, today: date) -> bool:
 
 
 def spans(plan: DayPlan, shifts: tuple[Shift, ...] = ()) -> tuple[Span, ...]:
-    """A plan's windows as they run, in order of their start. A window that a shift leaves nothing of is gone."""
-    made = [_shifted(window, shifts) for window in plan.windows]
+    """A plan's windows as they run, in order of their start. One that a shift moves over the end of the day is gone."""
+    made = [Span(*moved(window.start, window.end, shifts), window) for window in plan.windows]
     return tuple(sorted((span for span in made if span.start < span.end), key=lambda span: (span.start, span.end)))
 
 
-def _shifted(window: Window, shifts: tuple[Shift, ...]) -> Span:
-    """What has not begun moves whole; what runs ends later or earlier, but never in the past of the shift."""
-    start, end = window.start, window.end
+def moved(start: int, end: int, shifts: Sequence[Shift]) -> tuple[int, int]:
+    """A stretch of the day with the shifts applied. What has not begun moves whole, but never into the past: a
+    dismissal of twenty minutes that is moved to before now begins now, and lasts twenty minutes. What runs ends later
+    or earlier, at the moment of the shift at the earliest."""
     for shift in shifts:
         if start >= shift.at:
-            start = max(shift.at, start + shift.by)
-        if end > shift.at:
+            by = max(shift.by, shift.at - start)
+            start, end = start + by, end + by
+        elif end > shift.at:
             end = max(shift.at, end + shift.by)
-    return Span(min(start, DAY_MINUTES), min(end, DAY_MINUTES), window)
+    return min(start, DAY_MINUTES), min(end, DAY_MINUTES)
 
 
 def at_minute(running: tuple[Span, ...], minute: int) -> tuple[Span, ...]:

@@ -14,7 +14,7 @@ from agent.core.calendar import Span
 from agent.core.crowd import Mark
 from agent.core.events import Now
 from agent.core.people import Person
-from agent.core.policy import LeaveSlip, Passage, Policy, VehiclePass
+from agent.core.policy import LeaveSlip, Passage, PickupWindow, Policy, VehiclePass
 from agent.core.rules import ReaderRules
 from agent.core.state import BoxState, Shown
 from agent.core.words import ClockTrust
@@ -119,26 +119,37 @@ def _way_out(state: BoxState, policy: Policy, reader: ReaderRules, person: Perso
     if fetched is not None and not fetched.why:
         return fetched
     slip = _by_slip(state, policy, reader, person, now)
-    return slip if slip is not None else fetched or hours
+    if slip is not None and (fetched is None or slip.why in ("", "guardian_missing")):
+        return slip
+    return fetched or hours
 
 
 def _picked_up(state: BoxState, policy: Policy, reader: ReaderRules, person: Person, now: Now) -> Decision | None:
     """In the pick-up window a guardian bound to this pupil shows a card at the same door within a minute."""
     guardians = people.index(policy).guardians.get(person.holder)
     _, minute = calendar.local(now.wall_ms, state.rules.utc_offset_min)
-    window = next((w for w in policy.pickup_windows if w.start <= minute < w.end), None)
+    window = next((w for w in policy.pickup_windows if _runs(state, w, minute)), None)
     if guardians is None or window is None:
         return None
     here = any(shown.holder in guardians for shown in fresh(state, reader.door, now))
     return Decision("" if here else "guardian_missing", "pickup", window.source)
 
 
+def _runs(state: BoxState, window: PickupWindow, minute: int) -> bool:
+    """The rest of today moves with what a person shifted."""
+    start, end = calendar.moved(window.start, window.end, state.campus.shifts)
+    return start <= minute < end
+
+
 def _by_slip(state: BoxState, policy: Policy, reader: ReaderRules, person: Person, now: Now) -> Decision | None:
-    """The best of this pupil's slips: one that lets out, else the reason the guard can read aloud."""
-    campus = state.campus
+    """The best of this pupil's slips for today: one that lets out, else the reason the guard can read aloud. A slip of
+    another day is no reason for anything."""
+    campus, (day, _) = state.campus, calendar.local(now.wall_ms, state.rules.utc_offset_min)
+    begin_ms = calendar.utc_ms(day, 0, state.rules.utc_offset_min)
     slips = [*people.index(policy).slips.get(person.holder, ())]
     slips += [slip for slip in campus.slips.values() if slip.pupil == person.holder]
-    judged = [_judge_slip(state, policy, reader, slip, now) for slip in slips if slip.id not in campus.cancelled]
+    todays = [slip for slip in slips if slip.from_ms < begin_ms + calendar.DAY_MS and slip.to_ms > begin_ms]
+    judged = [_judge_slip(state, policy, reader, slip, now) for slip in todays if slip.id not in campus.cancelled]
     return min(judged, key=lambda found: _SLIP_ORDER.index(found.why)) if judged else None
 
 
@@ -185,7 +196,8 @@ def _entry_rules(state: BoxState, policy: Policy, reader: ReaderRules, person: P
         if state.campus.opened.get(reader.door) != day.toordinal():
             return Decision("first_card", "first card in", rules.source)
     if reader.door in rules.two_person_doors:
-        others = (s for s in fresh(state, reader.door, now) if s.holder != person.holder)
+        here = fresh(state, reader.door, now)
+        others = (s for s in here if s.holder != person.holder and s.direction == reader.direction)
         if not any(other.why in ("", "second_person") for other in others):
             return Decision("second_person", "two persons", rules.source)
     return None

@@ -41,9 +41,11 @@ def passed(
         state = _use_slip(state, decision.slip, person.holder, ref, now, log)
     if not campus.leaves(reader) and campus.breaks_soft_passback(state, person, now):
         log.add("access.passback", f"reader:{reader.id}", {"holder": person.holder}, cause=ref)
-    state = _remember(state, reader, person, decision, ref, now)
+    if _counts(person, decision):
+        state = _remember(state, reader, person, decision, ref, now)
     if campus.leaves(reader):
-        state = _release_waiting(state, reader, person, ref, now, log)
+        if _counts(person, decision):
+            state = _release_waiting(state, reader, person, ref, now, log)
         if person.kind == "pupil" and decision.why in TIMETABLE_REASONS - {"guardian_missing"}:
             _tell_exit(reader.door, person.holder, decision.why, ref, log)
     elif person.kind in campus.FIRST_CARDS:
@@ -51,11 +53,25 @@ def passed(
     return _seen(state, reader, person, now)
 
 
-def refused(state: BoxState, reader: ReaderRules, person: Person, decision: Decision, ref: Seq, now: Now) -> BoxState:
-    """Remember who stands here: the other half of a pair may come within the minute."""
-    if state.policy is None or not reader.door or decision.why not in ("guardian_missing", "second_person"):
+def refused(
+    state: BoxState, reader: ReaderRules, person: Person, decision: Decision, ref: Seq, now: Now, log: Log
+) -> BoxState:
+    """Remember who stands here: the other half of a pair may come within the minute. A guardian who may not come in
+    now can still fetch from outside; whoever left by the evacuation way meanwhile has waited long enough."""
+    if state.policy is None or not reader.door:
         return state
-    return _remember(state, reader, person, decision, ref, now)
+    fetches = person.kind == "guardian" and decision.why in ("outside_hours", "door_closed")
+    if not fetches and decision.why not in ("guardian_missing", "second_person"):
+        return state
+    state = _remember(state, reader, person, decision, ref, now)
+    is_evacuation = any(rules.id == reader.door and rules.evacuation_way for rules in state.rules.doors)
+    return _release_waiting(state, reader, person, ref, now, log) if fetches and is_evacuation else state
+
+
+def _counts(person: Person, decision: Decision) -> bool:
+    """Whether this showing counts for others: with a banned card, or one out of its time, everybody may leave, but
+    nobody is fetched."""
+    return not person.banned and decision.why in ("", *TIMETABLE_REASONS)
 
 
 def _seen(state: BoxState, reader: ReaderRules, person: Person, now: Now) -> BoxState:

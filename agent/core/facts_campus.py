@@ -143,7 +143,7 @@ class CampusFacts:
             self.shown.popleft()
         self.reader = reader = _reader_of(step, event.reader)
         holder = holder_of(step, event.card)
-        if reader is not None and reader.door and holder:
+        if reader is not None and reader.door and holder and is_good(step, event.card):
             self.shown.append((at, reader.door, holder))
 
     def _see_command(self, step: Step, event: Command) -> None:
@@ -182,6 +182,15 @@ def _end(visit: dict[str, Any], now: Now) -> float:
     """When a visit that the journal tells of ends in this boot: no later than its whole length from now."""
     left_ms = min(visit["until_ms"] - now.wall_ms, visit["until_ms"] - visit["from_ms"])
     return NEVER if visit["told"] else now.mono_s + left_ms / 1000
+
+
+def is_good(step: Step, card: str) -> bool:
+    """Whether the card is neither banned nor out of its time: with any other nobody is fetched."""
+    first, last = limits_of(step, card)
+    dated = step.now.trust is not ClockTrust.UNTRUSTED and (
+        step.now.wall_ms < first or (last and step.now.wall_ms >= last)
+    )
+    return not dated and not is_banned(step, card)
 
 
 def _reader_of(step: Step, name: str) -> ReaderRules | None:
@@ -265,13 +274,22 @@ def _ways_out(policy: Policy, overrides: _Overrides, day: int, minute: int) -> l
     plan = swapped if change_day == day and swapped else _plan_of(policy, date.fromordinal(day))
     found: list[Passage] = []
     for window in policy.plans[plan].windows:
-        start, end = window.start, window.end
-        for at, by in shifts if change_day == day else []:
-            start = max(at, start + by) if start >= at else start
-            end = max(at, end + by) if end > at else end
+        start, end = _as_it_runs(window.start, window.end, shifts if change_day == day else [])
         if start <= minute < min(end, 1440):
             found += [passage for passage in window.passages if passage.direction in ("out", "both")]
     return found
+
+
+def _as_it_runs(start: int, end: int, shifts: list[tuple[int, int]]) -> tuple[int, int]:
+    """What begins after a shift moves with it, but not into the past; what runs already only ends elsewhere."""
+    for at, by in shifts:
+        if start < at:
+            end = max(at, end + by) if end > at else end
+        else:
+            length = end - start
+            start = max(at, start + by)
+            end = start + length
+    return start, end
 
 
 def _plan_of(policy: Policy, when: date) -> str:
@@ -310,9 +328,11 @@ def _guardian_here(step: Step, policy: Policy, pupil: str, door: str) -> bool:
 
 
 def _with_guardian(step: Step, policy: Policy, pupil: str, door: str) -> bool:
-    minute = minute_of(step, step.now)
-    in_time = any(window.start <= minute < window.end for window in policy.pickup_windows)
-    return in_time and _guardian_here(step, policy, pupil, door)
+    day, minute = today(step, step.now), minute_of(step, step.now)
+    change_day, _, shifts = step.facts.campus.overrides
+    shifts = shifts if change_day == day else []
+    spans = [_as_it_runs(window.start, window.end, shifts) for window in policy.pickup_windows]
+    return any(start <= minute < end for start, end in spans) and _guardian_here(step, policy, pupil, door)
 
 
 def _with_slip(step: Step, policy: Policy, pupil: str, door: str) -> bool:

@@ -4,7 +4,17 @@ of a duress shows, and no timetable moves a bollard up."""
 from __future__ import annotations
 
 from agent.core.events import CardRead, Command, PolicyChanged, Rex
-from agent.core.facts_campus import credential_of, is_banned, kind_of, limits_of, may_leave, today, visit_of
+from agent.core.facts_campus import (
+    credential_of,
+    holder_of,
+    is_banned,
+    is_good,
+    kind_of,
+    limits_of,
+    may_leave,
+    today,
+    visit_of,
+)
 from agent.core.invariant import Step, invariant
 from agent.core.policy import Credential
 from agent.core.rules import ReaderRules
@@ -107,6 +117,22 @@ def _of_visit(step: Step, reader: ReaderRules, card: str, visit: tuple[str, floa
     if not agreed or step.now.mono_s >= until_at:
         return f"{reader.id} let a visit in without consent or after its end"
     return f"{reader.id} let a banned lent card in" if {card, handle} & step.facts.campus.bans else None
+
+
+@invariant(14, "only_own_guardians_fetch", on=(CardRead,))
+def only_own_guardians_fetch(step: Step) -> str | None:
+    """Whoever lets a waiting pupil go is bound to that pupil, and shows a card that is good."""
+    assert isinstance(step.event, CardRead)
+    for record in step.records:
+        if "guardian" not in record.data:
+            continue
+        guardian, pupil = str(record.data["guardian"]), str(record.data["holder"])
+        if guardian != holder_of(step, step.event.card) or not is_good(step, step.event.card):
+            return f"{guardian} fetched {pupil} without a good card"
+        policy = step.facts.campus.policy
+        if policy is None or pupil not in policy.pickups[guardian].pupils:
+            return f"{guardian} fetched {pupil}, who is another's"
+    return None
 
 
 @invariant(24, "a_slip_lets_out_once", on=(CardRead,))

@@ -97,6 +97,7 @@ def notes(pickups: Sequence[tuple[int, int, str]], passes: int, shifts: Sequence
     """What holds besides the windows. `pickups`: start, end and source of each pick-up window."""
     told = [w.say("always")]
     for start, end, source in pickups:
+        start, end = calendar.moved(start, end, shifts)
         told.append(f"{clock(start)}–{clock(end)} {w.say('pickup')} ({source})")
     if passes:
         told.append(w.say("passes", passes))

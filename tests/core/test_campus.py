@@ -14,6 +14,7 @@ from campus_scenes import (
     CARL,
     FORCED,
     HELPER,
+    HOUR,
     LOST,
     MONDAY,
     MOTHER,
@@ -33,7 +34,7 @@ from people_scenes import STAFF, kinds
 from agent.core import calendar
 from agent.core.calendar import Because, Shift
 from agent.core.events import CardRead, ClockChanged, PolicyChanged
-from agent.core.policy import Credential
+from agent.core.policy import Credential, LeaveSlip
 from agent.core.words import ClockTrust, Motion, Rank
 
 # ── the calendar ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -83,8 +84,10 @@ def test_a_shift_moves_the_rest_of_the_day_and_not_the_past() -> None:
     ]  # fmt: skip
     earlier = calendar.spans(POLICY.plans["week"], (Shift(690, -30),))
     assert [(span.start, span.end) for span in earlier] == [
-        (420, 480), (480, 690), (690, 710), (1170, 1410),
+        (420, 480), (480, 690), (690, 710), (690, 710), (1170, 1410),
     ]  # fmt: skip
+    at_once = calendar.spans(POLICY.plans["week"], (Shift(690, -240),))
+    assert [(span.start, span.end) for span in at_once][2:4] == [(690, 710), (690, 710)]  # no dismissal is lost
 
 
 def test_local_time_is_eight_hours_ahead() -> None:
@@ -262,6 +265,57 @@ def test_at_the_evacuation_way_the_alarm_waits_a_minute_for_the_guardian() -> No
     assert [r.data for r in told] == [{"door": "wicket", "holder": "pupil-b", "why": "guardian_missing"}]
 
 
+def test_a_guardian_outside_fetches_without_being_let_in() -> None:
+    """The card shown at the outer reader, where only the dismissal lets guardians in."""
+    gate = school(12, 30)
+    assert reason(gate.card("house-in", MOTHER)) == "outside_hours"
+    assert reason(gate.card("house-out", BEN)) == ""
+    first = school(12, 30)
+    assert reason(first.card("house-out", BEN)) == "guardian_missing"
+    first.card("house-in", MOTHER)
+    assert first.lock("gatehouse").on  # nothing opens for whoever is outside
+    assert reason(first.card("house-out", BEN)) == ""
+    left = school(12, 30)
+    left.card("wicket-out", BEN)
+    left.card("wicket-in", MOTHER)
+    assert not [r for r in left.wait(120) if r.kind == "access.unauthorised_exit"]
+
+
+@pytest.mark.parametrize("door", ["house-out", "wicket-out"])
+def test_a_guardian_whose_card_is_barred_or_over_fetches_nobody(door: str) -> None:
+    """In either order; leaving is still free for the guardian."""
+    over = POLICY.credentials[MOTHER]
+    for card in (replace(over, state="banned"), replace(over, to_ms=at(9))):
+        policy = replace(POLICY, credentials={**POLICY.credentials, MOTHER: card})
+        gate = school(12, 30, policy=policy)
+        gate.card(door, MOTHER)
+        assert reason(gate.card(door, BEN)) == "guardian_missing"
+        gate.card(door, MOTHER)
+        holders = [r.data["holder"] for r in gate.records if r.kind == "access.granted" and r.data.get("guardian")]
+        assert holders == []
+    banned = school(12, 30)
+    banned.command("card_ban", holder="guardian-a", reason="misused")
+    banned.card(door, BEN)
+    banned.card(door, MOTHER)
+    assert not [r for r in banned.records if r.data.get("guardian")]
+
+
+def test_a_slip_of_another_day_is_no_reason_for_anything() -> None:
+    """A pupil with last week's slip is fetched like any other, and no alarm is told before the guardian's minute."""
+    week = 7 * 24 * HOUR
+    slip = LeaveSlip(id="s1", pupil="pupil-b", issuer="staff-t", from_ms=at(9) - week, to_ms=at(11) - week)
+    for slips in ({"s1": slip}, {"s1": replace(slip, from_ms=at(9) + week, to_ms=at(11) + week)}):
+        gate = school(10, policy=replace(POLICY, slips=slips))
+        assert reason(gate.card("house-out", BEN)) == "class_hours"
+        go(gate, 12, 30)
+        assert reason(gate.card("house-out", BEN)) == "guardian_missing"
+        assert [r.data["holder"] for r in gate.card("house-out", MOTHER) if r.kind == "access.granted"][1:] == [
+            "pupil-b"
+        ]
+        gate.wait(120)
+        assert kinds(gate.card("wicket-out", BEN)) == ["access.granted"]
+
+
 # ── what a person changes ──────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -272,6 +326,8 @@ def test_one_action_moves_the_rest_of_today_and_ends_with_it() -> None:
     assert reason(gate.card("house-out", BEN)) == "class_hours"
     go(gate, 12, 15)
     assert reason(gate.card("house-out", BEN)) == ""
+    go(gate, 13, 45)
+    assert reason(gate.card("house-out", BEN)) == "guardian_missing"  # the pick-up time has moved with the rest
     go(gate, 11, 45, date(2026, 9, 22))
     assert reason(gate.card("house-out", BEN)) == ""
     assert gate.state.campus.shifts == ()
@@ -365,6 +421,9 @@ def test_two_persons_and_the_first_card_of_the_day() -> None:
     assert reason(gate.card("house-in", TEACHER)) == "second_person"
     assert reason(gate.card("house-in", TEACHER)) == "second_person"
     assert reason(gate.card("house-in", WATCH)) == ""
+    gate.wait(120)
+    gate.card("house-out", WATCH)
+    assert reason(gate.card("house-in", TEACHER)) == "second_person"  # who has just left is not the second person
     assert reason(gate.card("wicket-in", ANNA)) == "first_card"
     assert reason(gate.card("wicket-in", TEACHER)) == ""
     assert reason(gate.card("wicket-in", ANNA)) == ""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from campus_scenes import ANNA, CARL, FORCED, LOST, TEACHER, VISIT, school
+from campus_scenes import ANNA, BEN, CARL, FORCED, LOST, MOTHER, TEACHER, VISIT, school
 from msgspec.structs import replace
 from people_scenes import Gate
 
@@ -136,11 +136,22 @@ def _the_guards_word_opens_nothing(patch: Patch) -> Gate:
     return gate
 
 
+def _a_barred_guardian_fetches(patch: Patch) -> Gate:
+    """The bug that was: whoever left freely could fetch as well."""
+    gate = school(12, 30)
+    gate.command("card_ban", holder="guardian-a", reason="misused")
+    patch.setattr(campus_passage, "_counts", lambda *_: True)
+    gate.card("house-out", BEN)
+    gate.card("house-out", MOTHER)
+    return gate
+
+
 SEEDED: dict[str, Callable[[Patch], Gate]] = {
     "pupils_stay_in_class_hours": _everybody_leaves,
     "leaving_against_the_timetable_is_told": _nobody_is_told,
     "only_pupils_are_kept_in": _staff_is_kept_in,
     "dead_cards_open_no_entry": _lost_cards_work,
+    "only_own_guardians_fetch": _a_barred_guardian_fetches,
     "a_slip_lets_out_once": _slips_for_ever,
     "passback_never_traps": _passback_traps,
     "duress_shows_nothing": _duress_lights_a_lamp,
