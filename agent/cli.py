@@ -98,7 +98,7 @@ def _run_role(arguments: argparse.Namespace) -> int:
         case "control":
             from agent.control import role as control
 
-            return asyncio.run(control.run(site))
+            return asyncio.run(control.run(site, arguments.config))
         case "uplink":
             from agent.uplink import role as uplink
 

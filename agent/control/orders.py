@@ -13,20 +13,18 @@ import re
 from collections import Counter
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import msgspec
 
 from agent import picture as pic
+from agent.control.command_keys import Key, Keys
 from agent.control.runtime import Runtime, TimeSource
 from agent.core.commands import KNOWN_VERBS, refusal
 from agent.core.events import Command, Note
 from agent.core.strange import NOT_JSON
 from agent.core.words import Rank
-from agent.journal.keys import BadKey, load_public, signed_by
+from agent.journal.keys import signed_by
 from agent.pace import Pace
-from agent.site_rules import midnight_ms
-from hardware import places
 from hardware.site import Site
 
 MOST_BYTES = 4096  # D: the longest command is a few hundred bytes
@@ -41,18 +39,6 @@ log = logging.getLogger("menwei.control")
 
 class Refused(Exception):
     """A short id of the reason: `malformed`, `forged` …"""
-
-
-class Key(msgspec.Struct, frozen=True):
-    """A public key of the far side; `from_ms` inclusive, `to_ms` exclusive, UTC; 0 = no limit."""
-
-    id: str
-    public: bytes
-    from_ms: int
-    to_ms: int
-
-    def holds_at(self, wall_ms: int) -> bool:
-        return self.from_ms <= wall_ms and (not self.to_ms or wall_ms < self.to_ms)
 
 
 class _Order(msgspec.Struct, forbid_unknown_fields=True):
@@ -73,9 +59,9 @@ class _Order(msgspec.Struct, forbid_unknown_fields=True):
 class Orders:
     """One box's ear for the far side's commands."""
 
-    def __init__(self, site: Site, runtime: Runtime, clock: TimeSource) -> None:
+    def __init__(self, site: Site, keys: Keys, runtime: Runtime, clock: TimeSource) -> None:
         self._box = f"{site.site.id}/{site.site.box}"
-        self._keys = load_keys(site)
+        self._keys = keys.keys
         self._runtime = runtime
         self._clock = clock
         self._counts: Counter[str] = Counter()
@@ -94,6 +80,19 @@ class Orders:
         why = refusal(self._runtime.handle(command))
         self._counts[why.partition(":")[0] or "done"] += 1
         return why
+
+    def use(self, keys: Keys) -> None:
+        """These keys are in force from now on; each change and each trouble is one record."""
+        if keys.keys != self._keys:
+            self._keys = keys.keys
+            self._runtime.handle(Note("command.keys", "command", "box", {"keys": [key.told() for key in keys.keys]}))
+        self.tell(keys)
+
+    def tell(self, keys: Keys) -> None:
+        """What of them could not be read."""
+        if keys.troubles:
+            data: dict[str, object] = {"keys": [key.told() for key in keys.keys], "why": list(keys.troubles)}
+            self._runtime.handle(Note("command.keys_refused", "command", "box", data))
 
     def figures(self) -> pic.Orders:
         """What came of them since the start."""
@@ -130,21 +129,6 @@ class Orders:
         log.warning("a command from the far side was refused: %s", why)
         self._runtime.handle(Note("command.refused", "command", "upstream", data))
         return why
-
-
-def load_keys(site: Site) -> tuple[Key, ...]:
-    """The keys of the site file; one that cannot be read is told and left out."""
-    zone = ZoneInfo(site.site.timezone)
-    keys = []
-    for one in site.uplink.command_key:
-        path = places.resolve(site, one.file)
-        try:
-            public = load_public(path.read_bytes())
-        except (OSError, BadKey) as error:
-            log.warning("[[uplink.command_key]] %s: %s cannot be used: %s", one.id, path, error)
-            continue
-        keys.append(Key(one.id, public, midnight_ms(one.valid_from, zone, 0), midnight_ms(one.valid_to, zone, 1)))
-    return tuple(keys)
 
 
 def _read(payload: bytes) -> _Order:

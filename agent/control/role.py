@@ -13,8 +13,9 @@ import os
 import secrets
 import signal
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
-from agent.control import compose, machine, trend
+from agent.control import command_keys, compose, machine, trend
 from agent.control.anchor import Anchor
 from agent.control.clock import BoxClock
 from agent.control.drills import Drills
@@ -59,14 +60,17 @@ MISUSE = 2
 LATENCY_RECORD_S = 15.0  # D: a press's hops are written down this long after it, receipts included
 
 
-async def run(site: Site) -> int:
-    """Serve the gate until SIGTERM or SIGINT. Returns the exit code; 2 when trying again cannot mend what is wrong."""
+async def run(site: Site, file: Path | None = None) -> int:
+    """Serve the gate until SIGTERM or SIGINT. Returns the exit code; 2 when trying again cannot mend what is wrong.
+
+    `file` is where `site` was read from; without it, its `[[uplink.command_key]]` entries stay as they are.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
     try:
-        role = Control(site)
+        role = Control(site, file)
     except JournalBusy as error:
         log.error("%s: stop it first", error)
         return MISUSE
@@ -88,7 +92,7 @@ _NEW_EPOCH = frozenset({"damaged", "gone", "rolled_back", "unwritable"})  # code
 class Control:
     """One running box."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, file: Path | None = None) -> None:
         self._site = site
         self._loop = asyncio.get_running_loop()
         self._clock = BoxClock(site.clock.sync)
@@ -115,7 +119,8 @@ class Control:
         self._policies = Policies(site, state.rules, self._runtime)
         self._server.on_policy = self._policies.take
         self._server.on_guard = self._view.guard
-        self._orders = Orders(site, self._runtime, self._clock)
+        self._key_files = command_keys.KeyFiles(site, file)
+        self._orders = Orders(site, self._key_files.now, self._runtime, self._clock)
         self._server.on_order = lambda payload, retained: self._orders.take(payload, retained=retained)
         self._view.orders = self._orders.figures
         self._devices = compose.Devices(site, self._intake, self._groups, self._lanes, self._report)
@@ -152,6 +157,7 @@ class Control:
             self._loop.create_task(self._recall(), name="recall"),
             self._loop.create_task(self._watch_machine(), name="machine"),
             self._loop.create_task(self._watch_clock(), name="clock"),
+            self._loop.create_task(self._watch_keys(), name="command keys"),
             self._loop.create_task(self._take_turns(), name="turns"),
         ]
 
@@ -240,6 +246,15 @@ class Control:
             if change is not None:
                 self._emit(change)
             await asyncio.sleep(CLOCK_WATCH_S)
+
+    async def _watch_keys(self) -> None:
+        """The district's keys may change while the box runs."""
+        self._orders.tell(self._key_files.now)
+        while True:
+            await asyncio.sleep(command_keys.LOOK_EVERY_S)
+            found = await asyncio.to_thread(self._key_files.look)
+            if found is not None:
+                self._orders.use(found)
 
     async def _take_turns(self) -> None:
         """Feed the watchdog after a finished turn, and only while every worker lives."""

@@ -124,6 +124,8 @@ MEANING: dict[str, tuple[Weight, str]] = {
     # commands and notes
     "command.done": (_ACTION, "a person's or the far side's command was carried out"),
     "command.refused": (_ACTION, "a command was refused, and why"),
+    "command.keys": (_ACTION, "the keys with which the far side signs commands changed"),
+    "command.keys_refused": (_ACTION, "such a key, or the site file, could not be read; what was in force stays"),
     "request.ended": (_ACTION, "what the far side asked of a person on site was done, ran out or was replaced"),
     "socket.refused": (_ACTION, "a process that may not was turned away from the local socket"),
     "view.journal": (_ACTION, "a person looked at, or exported, records"),

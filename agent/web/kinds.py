@@ -124,6 +124,8 @@ TITLES: Mapping[str, str] = {
     "clock.unsynced": mark("Clock not synchronised for too long"),
     "command.done": mark("Command carried out"),
     "command.refused": mark("Command refused"),
+    "command.keys": mark("Keys of the district changed"),
+    "command.keys_refused": mark("Keys of the district cannot be read"),
     "socket.refused": mark("Stranger turned away from the box's socket"),
     "view.journal": mark("Records looked at"),
     "view.register": mark("Names looked at"),

@@ -18,6 +18,7 @@ from control_scenes import LoopClock, demo_site
 from msgspec.structs import replace
 
 from agent.control import orders as orders_module
+from agent.control.command_keys import KeyFiles
 from agent.control.orders import MOST_BYTES, Orders
 from agent.core.events import ClockChanged, Now
 from agent.core.records import utc_text
@@ -56,7 +57,7 @@ class Bench:
         site: Site = replace(demo, folder=str(folder), uplink=replace(demo.uplink, command_key=keys))
         self.box = Box(site=site)
         self.clock = self.box.runtime._clock = Clock()
-        self.orders = Orders(site, self.box.runtime, self.clock)
+        self.orders = Orders(site, KeyFiles(site, None).now, self.box.runtime, self.clock)
         self.box.start()
 
     def order(self, verb: str = "lockdown", ident: str = "c1", **changes: Any) -> dict[str, Any]:

@@ -13,10 +13,10 @@ from typing import Any
 
 import msgspec
 import pytest
-from control_scenes import MemoryBank, demo_site, until
+from control_scenes import DEMO, MemoryBank, demo_site, until
 from socket_scenes import Peer
 
-from agent.control import compose, role
+from agent.control import command_keys, compose, role
 from agent.control.intake import Intake
 from agent.control.lanes import LaneWorker
 from agent.control.reconcile import OutputGroup
@@ -26,6 +26,7 @@ from agent.picture_devices import DeviceFigures
 from hardware import places
 from hardware.site import Site
 from hardware.terminals import gpio_inputs
+from sim.orders import Signer
 
 
 class Hands:
@@ -317,3 +318,35 @@ async def test_a_socket_that_cannot_be_served_is_misuse_in_words(
     places.run_dir(site).write_text("a file where a folder should be")
     assert await role.run(site) == 2
     assert "run_dir in [storage]" in caplog.text
+
+
+# ── the district's keys ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_key_of_the_district_is_put_in_while_the_box_runs(
+    site: Site, manager: Manager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each change, and what could not be read, is one record; a key that was refused acts from then on."""
+    monkeypatch.setattr(command_keys, "LOOK_EVERY_S", 0.02)
+    signer = Signer.of(tmp_path / "new.key")
+    file = tmp_path / "gatebox.toml"
+    file.write_text(DEMO.read_text("utf-8"), "utf-8")
+    made = role.Control(site, file)
+    await made.start()
+
+    def give() -> str:
+        return made._orders.take(signer.payload("dongfang-primary/gate-1", "acknowledge", {}), retained=False)
+
+    def told(kind: str) -> list[dict[str, Any]]:
+        return [record["data"] for record in journal(site) if record["kind"] == kind]
+
+    assert give() == "no_key"
+    entry = '[[uplink.command_key]]\nid = "new"\nfile = "new.pub"\n'
+    file.write_text(DEMO.read_text("utf-8") + "\n" + entry, "utf-8")
+    await until("the key is in force", lambda: len(told("command.keys")) == 1)
+    assert give() == "no_alarm"
+    file.write_text("[", "utf-8")
+    await until("the broken file is told", lambda: len(told("command.keys_refused")) == 1)
+    assert give() == "no_alarm"
+    await made.close()
+    assert [name.split()[0] for name in told("command.keys")[0]["keys"]] == ["new"]

@@ -342,6 +342,8 @@ FROM_THE_SHELL = frozenset(
     {
         *("journal.anchored", "journal.evicted", "journal.problem", "journal.pruned", "journal.space"),
         *(
+            "command.keys",
+            "command.keys_refused",
             "panic.latency",
             "policy.refused",
             "socket.refused",
