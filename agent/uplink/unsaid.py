@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from agent.core.strange import NOT_JSON
 from agent.journal.files import replace_file
 from agent.uplink.batch import Ref
 from agent.uplink.dispatch import Dispatch, Followed
@@ -41,7 +42,7 @@ def load(path: Path) -> Kept:
         return msgspec.json.decode(path.read_bytes(), type=Kept)
     except FileNotFoundError:
         return Kept()
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, *NOT_JSON) as error:
         log.error("cannot read %s (%s): alarms that waited for a receiving centre may be missing there", path, error)
         return Kept()
 
