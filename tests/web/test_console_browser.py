@@ -29,7 +29,7 @@ from agent.core.words import Line
 from agent.demo import school
 from agent.picture_build import Extras, picture
 from agent.web import role
-from agent.web.console import certificate
+from agent.web.console import certificate, sessions
 from agent.web.console.accounts import Accounts, Role
 from hardware import places
 from hardware.site import Site
@@ -118,14 +118,18 @@ async def opened(made: Browser, url: str, width: int, language: str) -> AsyncIte
     wrong: list[str] = []
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+    await log_in(page, url, language)
+    yield page
+    await page.close()
+    assert not [text for text in wrong if "ERR_" not in text], wrong
+
+
+async def log_in(page: Page, url: str, language: str) -> None:
     await page.goto(f"{url}/guard/login?lang={language}")
     await page.fill("[name=login]", "gate")
     await page.fill("[name=password]", PASSWORD)
     await page.click("main form button")
     await page.wait_for_selector("html.live #part-alarm .banner")
-    yield page
-    await page.close()
-    assert not [text for text in wrong if "ERR_" not in text], wrong
 
 
 async def wide(page: Page) -> int:
@@ -205,6 +209,19 @@ async def test_the_page_says_that_it_lost_the_box(made: Browser, tmp_path: Path)
         await control.stop()
         await page.wait_for_selector("text=It is not known how the gate stands")
         assert await page.locator("text=No alarm").count() == 0
+
+
+async def test_a_log_in_that_has_ended_is_no_lost_box(
+    made: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Names do not stay on a screen that nobody is logged in at, and it says that it tells of no alarm."""
+    async with console(tmp_path) as (url, _):
+        page = await made.new_page(ignore_https_errors=True)
+        await log_in(page, url, "en")
+        monkeypatch.setattr(sessions, "LONGEST_S", -1.0)
+        await page.wait_for_url("**/guard/login?ended=1")
+        assert "Until then this screen tells of no alarm." in await page.locator(".flash.bad").inner_text()
+        await page.close()
 
 
 async def test_nothing_moves_under_a_finger(made: Browser, tmp_path: Path) -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from console_rig import BASE, Desked
+from console_rig import BASE, PASSWORD, Desked
 
 from agent.web.console import front
-from agent.web.console.accounts import Role
+from agent.web.console.accounts import Accounts, Role
 from agent.web.console.sessions import COOKIE
 
 
@@ -82,10 +82,20 @@ async def test_the_cookie_of_a_session_that_was_logged_out_opens_nothing(desk: D
     assert (await stolen.get("/guard")).status_code == 303
 
 
-async def test_an_account_that_was_removed_is_nobody_at_once(desk: Desked) -> None:
-    desk.accounts.add("head", "a long enough one", Role.HEAD, 1)
-    desk.accounts.remove(desk.account.handle)
-    assert (await desk.browser.get("/guard")).status_code == 303
+@pytest.mark.parametrize("how", ["removed", "passwd"])
+async def test_what_the_shell_does_to_an_account_ends_its_open_page_too(tmp_path: Path, how: str) -> None:
+    """`menwei account` is another process: the session is not told, and must look."""
+    desk = Desked(tmp_path)
+    await desk.log_in()
+    accounts = Accounts(desk.folder)
+    if how == "removed":
+        accounts.add("other", PASSWORD, Role.HEAD, 1)
+        accounts.remove(desk.account.handle)
+    else:
+        accounts.change_password(desk.account.handle, "another pass phrase")
+    assert (await desk.browser.get("/guard/stream")).status_code == 403
+    assert (await desk.browser.get("/guard")).headers["location"] == "/guard/login?ended=1"
+    assert len(desk.console.sessions) == 0
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "0.0.0.0", ""])

@@ -147,12 +147,13 @@ class Console:
     def _login_page(self, request: Request, why: str, status: int = 200) -> Response:
         nobody = not self.accounts.all()
         print_ = certificate.fingerprint(self._desk.folder)
-        return self._page(request, "console_login", status, why=why, nobody=nobody, fingerprint=print_)
+        ended = not why and "ended" in request.query_params
+        return self._page(request, "console_login", status, why=why, nobody=nobody, fingerprint=print_, ended=ended)
 
     def _session(self, request: Request, *, touch: bool = True) -> Session | None:
-        """Who asks. An account that was removed meanwhile is nobody."""
+        """Who asks. An account that was removed or has another password meanwhile, by whatever hand, is nobody."""
         session = self.sessions.find(request.cookies.get(COOKIE, ""), time.monotonic(), touch=touch)
-        if session is not None and touch and self.accounts.by_handle(session.account.handle) is None:
+        if session is not None and self.accounts.by_handle(session.account.handle) != session.account:
             self.sessions.end(request.cookies.get(COOKIE, ""))
             return None
         return session
@@ -162,7 +163,7 @@ class Console:
     async def home(self, request: Request) -> Response:
         session = self._session(request)
         if session is None:
-            return _to(f"{HOME}/login")
+            return _to_login(request)
         language = language_of(request)
         view = self._pages.view(language, session, await self._told(session), session.take_kept())
         await self._looked(session, "console")
@@ -181,7 +182,7 @@ class Console:
         """Who is inside, to print. Guards and the head of security only."""
         session = self._session(request)
         if session is None or session.account.role not in GUARDS:
-            return _to(f"{HOME}/login")
+            return _to_login(request)
         view = self._pages.view(language_of(request), session, await self._told(session))
         await self._looked(session, "muster")
         return self._page(request, "console_muster", v=view)
@@ -256,7 +257,7 @@ class Console:
         """One form: one command, one answer on the page it came from."""
         session = self._session(request)
         if session is None:
-            return _to(f"{HOME}/login")
+            return _to_login(request)
         fields = _form(request)
         verb, place = fields.get("verb", ""), fields.get("place_on_page", "")
         if not _is_of(session, fields):
@@ -306,7 +307,7 @@ class Console:
         session = self._session(request)
         handle = str(request.path_params["handle"])
         if session is None or session.account.role not in ASKS["hazard_open"].roles:
-            return _to(f"{HOME}/login")
+            return _to_login(request)
         try:
             if request.method == "POST":
                 return await self._keep_photo(request, session, handle)
@@ -429,6 +430,11 @@ def _peer(request: Request) -> str:
 
 def _to(path: str) -> Response:
     return RedirectResponse(path, 303, headers=NO_STORE)
+
+
+def _to_login(request: Request) -> Response:
+    """A browser that was logged in is told that it is no longer."""
+    return _to(f"{HOME}/login?ended=1" if COOKIE in request.cookies else f"{HOME}/login")
 
 
 def make_console(console: Console, names: frozenset[str]) -> App:

@@ -21,9 +21,20 @@ function connect() {
   source.addEventListener("parts", (event) => show(JSON.parse(event.data)));
   source.addEventListener("beat", (event) => beat(JSON.parse(event.data)));
   source.onerror = () => {
-    // A browser gives up for good when the server refuses; we do not.
-    if (source.readyState === EventSource.CLOSED) setTimeout(connect, RETRY_MS);
+    // A browser gives up for good when the server refuses, and says not why; we go on, and ask.
+    if (source.readyState !== EventSource.CLOSED) return;
+    setTimeout(connect, RETRY_MS);
+    ask();
   };
+}
+
+// A log-in that has ended is no lost box: the page, loaded anew, goes to where one logs in.
+function ask() {
+  const stop = new AbortController();
+  fetch(body.dataset.stream, { signal: stop.signal }).then((answer) => {
+    stop.abort();
+    if (answer.status === 403) location.reload();
+  }).catch(() => {});
 }
 
 function beat(news) {
