@@ -170,6 +170,8 @@ def _deny(
     data = _passage(reader, event, person)
     data["why"] = decision.why
     ref = log.add("access.denied", f"reader:{reader.id}", data)
+    if person is not None and person.duress:  # in distress all the same, whatever the card is refused for
+        log.add("access.duress", f"reader:{reader.id}", {"holder": person.holder, "reader": reader.id}, cause=ref)
     if person is not None:
         state = campus_passage.refused(state, reader, person, decision, ref, now, log)
     return _count_wrong(state, reader, log, locks_out=True) if decision.why in WRONG_CARD else state

@@ -48,8 +48,10 @@ def passed(
             state = _release_waiting(state, reader, person, ref, now, log)
         if person.kind == "pupil" and decision.why in TIMETABLE_REASONS - {"guardian_missing"}:
             _tell_exit(reader.door, person.holder, decision.why, ref, log)
-    elif person.kind in campus.FIRST_CARDS:
-        state = _first_card(state, reader, now)
+    else:
+        state = _first_of_two(state, reader, person.holder, ref, now, log)
+        if person.kind in campus.FIRST_CARDS:
+            state = _first_card(state, reader, now)
     return _seen(state, reader, person, now)
 
 
@@ -93,7 +95,9 @@ def _first_card(state: BoxState, reader: ReaderRules, now: Now) -> BoxState:
 
 
 def _remember(state: BoxState, reader: ReaderRules, person: Person, decision: Decision, ref: Seq, now: Now) -> BoxState:
-    shown = Shown(now.mono_s, person.holder, person.kind, decision.why, decision.slip, ref, reader.direction)
+    shown = Shown(
+        now.mono_s, person.holder, person.kind, person.group, decision.why, decision.slip, ref, reader.direction
+    )
     others = [s for s in campus.fresh(state, reader.door, now) if s.holder != person.holder]
     recent = {**state.campus.recent, reader.door: (*others, shown)[-KEEP_SHOWN:]}
     return put(state, recent=recent)
@@ -113,8 +117,24 @@ def _release_waiting(state: BoxState, reader: ReaderRules, guardian: Person, ref
         granted = log.add("access.granted", f"door:{reader.door}", data, cause=ref)
         if shown.slip:
             state = _use_slip(state, shown.slip, shown.holder, granted, now, log)
-        mark = Mark(False, shown.kind, shown.kind, now.mono_s, now.wall_ms)
+        mark = Mark(False, shown.kind, shown.group, now.mono_s, now.wall_ms)
         state = put(state, crowd=state.campus.crowd.put(shown.holder, mark))
+        state = _settle(state, reader.door, shown, "")
+    return state
+
+
+def _first_of_two(state: BoxState, reader: ReaderRules, second: str, ref: Seq, now: Now, log: Log) -> BoxState:
+    """The second person opened a door for two: whoever was refused a moment before comes in with him, and must be
+    found on the muster list."""
+    for shown in campus.fresh(state, reader.door, now):
+        if shown.why != "second_person" or shown.direction != reader.direction:
+            continue
+        data: dict[str, Value] = {
+            "direction": "in", "group": shown.kind, "holder": shown.holder, "reader": reader.id, "with": second
+        }  # fmt: skip
+        log.add("access.granted", f"door:{reader.door}", data, cause=ref)
+        mark = Mark(True, shown.kind, shown.group, now.mono_s, now.wall_ms)
+        state = put(visits.on_passage(state, shown.holder), crowd=state.campus.crowd.put(shown.holder, mark))
         state = _settle(state, reader.door, shown, "")
     return state
 

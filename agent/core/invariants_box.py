@@ -10,7 +10,7 @@ from agent.core.events import CardRead, ClockChanged, Command, LaneReading, NewE
 from agent.core.facts_campus import holder_of, kind_of
 from agent.core.invariant import Step, invariant
 from agent.core.kinds import WEIGHT
-from agent.core.records import Weight
+from agent.core.records import Record, Weight
 from agent.core.words import ClockTrust, Hold, Line, Rank
 
 CARD_KINDS = frozenset({"access.granted", "access.denied", "access.presence"})
@@ -61,12 +61,17 @@ def signed_once_and_in_its_time(step: Step) -> str | None:
 
 @invariant(24, "one_record_for_each_card", on=(CardRead,))
 def one_record_for_each_card(step: Step) -> str | None:
-    """Its own: whom a guardian's card lets through besides has a record too, with the guardian in it."""
-    decisions = [r for r in step.records if r.kind in CARD_KINDS and "guardian" not in r.data]
+    """Its own: whom a guardian or a second person lets through besides has a record too, with that one in it."""
+    decisions = [r for r in step.records if r.kind in CARD_KINDS and not _of_a_pair(r)]
     if len(decisions) != 1:
         return f"a card with {len(decisions)} decisions"
     denied = decisions[0].kind == "access.denied"
     return "a denial without its reason" if denied and not decisions[0].data.get("why") else None
+
+
+def _of_a_pair(record: Record) -> bool:
+    """Of somebody who showed the own card a moment ago, and is let through by another's."""
+    return "guardian" in record.data or "with" in record.data
 
 
 @invariant(24, "one_record_for_each_note", on=(Note,))
@@ -209,7 +214,7 @@ def holders_are_pseudonyms(step: Step) -> str | None:
     allowed = ("", holder_of(step, step.event.card))
     for record in step.records:
         named = record.data.get("holder", "")
-        if named not in allowed and record.kind in CARD_KINDS and "guardian" not in record.data:
+        if named not in allowed and record.kind in CARD_KINDS and not _of_a_pair(record):
             return f"a card record names {named}"
     return None
 

@@ -212,6 +212,7 @@ class Shown(Slice, frozen=True):
     at_s: float
     holder: str
     kind: str
+    group: str
     why: str
     slip: str
     ref: Seq

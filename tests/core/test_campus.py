@@ -420,7 +420,10 @@ def test_two_persons_and_the_first_card_of_the_day() -> None:
     gate = school(7, 30, two_person_doors=("gatehouse",), first_card_doors=("wicket",))
     assert reason(gate.card("house-in", TEACHER)) == "second_person"
     assert reason(gate.card("house-in", TEACHER)) == "second_person"
-    assert reason(gate.card("house-in", WATCH)) == ""
+    records = gate.card("house-in", WATCH)
+    assert reason(records) == ""
+    assert [r.data["holder"] for r in records if r.kind == "access.granted"] == ["guard-w", "staff-t"]
+    assert {name for name, _ in gate.state.campus.crowd.inside()} == {"guard-w", "staff-t"}  # both are on the list
     gate.wait(120)
     gate.card("house-out", WATCH)
     assert reason(gate.card("house-in", TEACHER)) == "second_person"  # who has just left is not the second person
@@ -435,6 +438,19 @@ def test_duress_opens_like_any_other_and_is_told_upstream_only() -> None:
     gate, calm = school(10), school(10)
     records, plain = gate.card("wicket-in", FORCED), calm.card("wicket-in", TEACHER)
     assert kinds(records) == ["access.granted", "access.duress"] and kinds(plain) == ["access.granted"]
+    assert gate.outputs == calm.outputs
+
+
+@pytest.mark.parametrize("reader", ["house-in", "lane-in", "guard"])
+def test_duress_is_told_though_the_card_opens_nothing(reader: str) -> None:
+    """Somebody is forced: whether the gate has another reason to stay shut makes no difference to that."""
+    gate = school(7, 30, two_person_doors=("gatehouse",))
+    gate.command("lockdown")
+    records = gate.card(reader, FORCED)
+    assert kinds(records)[:2] == ["access.denied", "access.duress"]
+    calm = school(7, 30, two_person_doors=("gatehouse",))
+    calm.command("lockdown")
+    calm.card(reader, TEACHER)
     assert gate.outputs == calm.outputs
 
 
