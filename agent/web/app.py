@@ -30,6 +30,7 @@ from hardware.site import Site
 NO_STORE = {"cache-control": "no-store"}
 STREAM_HEADERS = NO_STORE | {"x-accel-buffering": "no"}
 REF = re.compile(r"([0-9]{1,9})-([0-9]{1,18})")
+SEQ = re.compile(r"[0-9]{1,18}")
 COOKIE = "language"
 COOKIE_S = 365 * 86_400
 _encode = msgspec.json.Encoder().encode
@@ -154,7 +155,7 @@ class Pages:
     async def _found(self, query: search.Query, w: Words, before: str, limit: int) -> tuple[tuple[Row, ...], int]:
         """Rows, and the seq to go on before (0: there are no more)."""
         wanted = kinds.kinds_of(query.group) or None
-        start = int(before) if before.isdecimal() else None
+        start = int(before) if SEQ.fullmatch(before) else None
         if query.narrow or limit > PAGE:
             return await self.ledger.matching(wanted, start, lambda row: search.is_wanted(row, query, w), limit)
         found = await self.ledger.page(wanted, start)

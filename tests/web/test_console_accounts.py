@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import stat
 from pathlib import Path
 
 import pytest
 from console_rig import PASSWORD, Desked
 
+from agent.pace import AT_ONCE
 from agent.web.console import sessions as s
 from agent.web.console.accounts import CODE_HOURS, FILE, Account, Accounts, BadAccount, Role
 from agent.web.console.sessions import Sessions, Tries
@@ -158,3 +160,20 @@ async def test_the_sixth_try_is_not_even_looked_at(tmp_path: Path) -> None:
     assert desk.link.kinds().count("account.refused") == 5 and desk.link.kinds().count("account.locked") == 1
     texts = repr([record.data for record in desk.link.records])
     assert "wrong wrong" not in texts and PASSWORD not in texts
+
+
+async def test_tries_that_come_together_are_counted_one_by_one(tmp_path: Path) -> None:
+    """Whoever opens many connections and asks on all of them at once gets no more tries by it."""
+    desk = Desked(tmp_path)
+    answers = await asyncio.gather(*(desk.log_in(password=f"wrong wrong {n}") for n in range(20)))
+    assert sorted(answer.status_code for answer in answers) == [403] * s.MOST_WRONG + [429] * 15
+    fields = {"login": "new", "password": "long enough", "again": "long enough"}
+    firsts = await asyncio.gather(*(desk.post("/guard/first", fields | {"code": f"AAAAA-{n}"}) for n in range(20)))
+    assert sorted(answer.status_code for answer in firsts) == [400] * s.MOST_WRONG + [429] * 15
+
+
+async def test_wrong_tries_from_everywhere_are_counted_and_not_all_written_down(tmp_path: Path) -> None:
+    desk = Desked(tmp_path)
+    for number in range(AT_ONCE + 5):
+        await desk.console._wrong("gate", f"192.168.8.{number}", locks=False)
+    assert AT_ONCE <= desk.link.kinds().count("account.refused") <= AT_ONCE + 1

@@ -197,9 +197,11 @@ async def test_records_can_be_narrowed_and_paged(rig: Rig) -> None:
     async with rig.client() as client:
         doors = (await client.get("/events?lang=en&group=door")).text
         early = (await client.get(f"/events?lang=en&before={web_journal.FIRST_SEQ + 1}")).text
+        endless = (await client.get(f"/events?lang=en&before={'9' * 300}")).text
         wrong = await client.get("/events?group=moon")
     assert "Card let through" in doors and "Motion commanded" not in doors
     assert "Box started" in early and "Guard on site" not in early
+    assert "Box started" in endless and rig.ledger.why == "", "a number that is none says nothing of the journal"
     assert wrong.status_code == 404
 
 

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
+import uvicorn
 import web_scenes as scenes
 from web_rig import free_port, listening
 
 from agent.link import ControlLink
 from agent.web import server
 from agent.web.app import Pages, make_app
+from agent.web.console import certificate
 from agent.web.feed import Feed
 from agent.web.guard import own_names
 from agent.web.ledger import Ledger
@@ -39,7 +44,7 @@ class Served:
 
     async def status(self, request: str | bytes) -> int:
         data = request.encode("latin-1") if isinstance(request, str) else request
-        return status_of(await self.raw(data, wait_s=0.5))
+        return status_of(await self.raw(data, wait_s=2.0))
 
     async def lives(self) -> bool:
         answer = await self.raw(get("/api/v1/state").encode())
@@ -237,12 +242,90 @@ async def test_a_dawdler_is_hung_up_on(web: Served, monkeypatch: pytest.MonkeyPa
     writer.close()
 
 
-async def test_many_idle_connections_leave_room_again(web: Served) -> None:
+async def test_idle_connections_keep_nobody_out(web: Served) -> None:
     opened = [await asyncio.open_connection("127.0.0.1", web.port) for _ in range(server.MAX_CONNECTIONS + 20)]
+    assert await web.lives()
+    assert any(reader.at_eof() or reader.exception() for reader, _ in opened), "somebody gave way"
     for _, writer in opened:
         writer.close()
-    await asyncio.sleep(0.05)
-    assert await web.lives()
+
+
+def test_the_peer_that_holds_most_gives_way_and_nobody_who_is_being_answered() -> None:
+    class One:
+        def __init__(self, waits: bool = True) -> None:
+            self.waits, self.gone = waits, False
+
+        def abort(self) -> None:
+            self.gone = True
+
+    crowd = server.Crowd()
+    tablet, greedy = One(), [One(waits=number > 2) for number in range(server.ROOM - 1)]
+    for one, peer in [(tablet, "tablet"), *((one, "greedy") for one in greedy), (One(), "office")]:
+        crowd.enter(cast(server.BoundedProtocol, one), peer)
+    assert [one.gone for one in greedy[:5]] == [False, False, False, True, False] and not tablet.gone
+
+
+@pytest.fixture
+async def sealed(tmp_path: Path) -> AsyncIterator[tuple[int, ssl.SSLContext]]:
+    """A server over TLS that answers everything with 8 MB, and a context that knows it."""
+
+    async def big(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for more in (True, False):
+            await send({"type": "http.response.body", "body": bytes(4 << 20), "more_body": more})
+
+    certificate.ensure(tmp_path, ("127.0.0.1",), datetime.now(UTC))
+    settings = server.config(big)
+    settings.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    settings.tls.load_cert_chain(tmp_path / certificate.LEAF, tmp_path / certificate.LEAF_KEY)
+    made = uvicorn.Server(settings)
+    port = free_port()
+    running = asyncio.create_task(made.serve(bind([Address("127.0.0.1", port)])))
+    await listening(port)
+    yield port, ssl.create_default_context(cafile=tmp_path / certificate.AUTHORITY)
+    made.should_exit = True
+    await running
+
+
+async def first_line(port: int, context: ssl.SSLContext) -> bytes:
+    async with asyncio.timeout(5):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+        writer.write(get().encode())
+        line = await reader.readline()
+        writer.transport.abort()
+    return line
+
+
+async def test_handshakes_that_never_end_keep_nobody_out(sealed: tuple[int, ssl.SSLContext]) -> None:
+    opened = [await asyncio.open_connection("127.0.0.1", sealed[0]) for _ in range(server.MAX_CONNECTIONS + 20)]
+    assert b"200" in await first_line(*sealed)
+    for _, writer in opened:
+        writer.close()
+
+
+async def test_a_handshake_that_never_ends_is_hung_up_on(
+    sealed: tuple[int, ssl.SSLContext], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "HANDSHAKE_S", 0.1)
+    reader, writer = await asyncio.open_connection("127.0.0.1", sealed[0])
+    writer.write(b"\x16\x03\x01")
+    assert await _all(reader, 5.0) == b"" and reader.at_eof()
+    writer.close()
+
+
+async def test_who_asks_much_and_reads_nothing_keeps_nobody_out(
+    sealed: tuple[int, ssl.SSLContext], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "ROOM", 5)
+    opened = []
+    for _ in range(8):
+        reader, writer = await asyncio.open_connection("127.0.0.1", sealed[0], ssl=sealed[1], limit=1024)
+        writer.write(get().encode())
+        assert b"200" in await reader.readline()
+        opened.append(writer)
+    assert b"200" in await first_line(*sealed)
+    for writer in opened:
+        writer.transport.abort()
 
 
 async def test_a_listener_that_leaves_is_forgotten_and_the_crowd_is_bounded(

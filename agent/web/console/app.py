@@ -19,6 +19,7 @@ from starlette.routing import Route
 
 from agent.guard_picture import Guard as GuardPicture
 from agent.link import ControlAway
+from agent.pace import Pace
 from agent.policy.names import NameTable
 from agent.register.store import BadRegister
 from agent.web import assets
@@ -56,6 +57,7 @@ class Console:
         self.accounts = accounts
         self.sessions = Sessions()
         self._tries = Tries()
+        self._pace = Pace()
         self._pages = ConsolePages(feed, site)
         self._card_format = profiles.reader(site.reader[0].profile).format if site.reader else ""
         self._assets = assets.load()
@@ -89,23 +91,28 @@ class Console:
             return self._login_page(request, "")
         form = _form(request)
         login, peer = form.get("login", "").strip().lower()[:64], _peer(request)
-        now = time.monotonic()
-        if self._tries.locked(login, peer, now):
-            return self._login_page(request, "locked", 429)
-        async with self._hashing:
+        async with self._hashing:  # judged in turn: tries that come together are counted one by one
+            now = time.monotonic()
+            if self._tries.locked(login, peer, now):
+                return self._login_page(request, "locked", 429)
             account = await asyncio.to_thread(self.accounts.check, login, form.get("password", ""))
+            locks = account is None and self._tries.wrong(login, peer, now)
         if account is None:
-            await self._wrong(login, peer, now)
+            await self._wrong(login, peer, locks)
             return self._login_page(request, "wrong", 403)
         self._tries.right(login, peer)
         return await self._begin(request, account)
 
-    async def _wrong(self, login: str, peer: str, now: float) -> None:
-        """A wrong try is a record, a lock-out another. What was typed may be a password: it is in neither."""
+    async def _wrong(self, login: str, peer: str, locks: bool) -> None:
+        """A wrong try is a record, a lock-out another; of a flood from many places only some. What was typed may be a
+        password: it is in neither."""
+        if not self._pace.may(time.monotonic()):
+            return
         known = next((account.handle for account in self.accounts.all() if account.login == login), "")
-        await self.note("account.refused", "console", {"account": known, "peer": peer})
-        if self._tries.wrong(login, peer, now):
-            await self.note("account.locked", "console", {"account": known, "peer": peer})
+        data = {"account": known, "peer": peer}
+        await self.note("account.refused", "console", data | self._pace.held_back())
+        if locks:
+            await self.note("account.locked", "console", data)
 
     async def _begin(self, request: Request, account: Account) -> Response:
         self.sessions.end(request.cookies.get(COOKIE, ""))
@@ -119,18 +126,24 @@ class Console:
         """An account made with a one-time code."""
         if request.method != "POST":
             return self._page(request, "console_first", why="")
-        form, peer, now = _form(request), _peer(request), time.monotonic()
-        if self._tries.locked("", peer, now):
-            return self._page(request, "console_first", 429, why="locked")
+        form, peer = _form(request), _peer(request)
         if form.get("password") != form.get("again"):
             return self._page(request, "console_first", 400, why="password_twice")
         made_from = (form.get("code", ""), form.get("login", ""), form.get("password", ""), wall_ms())
+        locks = False
         try:
             async with self._hashing:
-                account = await asyncio.to_thread(self.accounts.redeem, *made_from)
+                now = time.monotonic()
+                if self._tries.locked("", peer, now):
+                    return self._page(request, "console_first", 429, why="locked")
+                try:
+                    account = await asyncio.to_thread(self.accounts.redeem, *made_from)
+                except BadAccount as bad:
+                    locks = bad.args[0] == "code" and self._tries.wrong("", peer, now)
+                    raise
         except BadAccount as bad:
             if bad.args[0] == "code":
-                await self._wrong("", peer, now)
+                await self._wrong("", peer, locks)
             return self._page(request, "console_first", 400, why=bad.args[0])
         await self.note("account.made", account.handle, {"role": account.role.value})
         return await self._begin(request, account)

@@ -65,7 +65,7 @@ class ConsoleRole:
         context.load_cert_chain(self._folder / certificate.LEAF, self._folder / certificate.LEAF_KEY)
         settings = config(self._app)
         settings.load()
-        settings.ssl = context
+        settings.tls = context
         server = ConsoleServer(settings)
         for bound in self._sockets:
             log.info("guard console on https://%s", Address(*bound.getsockname()[:2]))
