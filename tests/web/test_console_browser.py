@@ -24,8 +24,8 @@ from web_chromium import IN_A_BROWSER, OUT
 from web_rig import free_port, listening
 
 from agent.core import box
-from agent.core.events import PanicLine
-from agent.core.words import Line
+from agent.core.events import Command, PanicLine
+from agent.core.words import Line, Rank
 from agent.demo import school
 from agent.picture_build import Extras, picture
 from agent.web import role
@@ -183,7 +183,7 @@ async def test_a_refused_form_comes_back_with_the_cursor_where_it_is_wrong(made:
             await found.locator(f"[name={name}]").fill(value)
         async with page.expect_navigation():
             await found.locator("button").click()
-        await page.wait_for_function("document.activeElement.name === 'minutes'")
+        await page.wait_for_function("() => document.activeElement.name === 'minutes'")
         assert await found.locator("[name=who]").input_value() == "pupil-0009"
         assert (await page.locator(".wrong").inner_text()).startswith("Not done: ")
         assert (await Axe().run(page)).violations_count == 0
@@ -222,6 +222,38 @@ async def test_a_log_in_that_has_ended_is_no_lost_box(
         await page.wait_for_url("**/guard/login?ended=1")
         assert "Until then this screen tells of no alarm." in await page.locator(".flash.bad").inner_text()
         await page.close()
+
+
+async def test_a_button_in_focus_never_becomes_another_persons(made: Browser, tmp_path: Path) -> None:
+    """Three visitors wait; one goes while the keyboard stands on the next one's button, one comes before."""
+    async with console(tmp_path) as (url, control), opened(made, url, 800, "en") as page:
+        core = control.core
+        for name, minutes in (("A", 10), ("B", 20), ("C", 30)):
+            await fill(page, "#visits", "visit_register", name=f"visitor {name}", host="staff-1", minutes=str(minutes))
+        first, second, _ = core.state.visits
+        await page.locator(f".visit form:has(input[value={second}]) button").nth(1).focus()
+        core.send(Command("c1", Rank.CONSOLE, "u-0a1b2c3d4e5f", "visit_cancel", {"visit": first}))
+        control.tell()
+        await page.wait_for_function("() => document.querySelectorAll('.visit').length === 2")
+        assert await page.evaluate(FOCUSED) == [second, "agreed in person"]
+        again = {"visit": first, "host": "staff-1", "kind": "visitor", "purpose": "meeting", "minutes": "5"}
+        core.send(Command("c2", Rank.CONSOLE, "u-0a1b2c3d4e5f", "visit_register", again | {"door": "wicket"}))
+        control.tell()
+        await page.wait_for_function("() => document.querySelectorAll('.visit').length === 3")
+        assert await page.evaluate(FOCUSED) == [second, "agreed in person"]
+
+
+FOCUSED = """() => { const e = document.activeElement;
+  return [e.form && e.form.elements.visit ? e.form.elements.visit.value : null, e.innerText] }"""
+
+
+async def test_a_button_in_focus_never_becomes_another_action(made: Browser, tmp_path: Path) -> None:
+    async with console(tmp_path) as (url, control), opened(made, url, 800, "en") as page:
+        await page.get_by_role("button", name="Lock the way in").focus()
+        control.core.send(PanicLine("gatehouse", Line.PRESSED, control.core.mono_s))
+        control.tell()
+        await page.wait_for_selector(".banner.alarm")
+        assert await page.evaluate("document.activeElement.tagName") == "BODY"
 
 
 async def test_nothing_moves_under_a_finger(made: Browser, tmp_path: Path) -> None:
