@@ -62,6 +62,7 @@ class Visiting(msgspec.Struct, frozen=True, kw_only=True):
     host: str
     purpose: str
     card: bool
+    lent: str  # the number of that card, "" = none
     door: str
     lane: str
     from_ms: int
@@ -181,6 +182,7 @@ def _visits(state: BoxState, now: Now) -> list[Visiting]:
             host=visit.host,
             purpose=visit.purpose,
             card=bool(visit.card),
+            lent=visit.card,
             door=visit.door,
             lane=visit.lane,
             from_ms=visit.from_ms,

@@ -269,16 +269,21 @@ def calendar_source(calendar: Calendar, name: str) -> str:
 
 def doors_of(policy: Policy, credential: Credential) -> tuple[str, ...]:
     """The doors a card may use: its own list, or its group's with the group's zones."""
-    group = policy.groups[credential.group]
-    zones = (policy.zones[zone] for zone in group.zones)
-    return credential.doors or (*group.doors, *(door for zone in zones for door in zone.doors))
+    return credential.doors or group_doors(policy, policy.groups[credential.group])
 
 
 def lanes_of(policy: Policy, credential: Credential) -> tuple[str, ...]:
     """The lanes a card may lower: its own list, or its group's with the group's zones."""
-    group = policy.groups[credential.group]
-    zones = (policy.zones[zone] for zone in group.zones)
-    return credential.lanes or (*group.lanes, *(lane for zone in zones for lane in zone.lanes))
+    return credential.lanes or group_lanes(policy, policy.groups[credential.group])
+
+
+def group_doors(policy: Policy, group: Group) -> tuple[str, ...]:
+    """The group's own doors and those of its zones."""
+    return (*group.doors, *(door for zone in group.zones for door in policy.zones[zone].doors))
+
+
+def group_lanes(policy: Policy, group: Group) -> tuple[str, ...]:
+    return (*group.lanes, *(lane for zone in group.zones for lane in policy.zones[zone].lanes))
 
 
 def bound(group: Group) -> bool:

@@ -38,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     make.add_argument("--key", type=Path, metavar="F", help=f"the office's key; default: {OFFICE_KEY} in the folder")
     make.add_argument("--names-key", type=Path, metavar="F", help=f"default: {NAMES_KEY} in the folder")
-    make.add_argument("--version", type=int, metavar="N", help="default: the minutes since 2020, so it always grows")
+    make.add_argument("--version", type=int, metavar="N", help="default: the seconds since 1970, so it always grows")
     make.add_argument("--site", type=Path, metavar="FILE", help="also check against this box's site file")
     make.add_argument("--json", action="store_true")
     make.set_defaults(run=_make)
@@ -84,8 +84,10 @@ def _make(arguments: argparse.Namespace) -> int:
 
     if not arguments.folder.is_dir():
         return _misuse(f"{arguments.folder} is no folder")
+    if arguments.version is not None and arguments.version < 0:
+        return _misuse("a version is a number from 0 up")
     made_at_ms = time.time_ns() // 1_000_000
-    version = arguments.version if arguments.version is not None else made_at_ms // 60_000 - 26_297_280  # 2020-01-01
+    version = arguments.version if arguments.version is not None else made_at_ms // 1000
     policy, wire, found = from_folder(arguments.folder, version, made_at_ms)
     if policy is not None and arguments.site is not None:
         found += _against(policy, arguments.site)

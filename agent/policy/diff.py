@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from agent.core.policy import Credential, DayPlan, Policy, Window
+from msgspec.structs import replace
+
+from agent.core.policy import (
+    Credential,
+    DayPlan,
+    PickupWindow,
+    Policy,
+    Window,
+    bound,
+    group_doors,
+    group_lanes,
+)
 
 TEXTS: Mapping[str, tuple[str, str]] = {
     "version": ("version %s → %s", "版本 %s → %s"),
@@ -20,10 +31,24 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "window": ("%s, %s: was %s, is now %s", "%s，%s：原 %s，现 %s"),
     "window_new": ("%s: %s %s is new", "%s：新增 %s %s"),
     "window_gone": ("%s: %s %s is gone", "%s：取消 %s %s"),
-    "window_who": ("%s, %s: who may pass, or a door's rule, has changed", "%s，%s：可通行人员或门的状态有变"),
+    "window_who": (
+        "%s, %s: who may pass, a door, the peak or the bollards have changed",
+        "%s，%s：可通行人员、门、高峰或升降柱的规则有变",
+    ),
     "day": ("%s: %s (was %s)", "%s：%s（原为 %s）"),
     "reach": ("the calendar runs from %s to %s", "校历从 %s 到 %s"),
-    "slips": ("leave slips: %d more, %d fewer", "请假条：新增 %d，减少 %d"),
+    "terms": ("terms: were %s, are now %s", "学期：原 %s，现 %s"),
+    "vacation": ("days outside the terms: %s (was %s)", "学期以外的日子：%s（原为 %s）"),
+    "group_new": ("group %s is new", "新增组别 %s"),
+    "group_gone": ("group %s is gone", "取消组别 %s"),
+    "group_doors": ("%s: doors were %s, are now %s", "%s：可用的门原为 %s，现为 %s"),
+    "group_lanes": ("%s: lanes were %s, are now %s", "%s：可用的车道原为 %s，现为 %s"),
+    "group_kind": ("%s: was %s, is now %s", "%s：身份原为 %s，现为 %s"),
+    "group_bound": ("%s: the timetable holds for them now", "%s：现受时段限制"),
+    "group_free": ("%s: the timetable no longer holds for them", "%s：不再受时段限制"),
+    "pickup_windows": ("pick-up times: were %s, are now %s", "接送时段：原 %s，现 %s"),
+    "posts": ("posts: %d more, %d fewer, %d changed", "岗位：新增 %d，减少 %d，变更 %d"),
+    "slips": ("leave slips: %d more, %d fewer, %d changed", "请假条：新增 %d，减少 %d，变更 %d"),
     "pickups": ("pick-up lists: %d more, %d fewer, %d changed", "接送名单：新增 %d，减少 %d，变更 %d"),
     "passes": ("vehicle passes: %d more, %d fewer, %d changed", "车辆出入证：新增 %d，减少 %d，变更 %d"),
     "rules": ("%s: was %s, is now %s", "%s：原 %s，现 %s"),
@@ -47,7 +72,8 @@ def diff(old: Policy | None, new: Policy, language: str) -> list[str]:
     w = Words(language)
     before = old if old is not None else _nothing(new)
     lines = [w.say("version", old.version if old else 0, new.version)]
-    changes = [*_people(before, new, w), *_plans(before, new, w), *_calendar(before, new, w), *_papers(before, new, w)]
+    parts = (_groups, _people, _plans, _calendar, _papers)
+    changes = [line for part in parts for line in part(before, new, w)]
     return lines + (changes or [w.say("none")])
 
 
@@ -56,6 +82,22 @@ def _nothing(new: Policy) -> Policy:
     return Policy(
         version=0, made_at_ms=0, site_box=new.site_box, calendar=new.calendar, plans={}, groups=new.groups
     )  # fmt: skip
+
+
+def _groups(old: Policy, new: Policy, w: Words) -> Iterator[str]:
+    """What changes for everybody of a group, however many cards it has."""
+    for name in sorted(old.groups.keys() ^ new.groups.keys()):
+        yield w.say("group_new" if name in new.groups else "group_gone", name)
+    for name in sorted(old.groups.keys() & new.groups.keys()):
+        was, now = old.groups[name], new.groups[name]
+        for what, places in (("group_doors", group_doors), ("group_lanes", group_lanes)):
+            before, after = sorted(set(places(old, was))), sorted(set(places(new, now)))
+            if before != after:
+                yield w.say(what, name, ", ".join(before) or "—", ", ".join(after) or "—")
+        if was.kind != now.kind:
+            yield w.say("group_kind", name, was.kind, now.kind)
+        if bound(was) is not bound(now):
+            yield w.say("group_bound" if bound(now) else "group_free", name)
 
 
 def _people(old: Policy, new: Policy, w: Words) -> Iterator[str]:
@@ -98,17 +140,30 @@ def _plans(old: Policy, new: Policy, w: Words) -> Iterator[str]:
 
 
 def _windows(old: DayPlan, new: DayPlan, w: Words) -> Iterator[str]:
-    before = {_window_name(window): window for window in old.windows}
-    after = {_window_name(window): window for window in new.windows}
-    for name in before.keys() - after.keys():
-        yield w.say("window_gone", _plan_name(old), name, _times(before[name]))
-    for name, window in after.items():
-        if name not in before:
-            yield w.say("window_new", _plan_name(new), name, _times(window))
-        elif _times(before[name]) != _times(window):
-            yield w.say("window", _plan_name(new), name, _times(before[name]), _times(window))
-        elif _plain(before[name]) != _plain(window):
-            yield w.say("window_who", _plan_name(new), name)
+    before, after = _named(old.windows), _named(new.windows)
+    for key, window in before.items():
+        if key not in after:
+            yield w.say("window_gone", _plan_name(old), key[0], _times(window))
+    for key, window in after.items():
+        was = before.get(key)
+        if was is None:
+            yield w.say("window_new", _plan_name(new), key[0], _times(window))
+            continue
+        if _times(was) != _times(window):
+            yield w.say("window", _plan_name(new), key[0], _times(was), _times(window))
+        if _plain(replace(was, start=window.start, end=window.end)) != _plain(window):
+            yield w.say("window_who", _plan_name(new), key[0])
+
+
+def _named(windows: Iterable[Window]) -> dict[tuple[str, int], Window]:
+    """By name, and by number where several have the same."""
+    found: dict[tuple[str, int], Window] = {}
+    counts: Counter[str] = Counter()
+    for window in windows:
+        name = _window_name(window)
+        found[name, counts[name]] = window
+        counts[name] += 1
+    return found
 
 
 def _plan_name(plan: DayPlan) -> str:
@@ -119,7 +174,7 @@ def _window_name(window: Window) -> str:
     return window.label or window.kind
 
 
-def _times(window: Window) -> str:
+def _times(window: Window | PickupWindow) -> str:
     return f"{clock(window.start)}–{clock(window.end)}"
 
 
@@ -134,6 +189,11 @@ def _calendar(old: Policy, new: Policy, w: Words) -> Iterator[str]:
         yield w.say("reach", after.first, after.last)
     if before.weekdays != after.weekdays:
         yield w.say("weekday")
+    if before.vacation != after.vacation:
+        yield w.say("vacation", after.vacation or "—", before.vacation or "—")
+    terms = [", ".join(f"{term.first}–{term.last}" for term in one.terms) or "—" for one in (before, after)]
+    if terms[0] != terms[1]:
+        yield w.say("terms", *terms)
     for day in sorted(before.special.keys() | after.special.keys()):
         was, now = before.special.get(day), after.special.get(day)
         if (was and was.plan) != (now and now.plan):
@@ -141,10 +201,10 @@ def _calendar(old: Policy, new: Policy, w: Words) -> Iterator[str]:
 
 
 def _papers(old: Policy, new: Policy, w: Words) -> Iterator[str]:
-    more, fewer, _ = _counts(old.slips, new.slips)
-    if more or fewer:
-        yield w.say("slips", more, fewer)
-    for name in ("pickups", "passes"):
+    times = [", ".join(map(_times, one.pickup_windows)) or "—" for one in (old, new)]
+    if times[0] != times[1]:
+        yield w.say("pickup_windows", *times)
+    for name in ("slips", "pickups", "passes", "posts"):
         counts = _counts(getattr(old, name), getattr(new, name))
         if any(counts):
             yield w.say(name, *counts)

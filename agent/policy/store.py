@@ -104,12 +104,13 @@ class PolicyStore:
 
     def _check_version(self, present: Bundle, new: Bundle) -> None:
         was, version = present.manifest.version, new.manifest.version
+        cure = f"make it with a higher one: menwei policy make … --version {was + 1}"
         if version < was:
             what = f"version {version} is older than version {was}, which is in force"
-            raise PolicyRefused([Contradiction("bundle", what, "make a bundle with a higher version")])
+            raise PolicyRefused([Contradiction("bundle", what, cure)])
         if version == was and new.digest != present.digest:
             what = f"version {version} is in force already, with other contents"
-            raise PolicyRefused([Contradiction("bundle", what, "make a bundle with a higher version")])
+            raise PolicyRefused([Contradiction("bundle", what, cure)])
 
     def _checked(self, data: bytes) -> tuple[Policy, Bundle]:
         try:

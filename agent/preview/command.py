@@ -13,6 +13,7 @@ import msgspec
 
 from agent.core.calendar import Shift
 from agent.core.policy import Policy
+from agent.guard_picture import Guard
 from agent.preview import day as days
 from agent.preview import explain, svg
 from agent.preview.words import Words
@@ -31,7 +32,9 @@ def preview(arguments: argparse.Namespace) -> int:
     policy, site = _policy(arguments)
     if policy is None:
         return MISUSE
-    swapped, shifts = _today(site, when) if site is not None and arguments.policy is None else ("", ())
+    told = _told(site) if site is not None and arguments.policy is None else None
+    changed = told is not None and told.day == when.isoformat()
+    swapped, shifts = (told.swapped, _shifts(told)) if told is not None and changed else ("", ())
     w = Words(arguments.lang)
     seen = days.view(policy, when, w, swapped, shifts)
     if arguments.svg is not None:
@@ -58,7 +61,8 @@ def explained(arguments: argparse.Namespace) -> int:
     rules = rules_of(site)
     try:
         at_ms = explain.moment(arguments.at, rules.utc_offset_min)
-        found = explain.answer(policy, rules, arguments.card, arguments.reader, at_ms)
+        told = _told(site) if arguments.policy is None else None
+        found = explain.answer(policy, rules, arguments.card, arguments.reader, at_ms, told)
     except explain.Misasked as error:
         return _misuse(str(error))
     if arguments.json:
@@ -111,8 +115,8 @@ def _in_force(site: Site) -> Policy | None:
     return stored.policy
 
 
-def _today(site: Site, when: date) -> tuple[str, tuple[Shift, ...]]:
-    """What a person changed about today, if the box runs and it is today."""
+def _told(site: Site) -> Guard | None:
+    """What the box says of today, if it runs."""
     from agent.link import ControlAway, ControlLink
     from hardware.places import control_socket
 
@@ -124,12 +128,13 @@ def _today(site: Site, when: date) -> tuple[str, tuple[Shift, ...]]:
             await link.close()
 
     try:
-        told = asyncio.run(ask()).get("guard", {})
+        return msgspec.convert(asyncio.run(ask()).get("guard", {}), Guard)
     except ControlAway:
-        return "", ()
-    if told.get("day") != when.isoformat():
-        return "", ()
-    return str(told.get("swapped", "")), tuple(Shift(at, by) for at, by in told.get("shifts", []))
+        return None
+
+
+def _shifts(told: Guard) -> tuple[Shift, ...]:
+    return tuple(Shift(at, by) for at, by in told.shifts)
 
 
 def _misuse(text: str) -> int:

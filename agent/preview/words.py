@@ -57,6 +57,20 @@ PEOPLE: Mapping[str, tuple[str, str]] = {
     "guardian": ("guardians", "家长"), "visitor": ("visitors", "访客"), "contractor": ("contractors", "外包人员"),
     "vehicle": ("vehicles", "车辆"), "bus": ("buses", "校车"), "responder": ("responders", "救援人员"),
 }  # fmt: skip
+# Rules of the gate that are no window of the day, by the core's word for them.
+RULES: Mapping[str, tuple[str, str]] = {
+    "not_bound": ("no timetable for this group", "该组别不受时段限制"),
+    "leaves_freely": ("whoever is no pupil leaves freely", "非学生可自由离开"),
+    "no_timetable": ("no timetable is in force", "无时段规则生效"),
+    "card": ("what is written of this card", "该卡的登记"),
+    "pass": ("the vehicle's pass", "车辆出入证"),
+    "pickup": ("pick-up by a guardian", "家长接送"),
+    "slip": ("leave slip", "请假条"),
+    "five wrong tries": ("five wrong tries", "连续五次误刷"),
+    "passback hard": ("anti-passback", "防反传"), "passback timed": ("anti-passback", "防反传"),
+    "first card in": ("first card of the day", "首卡开门"),
+    "two persons": ("two persons", "双人规则"),
+}  # fmt: skip
 DAYS = (("Monday", "星期一"), ("Tuesday", "星期二"), ("Wednesday", "星期三"), ("Thursday", "星期四"),
         ("Friday", "星期五"), ("Saturday", "星期六"), ("Sunday", "星期日"))  # fmt: skip
 
@@ -72,6 +86,11 @@ class Words:
 
     def kind(self, name: str) -> str:
         return KINDS[name][self._at]
+
+    def rule(self, name: str) -> str:
+        """A rule as the core names it, or a window's own name."""
+        pair = RULES.get(name) or KINDS.get(name)
+        return pair[self._at] if pair is not None else name
 
     def people(self, group: str) -> str:
         return PEOPLE.get(group, (group, group))[self._at]

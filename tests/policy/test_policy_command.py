@@ -51,6 +51,40 @@ def test_the_difference_is_told_in_words(folder: Path, tmp_path: Path, capsys: p
     assert "nothing changes" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("name", "was", "now", "told"),
+    [
+        ("policy.toml", 'doors = ["wicket"]', 'doors = []', "pupil: doors were wicket, are now —"),
+        ("policy.toml", 'kind = "guardian"', 'kind = "guardian"\ntimetable = false',
+         "guardian: the timetable no longer holds"),
+        ("policy.toml", 'end = "17:30"', 'end = "18:00"', "pick-up times: were 16:00–17:30, are now 16:00–18:00"),
+        ("policy.toml", "always = true", "peak = true", "posts: 0 more, 0 fewer, 1 changed"),
+        ("calendar.toml", '"2027/1/22"', '"2027/1/15"',
+         "terms: were 2026-09-01–2027-01-22, are now 2026-09-01–2027-01-15"),
+        ("calendar.toml", 'vacation = "closed"', 'vacation = "week"', "days outside the terms: week (was closed)"),
+        ("slips.csv", "11:00", "12:00", "leave slips: 0 more, 0 fewer, 1 changed"),
+        ("plans.toml", "peak = true", "", "平日, arrival: who may pass, a door, the peak or the bollards have changed"),
+    ],
+)  # fmt: skip
+def test_no_change_goes_untold(
+    name: str, was: str, now: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert was in FILES[name]
+    old, new = office(tmp_path / "old"), office(tmp_path / "new")
+    (new / name).write_text(FILES[name].replace(was, now, 1), "utf-8")
+    assert command.run(["diff", str(old), str(new)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 and lines[1].startswith(told), lines
+
+
+def test_two_windows_of_one_name_are_two(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    twice = FILES["plans.toml"].replace('kind = "dismissal"', 'kind = "arrival"')
+    old = office(tmp_path / "old", plans_toml=twice)
+    new = office(tmp_path / "new", plans_toml=twice.replace('start = "7:00"', 'start = "6:45"'))
+    assert command.run(["diff", str(old), str(new)]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == ["平日, arrival: was 07:00–08:00, is now 06:45–08:00"]
+
+
 def test_mistakes_are_told_and_nothing_is_written(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

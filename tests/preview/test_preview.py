@@ -12,6 +12,7 @@ import pytest
 from agent import cli, muster
 from agent.core.calendar import Shift
 from agent.core.policy import Policy
+from agent.guard_picture import Guard, Slip, Visiting
 from agent.policy.command import from_folder
 from agent.policy.sources import Folder
 from agent.preview import day as days
@@ -107,6 +108,56 @@ def test_an_answer_names_the_rule(
     assert found.source or why == "unknown"
     assert not why or why in WHY
     assert explain.told(found, ZH, "…")
+
+
+LENT = "uart-125k:0A00000001"
+TODAY = Guard(
+    day="2026-09-21",
+    swapped="exam",
+    bans=("guardian-0001",),
+    slips=(
+        Slip("s-7f3a0c1d2e9k", "pupil-0009", "staff-1", 1_789_956_000_000, 1_789_963_200_000, False, "waiting"),
+        Slip("s-7f3a0c1d2e9m", "pupil-0010", "staff-1", 1_789_956_000_000, 1_789_963_200_000, False, "used"),
+    ),
+    visits=(
+        Visiting(
+            handle="v-7f3a0c1d2e9k", kind="visitor", host="staff-1", purpose="meeting", card=True, lent=LENT,
+            door="wicket", lane="", from_ms=1_789_956_000_000, until_ms=1_789_963_200_000, left_s=60, consent="phone",
+            came=False,
+        ),
+    ),
+)  # fmt: skip  # the slips and the visit: 10:00 to 12:00
+
+
+@pytest.mark.parametrize(
+    ("card", "reader", "at", "why", "rule"),
+    [
+        ("0500000001", "wicket-in", "2026-09-21T15:50", "banned", "card"),
+        ("0200000009", "turnstile-out", "2026-09-21T10:15", "", "slip"),
+        ("020000000A", "turnstile-out", "2026-09-21T10:15", "slip_used", "slip"),
+        (LENT, "wicket-in", "2026-09-21T11:59", "", "not_bound"),
+        (LENT, "wicket-in", "2026-09-21T12:00", "expired", "card"),
+        ("0200000001", "turnstile-out", "2026-09-21T15:10", "", "考后离校"),
+        ("0200000001", "turnstile-out", "2026-09-22T15:10", "guardian_missing", "pickup"),
+    ],
+)
+def test_an_answer_on_the_box_knows_what_people_said_there(
+    policy: Policy, card: str, reader: str, at: str, why: str, rule: str
+) -> None:
+    """A card banned at the gate is not told to open; today's exam ends with today."""
+    site, _ = loader.load(SITE)
+    assert site is not None
+    found = explain.answer(policy, rules_of(site), card, reader, explain.moment(at, 480), TODAY)
+    assert (found.why, found.rule) == (why, rule)
+
+
+def test_an_answer_has_no_words_of_the_program_in_it(policy: Policy) -> None:
+    site, _ = loader.load(SITE)
+    assert site is not None
+    at = explain.moment("2026-09-21T10:15", 480)
+    teacher = explain.answer(policy, rules_of(site), "0100A1B2C4", "wicket-in", at)
+    assert explain.told(teacher, ZH, "").splitlines()[0].endswith("，教职工")
+    assert "规则：该组别不受时段限制 (people.csv:" in explain.told(teacher, ZH, "")
 
 
 @pytest.mark.parametrize("text", ["yesterday", "25:00", "2026-13-01T10:00", ""])
