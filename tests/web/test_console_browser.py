@@ -211,6 +211,17 @@ async def test_the_page_says_that_it_lost_the_box(made: Browser, tmp_path: Path)
         assert await page.locator("text=No alarm").count() == 0
 
 
+async def test_no_alarm_is_not_said_of_a_box_that_is_not_heard(made: Browser, tmp_path: Path) -> None:
+    async with console(tmp_path) as (url, _):
+        page = await made.new_page(ignore_https_errors=True)
+        await log_in(page, url, "en")
+        assert await page.locator("text=No alarm").is_visible()
+    await page.wait_for_selector("#offline:not([hidden])")
+    assert await page.locator("#offline-at").inner_text() != ""
+    assert await page.locator("text=No alarm").is_hidden()
+    await page.close()
+
+
 async def test_a_log_in_that_has_ended_is_no_lost_box(
     made: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

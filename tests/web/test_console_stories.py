@@ -12,9 +12,9 @@ import pytest
 from console_rig import BASE, NAMES, PASSWORD, Desked
 from test_web_words import texts
 
-from agent.core.events import AlarmStage, Command, PanicLine, PathHealth, Tick
+from agent.core.events import AlarmStage, Command, DoorContact, PanicLine, PathHealth, Tick
 from agent.core.records import Record
-from agent.core.words import Line, Rank, Stage
+from agent.core.words import Contact, Line, Rank, Stage
 from agent.register.store import Register
 from agent.web.console.accounts import Role
 from agent.web.console.app import Console
@@ -323,6 +323,28 @@ async def test_without_control_nothing_is_said_of_people(desk: Desked) -> None:
         (told,) = re.findall(rf'<div id="part-{part}">(.*?)</div>\s*(?:<details|</section)', page, re.S)
         assert "unknown</span>" in told, part
         assert 'class="list"' not in told and "has no posts" not in told, part
+
+
+async def test_what_is_wrong_is_told_and_never_under_a_green_tick(desk: Desked) -> None:
+    """The rig has no devices: nothing is measured. A forced door is an alarm, whatever the button says."""
+    page = await desk.page()
+    assert '<div data-key="calm" class="banner fault">' in page and "No alarm" in page
+    assert 'class="serious"><li>' in page and "Something does not work" in page
+    desk.link.send(DoorContact("wicket", Contact.CLOSED))
+    desk.link.wait(5)
+    desk.link.send(DoorContact("wicket", Contact.OPEN))
+    desk.link.wait(3)
+    desk.link.send(Tick())
+    assert "door.forced" in desk.link.kinds()
+    page = await desk.page()
+    assert "Alarm at the gate" in page and "No alarm" not in page and "banner calm" not in page
+
+
+async def test_a_lane_that_cannot_be_read_is_not_said_to_be_down(desk: Desked) -> None:
+    desk.link.send(PanicLine("gatehouse", Line.PRESSED, desk.link.mono_s))
+    assert desk.link.state.lanes["main"].blocked
+    page = await desk.page()
+    assert "Not raised: the lane cannot be read." in page and "Bollard down" not in page
 
 
 async def test_without_control_the_page_says_so_and_a_form_is_not_believed_done(desk: Desked) -> None:

@@ -22,6 +22,7 @@ from agent.web.console.asks import ASKS
 from agent.web.console.kept import NOTHING, Kept
 from agent.web.console.sessions import Session
 from agent.web.feed import Feed
+from agent.web.findings import Finding, Weight
 from agent.web.render import environment
 from agent.web.view import View
 from agent.web.words import Words
@@ -64,6 +65,11 @@ class ConsoleView(View):
         self._entries = told.entries
         self.notes, self.photos = told.notes, told.photos
         self.has_names = len(told.names) > 0
+
+    @property
+    def serious(self) -> list[Finding]:
+        """What is wrong at the gate, worst first: what makes the verdict anything but "all right"."""
+        return [one for one in self.found if one.weight >= Weight.WARNING]
 
     def reached(self, stage: str) -> bool:
         """Whether any path has brought any open alarm that far."""
