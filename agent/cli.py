@@ -11,8 +11,9 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
+from agent import plain
 from agent.site_file import DEFAULT_SITE, load_site
 
 OK, WRONG, MISUSE = 0, 1, 2
@@ -21,8 +22,9 @@ OWN_LINE = ("account", "drill", "explain", "journal", "policy", "preview", "repo
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; returns its exit code. Nobody is ever shown a traceback for something they typed."""
+    sys.stdout, sys.stderr = plain.screen(sys.stdout), plain.screen(sys.stderr)
     arguments = _parsed(list(sys.argv[1:] if argv is None else argv))
-    logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s", stream=sys.stderr)
+    _log_to(sys.stderr)
     run: Callable[[argparse.Namespace], int] = arguments.run
     try:
         return run(arguments)
@@ -33,6 +35,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"menwei: {_words(error)}", file=sys.stderr)
         return MISUSE
+
+
+def _log_to(stream: TextIO) -> None:
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(plain.Formatter("%(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
 def _parsed(words: list[str]) -> argparse.Namespace:

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Collection
 from typing import Any
 
+from agent import plain
 from agent.core.words import Stage
 from agent.link import ControlAway, ControlLink, Message
 from agent.pace import Pace
@@ -42,11 +43,11 @@ class Reporter:
         self._wake = asyncio.Event()
 
     def stage(self, path: str, ref: Ref, stage: Stage, by: str = "") -> None:
-        self._stages[path, ref, stage] = by
+        self._stages[path, ref, stage] = plain.line(by)
         self._wake.set()
 
     def path(self, path: str, up: bool, why: str = "") -> None:
-        self._paths[path] = (up, why)
+        self._paths[path] = (up, plain.line(why))
         self._wake.set()
 
     def synced(self, target: str, ref: Ref) -> None:
