@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
@@ -20,7 +21,7 @@ from agent.reports.layout import titles
 from agent.web import assets, kinds, metrics, reports, search
 from agent.web.feed import Feed
 from agent.web.guard import App, Guard
-from agent.web.ledger import PAGE, Ledger
+from agent.web.ledger import PAGE, Busy, Ledger
 from agent.web.listen import parse
 from agent.web.render import PARTS, Renderer
 from agent.web.stream import Streams, state
@@ -262,11 +263,16 @@ async def nothing(request: Request, error: Exception) -> Response:
     return PlainTextResponse("there is nothing here\n", 404, headers=NO_STORE)
 
 
+async def busy(request: Request, error: Exception) -> Response:
+    headers = NO_STORE | {"retry-after": "5"}
+    return PlainTextResponse("others are searching the records: try again in a moment\n", 503, headers=headers)
+
+
 async def broken(request: Request, error: Exception) -> Response:
     return PlainTextResponse("this page has failed; the gate is not concerned\n", 500, headers=NO_STORE)
 
 
 def make_app(pages: Pages, names: frozenset[str]) -> App:
     """The whole web role as an ASGI app, guarded. `names` are the hosts it answers to."""
-    handlers = {404: nothing, 500: broken}
+    handlers: dict[Any, Any] = {404: nothing, 500: broken, Busy: busy}
     return Guard(Starlette(routes=pages.routes(), exception_handlers=handlers), names)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import ParamSpec, Protocol
+from typing import ParamSpec, Protocol, TypeVar
 
 from agent.journal.reader import Row
 from agent.picture import Ref
@@ -23,9 +23,15 @@ NEWEST = 12
 PAGE = 100
 SCAN = 5_000  # D: how far back a record's causes and effects are looked for
 SEARCH, STRIDE = 50_000, 1_000  # D: how far one search looks back, and how much it reads at once
+MOST_SEARCHES = 4  # D: at once; a search costs a small board some seconds of one core
 
 
 P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Busy(Exception):
+    """Too many are searching already."""
 
 
 class Reader(Protocol):
@@ -51,9 +57,10 @@ class Ledger:
         self._turn = asyncio.Lock()
         self._thread = ThreadPoolExecutor(1, "journal")  # one thread: an SQLite connection stays where it was made
         self._kept: tuple[object, tuple[Row, ...]] = (None, ())
+        self._searches = 0
         self.why = ""
 
-    async def _off_loop(self, read: Callable[P, tuple[Row, ...]], *args: P.args, **more: P.kwargs) -> tuple[Row, ...]:
+    async def _off_loop(self, read: Callable[P, T], *args: P.args, **more: P.kwargs) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, partial(read, *args, **more))
 
     def close(self) -> None:
@@ -82,27 +89,32 @@ class Ledger:
     ) -> tuple[tuple[Row, ...], int]:
         """Up to `limit` records that are `wanted`, newest first, and the seq to go on before; 0 = there are no more.
 
-        It looks back over SEARCH records at most.
+        It looks back over SEARCH records at most, and lets others read in between. Raises Busy.
         """
-        async with self._turn:
-            work = partial(self._matching, kinds, before, wanted, limit)
-            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
-
-    def _matching(
-        self, kinds: Collection[str] | None, before: int | None, wanted: Callable[[Row], bool], limit: int
-    ) -> tuple[tuple[Row, ...], int]:
+        if self._searches >= MOST_SEARCHES:
+            raise Busy
+        self._searches += 1
         found: list[Row] = []
-        for _ in range(SEARCH // STRIDE):
-            rows = self._read(STRIDE, kinds, before)
-            for row in rows:
-                if wanted(row):
-                    found.append(row)
-                    if len(found) == limit:
-                        return tuple(found), row.seq
-            if len(rows) < STRIDE:
-                return tuple(found), 0
-            before = rows[-1].seq
+        try:
+            for _ in range(SEARCH // STRIDE):
+                async with self._turn:
+                    rows, more = await self._off_loop(self._stride, kinds, before, wanted)
+                found += rows
+                if len(found) >= limit:
+                    return tuple(found[:limit]), found[limit - 1].seq
+                if not more:
+                    return tuple(found), 0
+                before = more
+        finally:
+            self._searches -= 1
         return tuple(found), before or 0
+
+    def _stride(
+        self, kinds: Collection[str] | None, before: int | None, wanted: Callable[[Row], bool]
+    ) -> tuple[list[Row], int]:
+        """What is wanted among the next STRIDE records, and the seq to go on before; 0 = there are no more."""
+        rows = self._read(STRIDE, kinds, before)
+        return [row for row in rows if wanted(row)], rows[-1].seq if len(rows) == STRIDE else 0
 
     async def around(self, ref: Ref) -> tuple[Row, ...]:
         """A record, what led to it, and what followed from it, newest first."""
@@ -113,7 +125,7 @@ class Ledger:
         try:
             if self._reader is None:
                 self._reader = self._open()
-            found = tuple(row for row in self._reader.records(kinds, newest, before) if kind_of(row) not in HIDDEN)
+            found = tuple(self._shown(self._reader, newest, kinds, before))
         except Exception as error:  # a broken file, a missing folder, a schema of another version: the page must live
             log.warning("the journal cannot be read: %s", error)
             self._drop()
@@ -121,6 +133,17 @@ class Ledger:
             return ()
         self.why = ""
         return found
+
+    @staticmethod
+    def _shown(reader: Reader, newest: int, kinds: Collection[str] | None, before: int | None) -> Iterator[Row]:
+        """As many as asked for where there are so many: a page that is short by one would tell that one is hidden."""
+        while newest:
+            rows = reader.records(kinds, newest, before)
+            shown = [row for row in rows if kind_of(row) not in HIDDEN]
+            yield from shown
+            if len(shown) == len(rows):
+                return
+            newest, before = newest - len(shown), rows[-1].seq
 
     def _around(self, ref: Ref) -> tuple[Row, ...]:
         """Causes are found by walking back, effects by walking on; both among the newest records only."""

@@ -47,7 +47,7 @@ def _pages() -> Json:
         "/schedule": _get("Today: who may pass when", {"200": _content("text/html")}, [language]),
         "/events": _get(
             "Records in words, newest first",
-            {"200": _content("text/html"), "404": _content("text/plain")},
+            {"200": _content("text/html"), "404": _content("text/plain"), "503": _content("text/plain")},
             [
                 language,
                 _query("group", "only this group", {"enum": list(GROUPS)}),
@@ -76,7 +76,7 @@ def _programs(state: Json, health: Json) -> Json:
     return {
         "/events.csv": _get(
             "The newest 5000 such records in words, as a table",
-            {"200": _content("text/csv"), "404": _content("text/plain")},
+            {"200": _content("text/csv"), "404": _content("text/plain"), "503": _content("text/plain")},
             [language, group, *_search()],
         ),
         "/reports/{month}.html": _report("The report of a month, for paper", "text/html"),
