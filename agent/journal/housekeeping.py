@@ -68,6 +68,10 @@ class Housekeeping:
     def overdue(self, now: float) -> bool:
         return self._hurried or (now >= self._round_at + PATIENCE_S and self._round_at > 0.0)
 
+    def ask_nothing(self) -> None:
+        """From now on no step is begun: its record would come too late."""
+        self._ask = None
+
     def tidy(self, store: Store, now: float) -> bool:
         """Do one chore. True when `warning` changed. Raises sqlite3.Error, OSError."""
         self._more = True

@@ -208,6 +208,7 @@ class JournalWriter:
                     self._pending.add(item)
                 elif item.stop:
                     stop = True
+                    self._house.ask_nothing()
                 elif item.disown:
                     self._disown(item.disown)
                 else:

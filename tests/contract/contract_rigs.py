@@ -382,7 +382,7 @@ async def lane_rig(name: str, sim: Simulator | None) -> AsyncIterator[LaneRig]:
         yield FakeLaneRig()
     elif name == "peer":
         plc = PlcPeer()
-        async with tcp_peer(plc) as peer, _started(ModbusBus(peer.bus)) as bus:
+        async with tcp_peer(plc, timeout_s=0.2) as peer, _started(ModbusBus(peer.bus)) as bus:
             yield PeerLaneRig(bus, plc)
     else:
         assert sim is not None
@@ -395,7 +395,7 @@ async def relay_rig(name: str, sim: Simulator | None) -> AsyncIterator[RelayRig]
     if name == "fake":
         yield FakeRelayRig()
     elif name == "peer":
-        async with tcp_peer(honest({1: Tables()})) as peer, _started(ModbusBus(peer.bus)) as bus:
+        async with tcp_peer(honest({1: Tables()}), timeout_s=0.2) as peer, _started(ModbusBus(peer.bus)) as bus:
             yield PeerRelayRig(bus, peer)
     else:
         assert sim is not None
@@ -409,7 +409,7 @@ async def loop_rig(name: str, sim: Simulator | None) -> AsyncIterator[LoopRig]:
         yield FakeLoopRig()
     elif name == "peer":
         tables = Tables()
-        async with tcp_peer(honest({1: tables})) as peer, _started(ModbusBus(peer.bus)) as bus:
+        async with tcp_peer(honest({1: tables}), timeout_s=0.2) as peer, _started(ModbusBus(peer.bus)) as bus:
             yield PeerLoopRig(bus, peer, tables)
     else:
         assert sim is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -176,20 +177,19 @@ async def test_the_figures_tell_room_in_days(scene: Scene) -> None:
 
 
 async def test_a_measuring_that_hangs_holds_no_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    looking: list[str] = []
+    go_on, looking = threading.Event(), threading.Event()
 
     def hangs(folder: Path) -> int:
-        looking.append(str(folder))
-        time.sleep(0.2)
+        looking.set()
+        go_on.wait(20)
         return 1
 
     monkeypatch.setattr(space, "free_bytes", hangs)
     made = Scene(tmp_path, monkeypatch)
-    loop = asyncio.get_running_loop()
-    await until("it is being measured", lambda: bool(looking))
-    began = loop.time()
+    await until("it is being measured while the loop goes on", looking.is_set)
     await asyncio.sleep(0)
-    assert loop.time() - began < 0.1
+    assert not go_on.is_set() and made.spine.figures().free_bytes is None
+    go_on.set()
     await made.spine.close()
 
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 
 from modbus_peers import RtuPeer, TcpPeer
+from patience import within
 
 from drivers.errors import DriverError
 from drivers.modbus_bus import ModbusBus
@@ -23,11 +24,10 @@ async def bus_on(peer: TcpPeer | RtuPeer, clock: Callable[[], float] = time.mono
         await bus.close()
 
 
-async def wait_for_answer(bus: ModbusBus, within_s: float) -> float:
-    started = time.monotonic()
-    async with asyncio.timeout(within_s):
+async def wait_for_answer(bus: ModbusBus, within_s: float) -> None:
+    async with within(within_s):
         while True:
             with contextlib.suppress(DriverError):
                 await bus.read_input(1, 0, 1)
-                return time.monotonic() - started
+                return
             await asyncio.sleep(0.02)

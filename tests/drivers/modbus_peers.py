@@ -18,6 +18,8 @@ from typing import Protocol, TypeAlias
 
 from hardware import site
 
+PATIENT_S = 1.0  # longer than a busy machine keeps an honest peer waiting for its turn
+
 Say: TypeAlias = tuple[float, bytes]
 """Pause in seconds, then these bytes (a whole frame or any part of one)."""
 
@@ -297,7 +299,7 @@ class RtuPeer:
 
 
 @contextlib.asynccontextmanager
-async def tcp_peer(script: Script, *, timeout_s: float = 0.2) -> AsyncIterator[TcpPeer]:
+async def tcp_peer(script: Script, *, timeout_s: float = PATIENT_S) -> AsyncIterator[TcpPeer]:
     peer = TcpPeer(script, timeout_s)
     await peer.open()
     try:
@@ -308,7 +310,7 @@ async def tcp_peer(script: Script, *, timeout_s: float = 0.2) -> AsyncIterator[T
 
 @contextlib.asynccontextmanager
 async def rtu_peer(
-    script: Script, *, timeout_s: float = 0.2, baud: int = 9600, paced: bool = False, memory: bool = False
+    script: Script, *, timeout_s: float = PATIENT_S, baud: int = 9600, paced: bool = False, memory: bool = False
 ) -> AsyncIterator[RtuPeer]:
     peer = RtuPeer(script, timeout_s, baud=baud, paced=paced, memory=memory)
     await peer.open()

@@ -13,6 +13,7 @@ import pytest
 import virtual_time
 from bus_helpers import bus_on, wait_for_answer
 from modbus_peers import Heard, RtuPeer, Say, Script, Tables, honest, rtu_peer, tcp_peer
+from patience import within
 
 from drivers.errors import DriverError, NoAnswer, Refused, TokenExpired
 from drivers.modbus_bus import Lane, ModbusBus
@@ -23,7 +24,7 @@ TIMEOUT_S = 0.08
 @contextlib.asynccontextmanager
 async def paced_line(script: Script, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[RtuPeer, ModbusBus]]:
     """A 9600-baud line in virtual time: every frame takes what it takes, and nothing else takes anything."""
-    async with rtu_peer(script, paced=True, memory=True) as peer:
+    async with rtu_peer(script, timeout_s=0.2, paced=True, memory=True) as peer:
         monkeypatch.setattr("serial.serial_for_url", peer.serial)
         async with bus_on(peer, asyncio.get_running_loop().time) as bus:
             yield peer, bus
@@ -109,20 +110,24 @@ async def test_frames_on_a_serial_line_keep_their_distance() -> None:
 # ── motion tokens ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_a_token_too_old_for_its_turn_is_not_sent() -> None:
-    async with tcp_peer(honest({1: Tables()}, delay_s=0.05)) as peer, bus_on(peer) as bus:
-        poll = asyncio.create_task(bus.read_input(1, 0, 1))
-        await asyncio.sleep(0)
-        fresh, stale = time.monotonic() + 5, time.monotonic() + 0.01
-        results = await asyncio.gather(
-            bus.write_register(1, 8, 0x0101, lane=Lane.MOTION, not_after=stale),
-            bus.write_register(1, 9, 0x0201, lane=Lane.MOTION, not_after=fresh),
-            return_exceptions=True,
-        )
-        await poll
-        assert isinstance(results[0], TokenExpired)
-        assert isinstance(results[1], float)
-        assert [heard.address for heard in peer.heard] == [0, 9]
+def test_a_token_too_old_for_its_turn_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        async with paced_line(honest({1: Tables()}), monkeypatch) as (peer, bus):
+            poll = asyncio.create_task(bus.read_input(1, 0, 1))
+            await asyncio.sleep(0)
+            fresh, stale = loop.time() + 5, loop.time() + 0.01
+            results = await asyncio.gather(
+                bus.write_register(1, 8, 0x0101, lane=Lane.MOTION, not_after=stale),
+                bus.write_register(1, 9, 0x0201, lane=Lane.MOTION, not_after=fresh),
+                return_exceptions=True,
+            )
+            await poll
+            assert isinstance(results[0], TokenExpired)
+            assert isinstance(results[1], float)
+            assert [heard.address for heard in peer.heard] == [0, 9]
+
+    virtual_time.run(main())
 
 
 # ── a dead unit ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -182,15 +187,14 @@ async def test_a_live_unit_that_dies_is_missed_within_a_second_and_found_again_w
     async with rtu_peer(script, timeout_s=TIMEOUT_S, baud=38400) as peer, bus_on(peer) as bus:
         await bus.read_input(1, 0, 1)
         answering[0] = False
-        died_at = time.monotonic()
-        for _ in range(2):  # the first is asked again once
-            with pytest.raises(NoAnswer, match="no answer within"):
+        async with within(1.0):
+            for _ in range(2):  # the first is asked again once
+                with pytest.raises(NoAnswer, match="no answer within"):
+                    await bus.read_input(1, 0, 1)
+            with pytest.raises(NoAnswer, match="silent for"):
                 await bus.read_input(1, 0, 1)
-        with pytest.raises(NoAnswer, match="silent for"):
-            await bus.read_input(1, 0, 1)
-        assert time.monotonic() - died_at < 1.0
         answering[0] = True
-        async with asyncio.timeout(5):
+        async with within(5):
             while True:
                 with contextlib.suppress(NoAnswer):
                     assert (await bus.read_input(1, 0, 1)).values == (3,)
@@ -235,12 +239,12 @@ async def test_a_slow_unit_that_is_switched_on_later_is_found(kind: str) -> None
     on = [False]
     slow = honest({1: Tables(inputs={0: 4})}, delay_s=0.07)
     script: Script = lambda heard: slow(heard) if on[0] else []  # noqa: E731
-    opened = tcp_peer(script) if kind == "tcp" else rtu_peer(script, baud=38400)
+    opened = tcp_peer(script, timeout_s=0.2) if kind == "tcp" else rtu_peer(script, timeout_s=0.2, baud=38400)
     async with opened as peer, bus_on(peer) as bus:
         with pytest.raises(NoAnswer):
             await bus.read_input(1, 0, 1)
         on[0] = True
-        assert await wait_for_answer(bus, 5) < 4
+        await wait_for_answer(bus, 4)
         await bus.read_input(1, 0, 1)
 
 
@@ -277,10 +281,9 @@ async def test_a_cancelled_call_leaves_its_answer_to_nobody(kind: str) -> None:
             call = asyncio.create_task(bus.read_input(1, 0, 1))
             await asyncio.sleep(0.01)
             call.cancel()
-            started = time.monotonic()
-            with pytest.raises(asyncio.CancelledError):
-                await call
-            assert time.monotonic() - started < 0.01, "the caller leaves at once"
+            for _ in range(3):
+                await asyncio.sleep(0)
+            assert call.cancelled(), "the caller leaves in a few turns of the loop"
             assert (await bus.read_input(1, 0, 1)).values == (expected,)
 
 
@@ -343,7 +346,7 @@ async def test_a_storm_of_calls_cancels_and_faults_leaves_a_working_bus(seed: in
 
         await asyncio.gather(*(one(address) for address in range(150)))
         peer.script = honest({1: Tables(inputs={9: 99})})
-        async with asyncio.timeout(5):
+        async with within(5):
             while True:
                 with contextlib.suppress(DriverError):
                     assert (await bus.read_input(1, 9, 1)).values == (99,)

@@ -27,6 +27,7 @@ from journal_scenes import (
     record,
     records,
     told_as,
+    write,
     writer_on,
 )
 
@@ -36,6 +37,7 @@ from agent.journal.reader import JournalReader
 from agent.journal.retention import Trim
 from agent.journal.store import Store
 from agent.journal.verify import verify
+from agent.journal.writer import _Order
 
 ROUTINE = frozenset(kind for kind, weight in WEIGHTS.items() if weight in (Weight.PASSAGE, Weight.FACT))
 
@@ -222,6 +224,17 @@ def _go_on(loop: Loop, groups: int, each: int) -> None:
         loop.ears.wait_durable(last)
         loop.writer.synced(1, last)
         eventually(lambda: house._asked is None and not house._more)
+
+
+def test_who_is_told_to_stop_asks_for_nothing_more(tmp_path: Path) -> None:
+    """Nobody would write down what was given up: the record of it comes behind the order to stop."""
+    write(tmp_path, [mixed(1, 600)])
+    writer = Loop(opened(tmp_path), Ears()).writer
+    writer.synced(1, 600)
+    writer._house.hurry()
+    writer._inbox.put(_Order(stop=True))
+    writer._run()
+    assert writer.backlog == 0
 
 
 def _passages(each: int, end: str, seq: int) -> list[Record]:

@@ -1,0 +1,27 @@
+"""How long something may take, counted so that a busy machine does not matter: in ticks of the loop it runs in."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+TICK_S = 0.01
+
+
+@contextlib.asynccontextmanager
+async def within(limit_s: float) -> AsyncIterator[None]:
+    """Raises TimeoutError when the block takes longer, by a clock that goes on only while this process has its turn.
+    A block that keeps the loop to itself is not seen."""
+    async with asyncio.timeout(None) as limit:
+        counting = asyncio.create_task(_count(limit, round(limit_s / TICK_S)))
+        try:
+            yield
+        finally:
+            counting.cancel()
+
+
+async def _count(limit: asyncio.Timeout, ticks: int) -> None:
+    for _ in range(ticks):
+        await asyncio.sleep(TICK_S)
+    limit.reschedule(asyncio.get_running_loop().time())
