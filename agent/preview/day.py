@@ -70,7 +70,8 @@ def entry(span: Span, w: Words) -> Entry:
     window = span.window
     closed = tuple(door for door, rule in window.doors.items() if rule == "closed")
     gate = [w.say("closed", door) for door in closed]
-    gate += [w.say(window.bollards)] if window.bollards else []
+    places = f"{', '.join(window.lanes)}: " if window.lanes else ""
+    gate += [places + w.say(window.bollards)] if window.bollards else []
     gate += [w.say("peak")] if window.peak else []
     return Entry(
         start=span.start,
@@ -102,8 +103,7 @@ def notes(pickups: Sequence[tuple[int, int, str]], passes: int, shifts: Sequence
     if passes:
         told.append(w.say("passes", passes))
     for shift in shifts:
-        values = (clock(shift.at), shift.by) if w.language == "zh_CN" else (shift.by, clock(shift.at))
-        told.append(w.say("shifted", *values))
+        told.append(w.say("later" if shift.by > 0 else "earlier", clock(shift.at), abs(shift.by)))
     return told
 
 

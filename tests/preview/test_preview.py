@@ -44,6 +44,7 @@ def test_a_day_is_told_with_who_passes_and_where_it_is_written(policy: Policy) -
     assert (seen.plan, seen.because) == ("week", "weekday")
     first = seen.windows[0]
     assert (first.start, first.peak, first.bollards) == (410, True, "up")
+    assert first.gate[0] == "main: 柱升起（由人操作）"
     assert first.who == ("进: 学生, 家长, 外包人员",)
     line = int(first.source.partition(":")[2])
     assert (SCHOOL / "plans.toml").read_text("utf-8").splitlines()[line - 1] == "[[plan.window]]"
@@ -61,7 +62,9 @@ def test_a_special_day_a_vacation_and_a_day_nobody_settled_say_so(policy: Policy
 def test_a_shifted_day_is_told_shifted(policy: Policy) -> None:
     seen = days.view(policy, date(2026, 9, 21), EN, "", (Shift(900, 30),))
     assert [entry.start for entry in seen.windows if entry.kind == "dismissal"] == [970, 1000, 1030]
-    assert "moved by +30 min from 15:00 on" in seen.notes
+    assert "from 15:00 on 30 min later" in seen.notes
+    earlier = days.view(policy, date(2026, 9, 21), ZH, "", (Shift(660, -60),))  # the pick-up can only begin at once
+    assert "自11:00起提前 60 分钟" in earlier.notes and "11:00–17:20 家长接送" in earlier.notes[1]
 
 
 @pytest.mark.parametrize("w", [EN, ZH], ids=LANGUAGES)
