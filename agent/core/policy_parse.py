@@ -391,7 +391,7 @@ def _judge_numbers(policy: Policy, found: Found) -> None:
     for part, name in parts:
         least, most = _RANGES[name]
         if not least <= getattr(part, name) <= most:
-            what = f"{name} is {getattr(part, name)}"
+            what = f"{name} cannot be {getattr(part, name)}"
             found.append(Contradiction(part.source or name, what, f"write a number from {least} to {most}"))
 
 

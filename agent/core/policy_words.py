@@ -19,7 +19,7 @@ _VALUE = re.compile(r"Invalid enum value (.*)")
 _TYPE = re.compile(r"Expected `(\w+)(?:[ |].*)?`, got `(\w+)`")
 _LENGTH = re.compile(r"Expected `array` of length (\d+), got (\d+)")
 _NO_KEYS = frozenset({"source", "sources", "line"})  # written by the tool, not by the office
-_OFFICE = {"windows": "window", "passages": "passage"}  # as the office's files call them
+_OFFICE = {"windows": "window", "passages": "passage", "terms": "term"}  # as the office's files call them
 _KINDS = {
     "str": ("a text", 'write it in quotes, "1" for example'),
     "int": ("a whole number", "write it without quotes, 5 for example"),

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.core.policy import Contradiction, Policy
+from agent.policy.words import IN_FORCE, MADE, MORE, SUMMARY, told
 
 if TYPE_CHECKING:
     from agent.policy.bundle import Bundle
@@ -41,11 +42,13 @@ def _parser() -> argparse.ArgumentParser:
     make.add_argument("--version", type=int, metavar="N", help="default: the seconds since 1970, so it always grows")
     make.add_argument("--site", type=Path, metavar="FILE", help="also check against this box's site file")
     make.add_argument("--json", action="store_true")
+    make.add_argument("--lang", choices=("en", "zh_CN"), default="en")
     make.set_defaults(run=_make)
     apply = verbs.add_parser("apply", help="put a bundle in force on this box")
     apply.add_argument("file", type=Path, nargs="?")
     apply.add_argument("--stick", type=Path, metavar="DIR", help="the newest menwei-*.bundle at the top of a USB stick")
     apply.add_argument("--config", type=Path, metavar="FILE")
+    apply.add_argument("--lang", choices=("en", "zh_CN"), default="en")
     apply.set_defaults(run=_apply)
     diff = verbs.add_parser("diff", help="what changes for whom, in words")
     diff.add_argument("old", type=Path)
@@ -55,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     diff.set_defaults(run=_diff)
     show = verbs.add_parser("show", help="what a bundle or folder holds")
     show.add_argument("file", type=Path)
+    show.add_argument("--lang", choices=("en", "zh_CN"), default="en", help="of its mistakes")
     show.set_defaults(run=_show)
     key = verbs.add_parser("key", help="make a key: for signing, or with --names for the name table")
     key.add_argument("file", type=Path)
@@ -92,7 +96,7 @@ def _make(arguments: argparse.Namespace) -> int:
     if policy is not None and arguments.site is not None:
         found += _against(policy, arguments.site)
     if found or policy is None:
-        return _tell(found, as_json=arguments.json)
+        return _tell(found, arguments.lang, as_json=arguments.json)
     key = _signing_key(arguments.key or arguments.folder / OFFICE_KEY)
     if key is None:
         return MISUSE
@@ -101,14 +105,14 @@ def _make(arguments: argparse.Namespace) -> int:
     except ValueError as error:
         return _misuse(str(error))
     if isinstance(sealed, list):
-        return _tell(sealed, as_json=arguments.json)
+        return _tell(sealed, arguments.lang, as_json=arguments.json)
     site = policy.site_box.partition("/")[0]
     out = arguments.out or arguments.folder.resolve().parent / f"menwei-{site}-{version}.bundle"
     out.write_bytes(pack(wire, sealed, key))
     if arguments.json:
         print(json.dumps({"ok": True, "file": str(out), "version": version, "cards": len(policy.credentials)}))
     else:
-        print(f"{out}: version {version}, {len(policy.credentials)} cards, {len(policy.plans)} day plans")
+        print(MADE[arguments.lang].format(out, version, len(policy.credentials), len(policy.plans)))
     return OK
 
 
@@ -203,7 +207,7 @@ def _diff(arguments: argparse.Namespace) -> int:
     old, found = load(arguments.old)
     new, more = load(arguments.new)
     if old is None or new is None:
-        return _tell([*found, *more], as_json=arguments.json)
+        return _tell([*found, *more], arguments.lang, as_json=arguments.json)
     lines = diff(old, new, arguments.lang)
     print(json.dumps({"changes": lines}, ensure_ascii=False) if arguments.json else "\n".join(lines))
     return OK
@@ -212,7 +216,7 @@ def _diff(arguments: argparse.Namespace) -> int:
 def _show(arguments: argparse.Namespace) -> int:
     policy, found = load(arguments.file)
     if policy is None:
-        return _tell(found, as_json=False)
+        return _tell(found, arguments.lang, as_json=False)
     calendar = policy.calendar
     print(f"version {policy.version} for {policy.site_box}")
     print(f"calendar {calendar.first} to {calendar.last}, {len(calendar.special)} special days")
@@ -275,22 +279,28 @@ def _apply(arguments: argparse.Namespace) -> int:
         print(f"menwei: {error}", file=sys.stderr)
         return WRONG
     if answer.get("ok") is True:
-        print(f"version {answer.get('version')} is in force")
+        print(IN_FORCE[arguments.lang].format(answer.get("version")))
         return OK
     found = [Contradiction(**one) for one in answer.get("found", [])]
-    return _tell(found or [Contradiction("box", str(answer.get("why", "refused")), "see the journal")], as_json=False)
+    found = found or [Contradiction("box", str(answer.get("why", "refused")), "see the journal")]
+    return _tell(found, arguments.lang, as_json=False)
 
 
-def _tell(found: Sequence[Contradiction], *, as_json: bool) -> int:
+MOST_TOLD = 200  # D: a list longer than this is read by nobody
+
+
+def _tell(found: Sequence[Contradiction], language: str, *, as_json: bool) -> int:
     """Everything that is wrong, one by one; what was in force stays."""
+    found = [told(one, language) for one in found]
     if as_json:
         listed = [{"source": one.source, "what": one.what, "cure": one.cure} for one in found]
         print(json.dumps({"ok": False, "found": listed}, ensure_ascii=False))
         return MISUSE
-    for one in found:
+    for one in found[:MOST_TOLD]:
         print(f"{one.source}: {one.what}\n    → {one.cure}", file=sys.stderr)
-    count = len(found)
-    print(f"{count} {'mistake' if count == 1 else 'mistakes'}: nothing was changed", file=sys.stderr)
+    if len(found) > MOST_TOLD:
+        print(MORE[language].format(len(found) - MOST_TOLD), file=sys.stderr)
+    print(SUMMARY[language][len(found) != 1].format(len(found)), file=sys.stderr)
     return MISUSE
 
 

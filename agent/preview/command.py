@@ -78,12 +78,13 @@ def _policy(arguments: argparse.Namespace) -> tuple[Policy | None, Site | None]:
     site = _site(arguments)
     if arguments.policy is not None:
         from agent.policy.command import load
+        from agent.policy.words import told
 
         if not arguments.policy.exists():
             _misuse(f"{arguments.policy} is not there")
             return None, site
         policy, found = load(arguments.policy)
-        for one in found:
+        for one in (told(one, arguments.lang) for one in found):
             print(f"{one.source}: {one.what}\n    → {one.cure}", file=sys.stderr)
         return policy, site
     if site is None:

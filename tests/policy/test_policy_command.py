@@ -92,6 +92,10 @@ def test_mistakes_are_told_and_nothing_is_written(
     out = tmp_path / "a.bundle"
     assert made(folder, out) == 2 and not out.exists()
     assert "people.csv:3: “2E+08” was a card number" in capsys.readouterr().err
+    assert command.run(["make", str(folder), "--lang", "zh_CN"]) == 2
+    assert capsys.readouterr().err == (
+        "people.csv:3: “2E+08”原是卡号，被电子表格四舍五入了\n    → 请将该列设为文本格式\n1 处错误：未作任何更改\n"
+    )
 
 
 @pytest.mark.parametrize(

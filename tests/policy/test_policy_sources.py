@@ -10,6 +10,7 @@ from policy_files import FILES, office
 
 from agent.core.calendar import day_of
 from agent.core.policy import Contradiction, Policy
+from agent.policy import words
 from agent.policy.command import from_folder
 from agent.policy.sources import Folder
 
@@ -98,6 +99,7 @@ def test_a_mistake_is_named_with_its_place(
     assert policy is None
     assert any(one.source.startswith(source) and what in one.what for one in found), found
     assert all(one.cure for one in found)
+    assert all(_is_translated(one) for one in found), found
 
 
 CALENDAR, PLANS, POLICY = FILES["calendar.toml"], FILES["plans.toml"], FILES["policy.toml"]
@@ -125,7 +127,7 @@ CALENDAR, PLANS, POLICY = FILES["calendar.toml"], FILES["plans.toml"], FILES["po
          "policy.toml:1", "site is missing", "site ="),
         ({"policy_toml": POLICY.replace('kind = "pupil"', 'kind = "child"')},
          "policy.toml:5", "kind: 'child'", "'pupil'"),
-        ({"policy_toml": POLICY + "pair_s = 0\n"}, "policy.toml:34", "pair_s is 0", "from 1"),
+        ({"policy_toml": POLICY + "pair_s = 0\n"}, "policy.toml:34", "pair_s cannot be 0", "from 1"),
         ({"policy_toml": POLICY + 'pair_s = "60"\n'},
          "policy.toml:34", "pair_s must be a whole number", "without quotes"),
         ({"policy_toml": None}, "policy.toml", "missing", "copy"),
@@ -146,6 +148,12 @@ def test_one_mistake_is_told_once_where_it_stands(
     policy, found = read(office(tmp_path, **changes))
     assert policy is None and len(found) == 1, found
     assert found[0].source == source and what in found[0].what and cure in found[0].cure, found
+    assert _is_translated(found[0]), found
+
+
+def _is_translated(one: Contradiction) -> bool:
+    told = words.told(one, "zh_CN")
+    return told.what != one.what and told.cure != one.cure
 
 
 @pytest.mark.parametrize(
