@@ -8,12 +8,19 @@ import os
 from pathlib import Path
 
 
-def replace_file(path: Path, data: bytes, mode: int = 0o640) -> None:
-    """Swap in `data` whole or not at all: new file, synced, renamed, folder synced. Raises OSError."""
+def replace_file(path: Path, data: bytes, mode: int = 0o640, owner: tuple[int, int] | None = None) -> None:
+    """Swap in `data` whole or not at all: new file, synced, renamed, folder synced. Raises OSError.
+
+    The folder may be somebody else's: a link that he put in our way is removed and never followed. `owner` is the
+    (user, group) to give the file to, None: ours.
+    """
     fresh = path.with_name(path.name + ".new")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    fresh.unlink(missing_ok=True)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
     try:
         os.fchmod(descriptor, mode)
+        if owner is not None:
+            os.fchown(descriptor, *owner)
         _write_all(descriptor, data)
         os.fsync(descriptor)
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import stat
 from pathlib import Path
 
@@ -79,6 +80,24 @@ def test_the_file_holds_no_password_and_is_its_owners(accounts: Accounts) -> Non
     accounts.add("gate", PASSWORD, Role.GUARD, 0)
     assert PASSWORD not in accounts.path.read_text() and "$argon2id$" in accounts.path.read_text()
     assert stat.S_IMODE(accounts.path.stat().st_mode) == 0o600
+
+
+def test_a_link_in_the_web_roles_folder_leads_the_shells_root_nowhere(
+    accounts: Accounts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root writes into a folder that is the web role's: whoever took that role over must not gain a file by it."""
+    given: list[tuple[int, ...]] = []
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "fchown", lambda file, *owner: given.append((os.fstat(file).st_ino, *owner)))
+    monkeypatch.setattr(Path, "stat", lambda path, **more: os.stat_result((0o40750, 1, 1, 1, 990, 991, 0, 0, 0, 0)))
+    shadow = tmp_path / "shadow"
+    shadow.write_text("root:x")
+    shadow.chmod(0o644)
+    accounts.path.with_name(accounts.path.name + ".new").symlink_to(shadow)
+    accounts.make_code(Role.GUARD, 0)
+    told = os.lstat(shadow)
+    assert (shadow.read_text(), told.st_mode & 0o777) == ("root:x", 0o644)
+    assert given == [(os.lstat(accounts.path).st_ino, 990, 991)] and not accounts.path.is_symlink()
 
 
 def test_the_last_head_of_security_stays(accounts: Accounts) -> None:

@@ -167,10 +167,10 @@ class Accounts:
 
     def _write(self, kept: Kept) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(self.path, msgspec.json.encode(kept), 0o600)
-        owner = self.path.parent.stat()
-        if os.geteuid() == 0 and owner.st_uid != 0:  # the shell's root writes for the web role
-            os.chown(self.path, owner.st_uid, owner.st_gid)
+        folder = self.path.parent.stat()
+        for_web = os.geteuid() == 0 and folder.st_uid != 0  # the shell's root writes for the web role
+        owner = (folder.st_uid, folder.st_gid) if for_web else None
+        replace_file(self.path, msgspec.json.encode(kept), 0o600, owner)
 
 
 def _hasher() -> PasswordHasher:
