@@ -24,6 +24,7 @@ from agent.journal.keys import ED25519_TYPE, signed_by
 DASH = "\u2014"
 MAX_NOTE_BYTES = 65_536  # a note from outside: C2SP asks for at least 16 signatures of up to 5 kB
 _ORIGIN = re.compile(r"menwei/([^\s+/]+/[^\s+/]+)/([1-9][0-9]{0,18})")
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 _SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
 
 
@@ -97,7 +98,7 @@ def _split(note: bytes) -> tuple[Checkpoint, bytes, list[tuple[str, bytes]]]:
         whole = note.decode()
     except UnicodeDecodeError as error:
         raise BadNote("this is not a checkpoint: not UTF-8 text") from error
-    if any(ord(char) < 32 and char != "\n" for char in whole):
+    if _CONTROL.search(whole):
         raise BadNote("this is not a checkpoint: it holds control characters")
     text, gap, tail = whole.rpartition("\n\n")
     if not gap or not tail.endswith("\n"):

@@ -174,6 +174,7 @@ class Bench:
             self.forge_checkpoints()
 
     def finish(self) -> None:
+        self.db.execute("BEGIN")
         self.db.execute("DELETE FROM record")
         seen: set[int] = set()
         for row in self.rows:
@@ -181,6 +182,7 @@ class Bench:
                 row[0] += 1
             seen.add(row[0])
         self.db.executemany("INSERT INTO record VALUES(?, ?, ?, ?, ?)", self.rows)
+        self.db.execute("COMMIT")
         self.db.close()
 
 
