@@ -87,6 +87,11 @@ class Stage(StrEnum):
     COMING = "coming"
     ARRIVED = "arrived"
 
+    def is_after(self, other: Stage) -> bool:
+        """Further on the way than `other`."""
+        order = tuple(Stage)
+        return order.index(self) > order.index(other)
+
 
 FROM_AFAR = frozenset({Stage.RECEIVED, Stage.ACKNOWLEDGED, Stage.COMING, Stage.ARRIVED})
 """The stages that only the far side's own word brings; a box never says them by itself."""

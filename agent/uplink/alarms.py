@@ -27,8 +27,6 @@ TURN_S = 0.5
 KEEP_EARLY = 64
 KEEP = 256  # alarms still on their way, or last received; the journal has them all
 
-_ORDER = tuple(Stage)
-
 log = logging.getLogger(__name__)
 
 
@@ -131,7 +129,7 @@ class AlarmLane:
             self._heed(alarm, stage, word.by)
 
     def _heed(self, alarm: _Alarm, stage: Stage, by: str) -> None:
-        if stage not in FROM_AFAR or not _later(stage, alarm.stage):
+        if stage not in FROM_AFAR or not stage.is_after(alarm.stage):
             self.ignored += 1
             return
         alarm.stage = stage
@@ -210,10 +208,6 @@ class AlarmLane:
             worst = min(self._alarms.values(), key=lambda a: (not a.received, a.kind.startswith("panic."), a.ref))
             self.dropped += not worst.received
             del self._alarms[worst.ref]
-
-
-def _later(stage: Stage, than: Stage) -> bool:
-    return _ORDER.index(stage) > _ORDER.index(than)
 
 
 def is_live(at: str, within_ms: int = LATE_MS) -> bool:

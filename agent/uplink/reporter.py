@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from agent import plain
@@ -16,6 +16,7 @@ from agent.pace import Pace
 from agent.uplink.batch import Ref
 
 RETRY_S = 0.5
+KEEP = 1024  # furthest stages remembered, one for each alarm and path
 NOTES = 32  # waiting at once
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ class Reporter:
         self._targets = frozenset(targets)
         self._synced_by: dict[str, Ref] = {}
         self._stages: dict[tuple[str, Ref, Stage], str] = {}
+        self._furthest: dict[tuple[str, Ref], tuple[Stage, str]] = {}
         self._paths: dict[str, tuple[bool, str]] = {}
         self._paths_told: dict[str, tuple[bool, str]] = {}
         self._ahead: Ref | None = None
@@ -43,8 +45,22 @@ class Reporter:
         self._wake = asyncio.Event()
 
     def stage(self, path: str, ref: Ref, stage: Stage, by: str = "") -> None:
-        self._stages[path, ref, stage] = plain.line(by)
+        by = plain.line(by)
+        self._stages[path, ref, stage] = by
+        known = self._furthest.get((path, ref))
+        if known is None or stage.is_after(known[0]):
+            self._furthest[path, ref] = (stage, by)
+            if len(self._furthest) > KEEP:
+                del self._furthest[next(iter(self._furthest))]
         self._wake.set()
+
+    def remind(self, ref: Ref, stages: Mapping[str, Stage]) -> None:
+        """A control that died may have answered for a stage and never written it down: it tells of less than it was
+        told, and hears of it again."""
+        for (path, told_of), (stage, by) in self._furthest.items():
+            if told_of == ref and stage.is_after(stages.get(path, Stage.QUEUED)):
+                self._stages[path, ref, stage] = by
+                self._wake.set()
 
     def path(self, path: str, up: bool, why: str = "") -> None:
         self._paths[path] = (up, plain.line(why))

@@ -241,9 +241,10 @@ class Uplink:
         answer = await self._link.request({"op": "state"})
         for alarm in answer["state"].get("panic", {}).get("alarms", []):
             ref = (int(alarm["ref"][0]), int(alarm["ref"][1]))
+            stages = {path: Stage(stage) for path, stage in alarm.get("stages", {}).items()}
+            self._reporter.remind(ref, stages)
             body = await self._source.body(ref)
             if body is not None:
-                stages = {path: Stage(stage) for path, stage in alarm.get("stages", {}).items()}
                 self._dispatch.add(alarm_of(body), stages)
 
     async def _restore_unreceived(self, head: Ref, had: Cursors) -> None:

@@ -223,3 +223,20 @@ async def test_an_alarm_that_waits_for_a_centre_is_found_again_for_the_broker_to
     ):
         await until(lambda: "received" in control.stages(press.ref))
     assert {(a["epoch"], a["seq"]) for a in await district.alarms()} == {press.ref}
+
+
+async def test_a_control_that_lost_a_receipt_hears_of_it_again(tmp_path: Path, control: FakeControl) -> None:
+    """Killed after its answer and before the record was on disk: nobody else would ever light the lamp."""
+    async with centre_and_role(tmp_path) as centre:
+        await until(lambda: control.subscribed)
+        (press,) = control.add(["panic.pressed"])
+        control.alarm(press)
+        await until(lambda: control.stages(press.ref) == ["sent", "received"])
+        for stage, again in (("sent", ["received"]), ("queued", ["received"]), ("received", [])):
+            await control.stop()
+            control.asked.clear()
+            control.open_alarms = [{"ref": list(press.ref), "button": "gatehouse", "stages": {"dc09": stage}}]
+            await control.start()
+            await until(lambda: control.paths() == [True])
+            await until(lambda again=again: control.stages(press.ref) == again)  # type: ignore[misc]
+    assert len(centre.messages) == 1
