@@ -18,11 +18,17 @@ from agent.reports.layout.lanes import OUT
 from agent.reports.layout.panic import ENDED, HOP, HOPS
 from agent.reports.layout.proof import SIGNATURE, UNKNOWN
 from agent.reports.layout.speech import GROUP
-from agent.reports.layout.things import CONSENT, PURPOSE, VISIT, WHAT
 from agent.reports.make import _Books
 from agent.reports.month import Month
+from agent.web.choices import CONSENT, DRILL_REASON, HAZARD, PURPOSE, VISIT_KIND
 
-REASONS = campus_commands.EXIT_REASONS | campus_commands.BAN_REASONS | campus_commands.DAY_REASONS
+REASONS = {
+    "access.let_out": campus_commands.EXIT_REASONS,
+    "command:card_ban": campus_commands.BAN_REASONS,
+    "command:shift_day": campus_commands.DAY_REASONS,
+    "command:swap_day": campus_commands.DAY_REASONS,
+    "door.shunted": shunt.REASONS,
+}
 CODE = re.compile(r"[a-z]+[_.:][a-z_.:]*")
 
 
@@ -38,8 +44,16 @@ def said(words: Iterable[str], speech: Speech) -> None:
 
 
 def test_reasons_have_words(speech: Speech) -> None:
-    said((speech.why(reason) for reason in REASONS | drill.REASONS), speech)
-    said((why_word("door.shunted", reason, speech) for reason in shunt.REASONS), speech)
+    for kind, reasons in REASONS.items():
+        said((why_word(kind, reason, speech) for reason in reasons), speech)
+    assert DRILL_REASON.keys() == drill.REASONS
+
+
+def test_a_reason_is_of_its_own_list(speech: Speech) -> None:
+    """A card that was lost is no lane that cannot be read, and a day moved for an illness has no patient."""
+    assert why_word("command:card_ban", "lost", speech) == speech.t("lost") != speech.why("lost")
+    assert why_word("command:shift_day", "illness", speech) == speech.t("wave of illness")
+    assert why_word("access.let_out", "illness", speech) == speech.t("ill")
 
 
 def test_kinds_have_words(speech: Speech) -> None:
@@ -51,10 +65,10 @@ def test_kinds_have_words(speech: Speech) -> None:
 
 
 def test_vocabularies_are_whole(speech: Speech) -> None:
-    assert WHAT.keys() == duty_days.HAZARDS
-    assert VISIT.keys() == visits.KINDS and PURPOSE.keys() == visits.PURPOSES and CONSENT.keys() == visits.CONSENTS
+    assert HAZARD.keys() == duty_days.HAZARDS
+    assert VISIT_KIND.keys() == visits.KINDS and PURPOSE.keys() == visits.PURPOSES and CONSENT.keys() == visits.CONSENTS
     assert set(HOPS) == HOP.keys()
-    for table in (WHAT, VISIT, PURPOSE, CONSENT, HOP, BECAUSE, OUT, ENDED, UNKNOWN, SIGNATURE, GROUP):
+    for table in (HAZARD, VISIT_KIND, PURPOSE, CONSENT, HOP, BECAUSE, OUT, ENDED, UNKNOWN, SIGNATURE, GROUP):
         said((speech.of(table, value) for value in table), speech)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from agent.locale import mark
 from agent.reports.layout.speech import GROUP, Speech
 from agent.reports.layout.table import Cell, Column, Table
 from agent.reports.model import Exit, Report
-from agent.web import words
+from agent.web import choices, words
 
 BECAUSE = {
     "swapped": mark("changed by a person"),
@@ -26,13 +28,13 @@ EXIT = {
     "command:card_unban": mark("Card allowed again"),
     "command:release": mark("Door unlocked by command"),
 }
-SHUNT = {
-    "repair": mark("repair"),
-    "delivery": mark("delivery"),
-    "moving": mark("things are carried through"),
-    "event": mark("event"),
-    "contact_faulty": mark("its contact is faulty"),
-    "other": mark("other reason"),
+# Which list a guard chose the reason from: "lost" is another thing of a card than of a lane.
+REASONS: Mapping[str, Mapping[str, str]] = {
+    "access.let_out": choices.EXIT_REASON,
+    "door.shunted": choices.SHUNT_REASON,
+    "command:card_ban": choices.BAN_REASON,
+    "command:shift_day": choices.DAY_REASON,
+    "command:swap_day": choices.DAY_REASON,
 }
 HIDDEN = frozenset({"access.duress"})  # never on a page that anyone at the gate may see
 
@@ -91,8 +93,9 @@ def exit_word(kind: str, s: Speech) -> str:
 
 
 def why_word(kind: str, why: str, s: Speech) -> str:
-    """A door's alarms are put aside for reasons of their own."""
-    return s.of(SHUNT, why) if kind == "door.shunted" else s.why(why)
+    """The reason of an exception, from the list that its kind is chosen from."""
+    table = REASONS.get(kind, {})
+    return s.of(table, why) if why in table else s.why(why)
 
 
 def _exit(one: Exit, s: Speech) -> tuple[Cell, ...]:
@@ -114,9 +117,9 @@ def _said(kind: str, why: str, s: Speech) -> str:
     if not kind.startswith(("command:", "slip.")):
         return why
     if not s.names and kind.startswith(("slip.", "command:slip", "command:card")):
-        return s.why(why.rpartition(" ")[2]) if " " in why else ""
+        return why_word(kind, why.rpartition(" ")[2], s) if " " in why else ""
     argument, space, reason = why.rpartition(" ")
-    return f"{argument}{space}{s.why(reason)}" if space else why
+    return f"{argument}{space}{why_word(kind, reason, s)}" if space else why
 
 
 def refusals(report: Report, s: Speech) -> Table:

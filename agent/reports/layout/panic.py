@@ -8,6 +8,7 @@ from agent.reports.layout.table import Cell, Column, Table
 from agent.reports.model import Drill, Press, Report
 from agent.reports.month import local
 from agent.web import words
+from agent.web.choices import DRILL_REASON
 
 HOPS = ("decision_us", "outputs_us", "modbus_us", "position_us", "durable_us", "sent_us", "received_us")
 HOP = {
@@ -175,7 +176,7 @@ def drills(report: Report, s: Speech) -> Table:
                 None if one.waited_ms is None else one.waited_ms / 1000,
                 one.minutes,
                 s.person(one.by),
-                s.why(one.reason) or None,
+                s.of(DRILL_REASON, one.reason) or None,
                 one.presses,
                 s.when(one.ended),
                 s.of(ENDED, one.why),

@@ -9,21 +9,10 @@ from zoneinfo import ZoneInfo
 from agent.locale import mark
 from agent.reports.model import Head, Ref, When
 from agent.reports.month import local
-from agent.web import kinds, words
+from agent.web import choices, kinds, words
 from hardware.site import Site
 
-GROUP: Mapping[str, str] = {
-    "pupil": mark("pupils"),
-    "staff": mark("staff"),
-    "guard": mark("guards"),
-    "guardian": mark("guardians"),
-    "visitor": mark("visitors"),
-    "visit": mark("visitors"),
-    "contractor": mark("contractors"),
-    "vehicle": mark("vehicles"),
-    "bus": mark("school buses"),
-    "responder": mark("responders"),
-}
+GROUP: Mapping[str, str] = {**choices.PEOPLE, "visit": choices.PEOPLE["visitor"]}
 MORE_WHY: Mapping[str, str] = {
     "already": mark("it stood there already"),
     "moving": mark("another motion was under way"),
@@ -44,27 +33,7 @@ MORE_WHY: Mapping[str, str] = {
     "plc": mark("its controller reports a fault"),
     "reversals": mark("was turned round twice in a row"),
     "lockdown": mark("way in locked down"),
-    "illness": mark("illness"),
-    "guardian_at_gate": mark("guardian at the gate"),
-    "teacher_present": mark("teacher present"),
-    "errand": mark("errand"),
-    "card_forgotten": mark("card forgotten"),
-    "other": mark("other reason"),
-    "lost": mark("lost"),
-    "stolen": mark("stolen"),
-    "left_school": mark("left the school"),
-    "misused": mark("misused"),
-    "weather": mark("weather"),
-    "exam": mark("examination"),
-    "event": mark("event"),
-    "traffic": mark("traffic"),
-    "authority": mark("order of the authority"),
     "drill": mark("drill"),
-    "monthly_test": mark("monthly test"),
-    "training": mark("training of the guards"),
-    "exercise": mark("exercise with the police"),
-    "inspection": mark("inspection"),
-    "after_repair": mark("after a repair"),
     "command": mark("ended by a person"),
     "real_press": mark("a real press"),
 }

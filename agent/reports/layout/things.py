@@ -6,35 +6,8 @@ from agent.locale import mark
 from agent.reports.layout.speech import Speech, minutes
 from agent.reports.layout.table import Cell, Column, Table
 from agent.reports.model import DeviceSpan, Hazard, Report, Visit
+from agent.web.choices import CONSENT, HAZARD, PURPOSE, VISIT_KIND
 
-WHAT = {
-    "bollard": mark("bollard"),
-    "lock": mark("lock"),
-    "reader": mark("card reader"),
-    "camera": mark("camera"),
-    "alarm": mark("alarm device"),
-    "light": mark("lighting"),
-    "fence": mark("fence"),
-    "power": mark("power supply"),
-    "network": mark("network"),
-    "other": mark("something else"),
-}
-VISIT = {
-    "visitor": mark("visitor"),
-    "contractor": mark("contractor"),
-    "vehicle": mark("vehicle"),
-    "delivery": mark("delivery"),
-    "parent": mark("parent"),
-}
-PURPOSE = {
-    "meeting": mark("meeting"),
-    "delivery": mark("delivery"),
-    "repair": mark("repair"),
-    "parent": mark("parent's matter"),
-    "inspection": mark("inspection"),
-    "event": mark("event"),
-    "other": mark("something else"),
-}
 END = {
     "out": mark("left"),
     "cancelled": mark("cancelled"),
@@ -42,7 +15,6 @@ END = {
     "expired": mark("never came"),
 }
 CARD = {"none": mark("no card"), "back": mark("back"), "out": mark("NOT BACK"), "unsaid": mark("not said")}
-CONSENT = {"phone": mark("by telephone"), "in_person": mark("in person"), "message": mark("by message")}
 
 
 def pictures(s: Speech) -> Table:
@@ -93,7 +65,7 @@ def _hazard(one: Hazard, s: Speech) -> tuple[Cell, ...]:
         state = s.t("closed late") if one.late else s.t("closed")
     return (
         one.hazard,
-        s.of(WHAT, one.what),
+        s.of(HAZARD, one.what),
         s.time(one.found_ms),
         s.person(one.owner),
         s.date(one.due_ms),
@@ -196,7 +168,7 @@ def _visit(one: Visit, s: Speech) -> tuple[Cell, ...]:
     state = s.of(END, one.end)
     return (
         s.person(one.handle),
-        s.of(VISIT, one.kind),
+        s.of(VISIT_KIND, one.kind),
         s.of(PURPOSE, one.purpose),
         s.person(one.host),
         s.of(CONSENT, one.consent) if one.consent else s.t("none"),

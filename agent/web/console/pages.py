@@ -15,6 +15,7 @@ from agent.guard_picture import Guard, Inside, Visiting, Window
 from agent.locale import LANGUAGES
 from agent.policy.names import NameTable
 from agent.register.store import Entry
+from agent.web import choices
 from agent.web import words as tables
 from agent.web.console import words as console_words
 from agent.web.console.accounts import Role
@@ -247,5 +248,5 @@ class ConsolePages:
     @staticmethod
     def _environment(words: Words) -> Environment:
         made = environment(words)
-        made.globals.update(c=console_words, roles=tuple(Role), shifts=SHIFTS)
+        made.globals.update(c=console_words, choices=choices, roles=tuple(Role), shifts=SHIFTS)
         return made
