@@ -9,6 +9,7 @@ from agent.preview.words import Words, clock
 
 WIDTH, LEFT, RIGHT = 1180, 20, 20
 ROW, TOP = 46, 96
+BARE_TOP = 34  # without a heading
 LABEL = 64  # what two times need side by side
 COLOURS = {
     "arrival": "#2f8f5b", "class": "#c0392b", "lunch": "#c98a1b", "dismissal": "#2b6cb0", "care": "#6b46c1",
@@ -17,30 +18,30 @@ COLOURS = {
 FONT = 'font-family="system-ui, Noto Sans CJK SC, Microsoft YaHei, sans-serif"'
 
 
-def draw(seen: DayView, w: Words) -> str:
-    """The SVG of one day."""
+def draw(seen: DayView, w: Words, *, bare: bool = False) -> str:
+    """The SVG of one day. `bare`: hours and windows alone, where a page says the rest beside it."""
     first = min((entry.start for entry in seen.windows), default=360) // 60
     last = -(-max((entry.end for entry in seen.windows), default=1200) // 60)
     scale = (WIDTH - LEFT - RIGHT) / max(1, (last - first) * 60)
-    height = TOP + ROW * max(1, len(seen.windows)) + 22 * len(seen.notes) + 30
+    top, notes = (BARE_TOP, ()) if bare else (TOP, seen.notes)
+    height = top + ROW * max(1, len(seen.windows)) + 22 * len(notes) + (0 if bare else 30)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" {FONT} role="img">',
         f"<title>{escape(seen.date)} {escape(seen.label)}</title>",
         f'<rect width="{WIDTH}" height="{height}" fill="#fff"/>',
-        _text(LEFT, 34, f"{seen.date}  {seen.label or seen.plan}", 22, "#16212c", "bold"),
-        _text(LEFT, 58, "  ".join((w.say("why", w.say(seen.because), seen.source), *seen.warnings)), 13, "#56677a"),
+        *([] if bare else _heading(seen, w)),
     ]
     crowded = 60 * scale < LABEL  # the last hour is written to the left of its line, where the one before stands
     for hour in range(first, last + 1):
         x = LEFT + (hour - first) * 60 * scale
-        parts.append(f'<path d="M{x:.1f} {TOP - 14}V{TOP + ROW * len(seen.windows)}" stroke="#d8e0e8"/>')
+        parts.append(f'<path d="M{x:.1f} {top - 14}V{top + ROW * len(seen.windows)}" stroke="#d8e0e8"/>')
         ends = hour == last
         if crowded and hour == last - 1:
             continue
         parts.append(
             _text(
                 x - 2 if ends else x + 2,
-                TOP - 18,
+                top - 18,
                 clock(hour * 60),
                 11,
                 "#56677a",
@@ -49,10 +50,18 @@ def draw(seen: DayView, w: Words) -> str:
             )
         )
     for at, entry in enumerate(seen.windows):
-        parts += _bar(entry, LEFT + (entry.start - first * 60) * scale, TOP + at * ROW, scale)
-    for at, note in enumerate(seen.notes):
-        parts.append(_text(LEFT, TOP + ROW * len(seen.windows) + 26 + at * 22, note, 13, "#16212c"))
+        parts += _bar(entry, LEFT + (entry.start - first * 60) * scale, top + at * ROW, scale)
+    for at, note in enumerate(notes):
+        parts.append(_text(LEFT, top + ROW * len(seen.windows) + 26 + at * 22, note, 13, "#16212c"))
     return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def _heading(seen: DayView, w: Words) -> list[str]:
+    why = "  ".join((w.say("why", w.say(seen.because), seen.source), *seen.warnings))
+    return [
+        _text(LEFT, 34, f"{seen.date}  {seen.label or seen.plan}", 22, "#16212c", "bold"),
+        _text(LEFT, 58, why, 13, "#56677a"),
+    ]
 
 
 def _bar(entry: Entry, x: float, y: float, scale: float) -> list[str]:

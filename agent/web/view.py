@@ -76,7 +76,7 @@ class View:
     @property
     def timeline(self) -> Markup:
         """Today as an SVG; whoever draws it escapes what the school wrote."""
-        return Markup(draw(self.day, Plain(self.w.language)) if self.day is not None else "")
+        return Markup(draw(self.day, Plain(self.w.language), bare=True) if self.day is not None else "")
 
     def say(self, name: str, *values: object) -> str:
         """A text of the preview."""

@@ -50,6 +50,7 @@ async def test_today_is_told_as_a_table_and_a_timeline_and_names_nobody(rig: Rig
     assert "16:00–17:10" in row and "out: pupils grade 1 grade 2" in row and "plans.toml:9" in row
     assert "&lt;1&gt;" in row and "<1>" not in english
     assert '<svg xmlns="http://www.w3.org/2000/svg"' in english and "人操作" in chinese and "出:" in chinese
+    assert english.count("At all times: ") == english.count("why: ") == 1, "beside the picture, and not in it too"
     for text in (english, chinese):
         assert "guard-7" not in text and "uart-125k" not in text
 
