@@ -40,6 +40,7 @@ from agent.core.strange import NOT_JSON
 
 _Entry = TypeVar("_Entry", bound=msgspec.Struct)
 _Key = TypeVar("_Key")
+MOST_CARDS = 200_000  # D: twice what the greatest school is taken to have; a million would take a small board's memory
 MAX_FOUND = 200  # D: a list longer than this is read by nobody
 
 
@@ -204,7 +205,13 @@ class _Reader:
 
     def _credentials(self) -> dict[str, Credential]:
         file = str(self._data.get("credentials_file", ""))
-        entries = (one for raw in self._list("credentials") if (one := self._credential(raw)) is not None)
+        rows = self._list("credentials")
+        if len(rows) > MOST_CARDS:
+            what = f"there are {len(rows)} cards, and a box takes {MOST_CARDS} at most"
+            self._say(file or "credentials", what, "give this box the people of its own school alone")
+            self._found.lost.add("credentials")
+            return {}
+        entries = (one for raw in rows if (one := self._credential(raw)) is not None)
         return self._unique("credentials", entries, lambda one: one.card, lambda one: f"{file}:{one.line}")
 
     def _credential(self, raw: Any) -> Credential | None:

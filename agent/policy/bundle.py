@@ -26,7 +26,7 @@ from agent.journal.keys import BoxKey, signed_by
 
 MAGIC = b"MENWEI-POLICY/1"
 MOST_BYTES = 32 << 20  # D: 100 000 cards are some 1.5 MB
-MOST_PLAIN = 128 << 20
+MOST_PLAIN = 64 << 20  # D: 200 000 cards with everything a card may have are some 50 MB
 MOST_HEAD = 4096
 _canonical = msgspec.json.Encoder(order="sorted").encode
 
@@ -70,7 +70,8 @@ class Bundle(msgspec.Struct, frozen=True):
             unpacker = zlib.decompressobj()
             plain = unpacker.decompress(self.policy, MOST_PLAIN)
             if not unpacker.eof:
-                raise BadBundle("the policy inside is far too large or cut short", "make the bundle anew")
+                cure = "make it anew, with the people of this school alone"
+                raise BadBundle("the policy inside is far too large or cut short", cure)
             parts = _PARTS.decode(plain)
             return {key: _plain(key, raw) for key, raw in parts.items()}
         except msgspec.ValidationError:

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from policy_files import office
 
+from agent.core import policy_parse
 from agent.core.policy_parse import parse
 from agent.core.rules import BoxRules
 from agent.journal.keys import BoxKey
@@ -108,6 +109,15 @@ def test_a_bomb_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
     data = bundle.pack({"version": 1, "made_at_ms": 1, "site_box": "a/*", "x": "0" * 100_000}, b"", KEY)
     with pytest.raises(BadBundle, match="far too large"):
         bundle.unpack(data, [KEY.public]).wire()
+
+
+def test_more_cards_than_a_box_can_hold_are_refused_unread(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A whole district's export would take the memory that a panic press needs."""
+    monkeypatch.setattr(policy_parse, "MOST_CARDS", 4)
+    monkeypatch.setattr(policy_parse, "_CREDENTIAL", None)
+    policy, found = parse(bundle.unpack(bundle.pack(wires(5), b"", KEY), [KEY.public]).wire())
+    assert policy is None and len(found) == 1
+    assert found[0].source == "people.csv" and "5 cards, and a box takes 4" in found[0].what
 
 
 # ── the store ──────────────────────────────────────────────────────────────────────────────────────────────────────
