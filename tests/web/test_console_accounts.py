@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import stat
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from agent.pace import AT_ONCE
 from agent.web.console import sessions as s
 from agent.web.console.accounts import CODE_HOURS, FILE, Account, Accounts, BadAccount, Role
 from agent.web.console.sessions import Sessions, Tries
+from agent.web.feed import wall_ms
 
 HOUR_MS = 3_600_000
 
@@ -196,3 +198,16 @@ async def test_wrong_tries_from_everywhere_are_counted_and_not_all_written_down(
     for number in range(AT_ONCE + 5):
         await desk.console._wrong("gate", f"192.168.8.{number}", locks=False)
     assert AT_ONCE <= desk.link.kinds().count("account.refused") <= AT_ONCE + 1
+
+
+async def test_what_was_typed_at_the_door_stays_but_the_password(tmp_path: Path) -> None:
+    desk = Desked(tmp_path)
+    code = desk.accounts.make_code(Role.GUARD, wall_ms())
+    asked = {"code": code, "login": "Wang <li>", "password": "a long enough one", "again": "a long enough one"}
+    for change, field in (({}, "login"), ({"again": "another one"}, "again"), ({"code": "AAAAA-AAAAA"}, "code")):
+        page = (await desk.post("/guard/first", asked | change)).text
+        assert 'value="Wang &lt;li&gt;"' in page and f'value="{(asked | change)["code"]}"' in page
+        assert "a long enough one" not in page and page.count('aria-invalid="true"') == 1
+        assert re.search(rf'name="{field}"[^>]*aria-invalid="true" aria-describedby="why" autofocus', page), page
+    page = (await desk.post("/guard/login", {"login": "gate", "password": "a wrong one"})).text
+    assert 'value="gate"' in page and "a wrong one" not in page

@@ -414,6 +414,16 @@ async def test_the_chinese_console_speaks_no_english(tmp_path: Path, path: str) 
         assert not re.search(r"[A-Za-z]{3,}", own.sub("", text)), text
 
 
+async def test_who_sees_to_a_hazard_reads_what_it_is_and_no_name(tmp_path: Path) -> None:
+    desk = Desked(tmp_path, Role.MAINTENANCE)
+    await desk.log_in()
+    await desk.do("hazard_open", what="fence", text="东墙铁丝网破损", owner="somebody new", due="7")
+    await desk.do("visit_register", **VISITOR)
+    page = await desk.page()
+    assert "东墙铁丝网破损" in page and "maintenance staff and installers read this too" in page
+    assert "somebody new" not in page and not [name for name in NAMES.values() if name in page]
+
+
 async def noted(desk: Desked) -> str:
     await desk.do("hazard_open", what="fence", text="东墙铁丝网破损", owner="staff-1", due="7")
     (handle,) = desk.link.state.duty.hazards

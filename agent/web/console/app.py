@@ -30,7 +30,7 @@ from agent.web.console.accounts import Account, Accounts, BadAccount, Role
 from agent.web.console.asks import ASKS, GUARDS, Form, Refusal
 from agent.web.console.desk import Desk, Unknown
 from agent.web.console.front import Front
-from agent.web.console.kept import NOTHING, Answer, keep, picked
+from agent.web.console.kept import NOTHING, Answer, at_fault, keep, picked
 from agent.web.console.pages import ConsolePages, ConsoleView, Told
 from agent.web.console.sessions import COOKIE, Session, Sessions, Tries
 from agent.web.feed import Feed, Link, wall_ms
@@ -251,9 +251,12 @@ class Console:
 
     async def _told(self, session: Session) -> Told:
         guard = await self._guard()
-        photos = self._desk.with_photo(hazard.handle for hazard in guard.hazards) if guard is not None else frozenset()
-        if session.account.role not in GUARDS or guard is None:
-            return Told(guard=guard, names=NameTable(), entries={}, photos=photos)
+        if guard is None:
+            return Told(guard=None, names=NameTable(), entries={})
+        hazards = [hazard.handle for hazard in guard.hazards]
+        photos = self._desk.with_photo(hazards)
+        if session.account.role not in GUARDS:  # whoever sees to a hazard must read what it is
+            return Told(guard=guard, names=NameTable(), entries=self._desk.entries(hazards), photos=photos)
         names = await self._names(session, guard)
         handles = [one for visit in guard.visits for one in (visit.handle, visit.host)]
         handles += [one for hazard in guard.hazards for one in (hazard.handle, hazard.owner)]
@@ -406,7 +409,9 @@ class Console:
     def _page(self, request: Request, template: str, status: int = 200, **values: object) -> Response:
         language = language_of(request)
         told = values.get("why")
-        values |= {"why_text": self._pages.why(language, told) if isinstance(told, str) and told else ""}
+        why = told if isinstance(told, str) else ""
+        values |= {"why_text": self._pages.why(language, why) if why else "", "at": at_fault(why)}
+        values["typed"] = _form(request) if request.method == "POST" else {}
         html = self._pages.page(
             template, language, build=self._build, language_href=other_language(request, language), **values
         )

@@ -32,6 +32,22 @@ ABOUT: Mapping[str, tuple[str, ...]] = {
     "what": ("what",),
     "owner": ("owner",),
 }
+# The same for the pages on which one logs in and makes an account.
+AT_THE_DOOR: Mapping[str, str] = {
+    "code": "code",
+    "login": "login",
+    "login_taken": "login",
+    "password_length": "password",
+    "password_weak": "password",
+    "password_twice": "again",
+    "wrong": "password",
+}
+
+
+def at_fault(why: str) -> dict[str, dict[str, str]]:
+    """What marks the field at fault on such a page, by its name."""
+    field = AT_THE_DOOR.get(why)
+    return {field: {"aria-invalid": "true", "aria-describedby": "why", "autofocus": ""}} if field else {}
 
 
 class Answer(msgspec.Struct, frozen=True):
