@@ -93,6 +93,8 @@ def _make(arguments: argparse.Namespace) -> int:
     made_at_ms = time.time_ns() // 1_000_000
     version = arguments.version if arguments.version is not None else made_at_ms // 1000
     policy, wire, found = from_folder(arguments.folder, version, made_at_ms)
+    names, more = _names(arguments.folder)
+    found += more
     if policy is not None and arguments.site is not None:
         found += _against(policy, arguments.site)
     if found or policy is None:
@@ -101,11 +103,9 @@ def _make(arguments: argparse.Namespace) -> int:
     if key is None:
         return MISUSE
     try:
-        sealed = _sealed_names(arguments)
+        sealed = _sealed(names, arguments)
     except ValueError as error:
         return _misuse(str(error))
-    if isinstance(sealed, list):
-        return _tell(sealed, arguments.lang, as_json=arguments.json)
     site = policy.site_box.partition("/")[0]
     out = arguments.out or arguments.folder.resolve().parent / f"menwei-{site}-{version}.bundle"
     out.write_bytes(pack(wire, sealed, key))
@@ -139,14 +139,17 @@ def _signing_key(path: Path) -> Any:
     return None
 
 
-def _sealed_names(arguments: argparse.Namespace) -> bytes | list[Contradiction]:
-    from agent.policy.names import BadNames, load_key, seal
+def _names(folder: Path) -> tuple[dict[str, str], list[Contradiction]]:
     from agent.policy.sources import Folder
 
-    reader = Folder(arguments.folder)
-    names = reader.names()
-    if reader.found:
-        return reader.found
+    reader = Folder(folder)
+    return reader.names(), reader.found
+
+
+def _sealed(names: dict[str, str], arguments: argparse.Namespace) -> bytes:
+    """The name table encrypted, empty where there are no names. Raises ValueError with what is wrong with the key."""
+    from agent.policy.names import BadNames, load_key, seal
+
     if not names:
         return b""
     path = arguments.names_key or arguments.folder / NAMES_KEY

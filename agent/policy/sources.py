@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Set
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -40,6 +41,7 @@ PASSES = {
 ROSTER = {"post": ("岗位",), "guard": ("保安", "门卫"), "from": ("起",), "to": ("止",), "weekdays": ("星期",)}
 NAMES = {"holder": ("编号", "代号"), "name": ("姓名",)}
 BASE_KEYS = frozenset({"site", "box", "group", "zone", "post", "pickup_window", "rules", "source"})
+TABLES = frozenset({"people.csv", "pickups.csv", "slips.csv", "passes.csv", "roster.csv", "names.csv"})
 # What of the policy each file tells. Where a file could not be read whole, names from it are not judged elsewhere.
 PARTS = {
     "policy.toml": ("groups", "zones", "posts"), "plans.toml": ("plans",), "calendar.toml": ("calendar",),
@@ -57,6 +59,7 @@ class Folder:
     def __init__(self, folder: Path, zone: str = "Asia/Shanghai") -> None:
         self._folder = folder
         self._zone = ZoneInfo(zone)
+        self._missing: set[str] = set()  # tables that are not there
         self._lines: dict[str, Lines] = {}  # of each TOML file that was read
         self.found: list[Contradiction] = []
 
@@ -81,7 +84,8 @@ class Folder:
 
     def lost(self) -> set[str]:
         """The parts of the policy that stand in a file with something in it that could not be read."""
-        return {part for one in self.found for part in PARTS.get(one.source.partition(":")[0], ())}
+        files = {one.source.partition(":")[0] for one in self.found} | self._missing
+        return {part for file in files for part in PARTS.get(file, ())}
 
     def names(self) -> dict[str, str]:
         """Holder → name, for the guard console alone."""
@@ -107,7 +111,11 @@ class Folder:
         """Every row that can be read. A table that is not there is empty; without people there is no school."""
         path = self._folder / name
         if not path.exists():
-            if name == "people.csv":
+            self._missing.add(name)
+            meant = self._meant(path)
+            if meant:
+                self._say(meant, f"{name} is not there, and this may be meant for it", f"save it as {name}")
+            elif name == "people.csv":
                 self._say(name, "this file is missing", "export everybody's cards into it")
             return []
         made: list[Any] = []
@@ -119,6 +127,11 @@ class Folder:
         except BadTable as error:
             self.found.append(error.found)
         return made
+
+    def _meant(self, path: Path) -> str:
+        """A file beside it that was probably meant: slip.csv, Slips.CSV or slips.xlsx for slips.csv. "" = none."""
+        others = {other.stem.casefold(): other.name for other in sorted(self._folder.iterdir()) if _is_table(other)}
+        return next((others[stem] for stem in get_close_matches(path.stem, others, 1, 0.8)), "")
 
     def _row(
         self,
@@ -323,6 +336,10 @@ class Folder:
         source = found.get("source", "") if isinstance(found, dict) else base.get("source", "")
         self._say(str(source), f"{key} may be there several times", f"write [[…{key}]], with two brackets")
         return []
+
+
+def _is_table(path: Path) -> bool:
+    return path.name not in TABLES and path.suffix.casefold() in (".csv", ".xls", ".xlsx", ".txt")
 
 
 def _named(source: str, cells: dict[str, str]) -> tuple[str, str, str]:

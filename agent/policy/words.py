@@ -19,6 +19,8 @@ ZH: Mapping[str, str] = {
     "the parts are: {}": "可用的部分：{}",
     "this file is missing": "缺少该文件",
     "copy it from the example and fill it in": "请从示例复制并填写",
+    "{} is not there, and this may be meant for it": "没有 {}，该文件可能就是它",
+    "save it as {}": "请另存为 {}",
     "export everybody's cards into it": "请把所有人的卡导出到该文件",
     "there is nobody in this table": "表中没有任何人",
     "export everybody's cards, one a line": "请导出所有人的卡，每行一张",

@@ -85,6 +85,15 @@ def test_two_windows_of_one_name_are_two(tmp_path: Path, capsys: pytest.CaptureF
     assert capsys.readouterr().out.splitlines()[1:] == ["平日, arrival: was 07:00–08:00, is now 06:45–08:00"]
 
 
+def test_mistakes_in_the_names_are_told_with_all_others(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    office(
+        folder, names_csv=FILES["names.csv"] + "pupil-0001,孙三\n", slips_csv=FILES["slips.csv"].replace("9:30", "x")
+    )
+    assert command.run(["make", str(folder)]) == 2
+    told = capsys.readouterr().err
+    assert "slips.csv:2: “x” is no time" in told and "names.csv:4: pupil-0001 is there twice" in told
+
+
 def test_mistakes_are_told_and_nothing_is_written(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -156,6 +156,17 @@ def _is_translated(one: Contradiction) -> bool:
     return told.what != one.what and told.cure != one.cure
 
 
+@pytest.mark.parametrize("name", ["slip.csv", "Slips.CSV", "slips.xlsx"])
+def test_a_table_under_another_name_is_not_passed_over(tmp_path: Path, name: str) -> None:
+    folder = office(tmp_path, slips_csv=None)
+    (folder / name).write_text(FILES["slips.csv"], "utf-8")
+    _, found = read(folder)
+    (folder / "people.csv").rename(folder / "People.csv")
+    assert [one.source for one in read(folder)[1]] == ["People.csv", name]  # and no word of pupils nobody knows
+    assert [(one.source, one.cure) for one in found] == [(name, "save it as slips.csv")]
+    assert _is_translated(found[0])
+
+
 @pytest.mark.parametrize(
     ("names", "line", "what"),
     [
