@@ -33,7 +33,6 @@ class BollardFacts:
         "left",
         "licence",
         "obstructed",
-        "reversing",
         "rising",
         "stray_from",
         "stray_since",
@@ -45,7 +44,6 @@ class BollardFacts:
         self.left = False  # it has left an end since its last token
         self.licence: frozenset[str] = frozenset()
         self.rising = False  # a raise of ours went out (or may have) and no end, hold or loss has ended it
-        self.reversing = False
         self.held = Hold.NONE
         self.obstructed = 0  # rises turned round over a sensor, in a row
         self.stray_since: float | None = None
@@ -294,7 +292,6 @@ class LaneFacts:
     def _keep_hold(self, bollard: BollardFacts, hold: Hold, at: float) -> None:
         if hold is Hold.LOWER and bollard.held is not Hold.LOWER:
             bollard.obstructed += bollard.rising and bool(self.sensor_trouble(at))
-            bollard.reversing = True
         if hold is not Hold.NONE:
             bollard.rising = False
             bollard.licence = BOTH_WAYS
@@ -302,7 +299,6 @@ class LaneFacts:
                 bollard.between_since = at
         else:
             bollard.licence = frozenset()
-        bollard.reversing = hold is Hold.LOWER
         bollard.held = hold
 
     def _keep_clearing(self, event: Command) -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import msgspec
 from msgspec.structs import replace
 
 from agent.core.events import (
@@ -19,9 +16,8 @@ from agent.core.events import (
 )
 from agent.core.log import Log
 from agent.core.records import Value
-from agent.core.rules import BoxRules
 from agent.core.state import BoxState, DeviceState
-from agent.core.words import Contact, Journal, Line
+from agent.core.words import Journal
 
 MAINS_GRACE_S = 10.0  # D: a dip shorter than this is a fact and no alarm; the rules allow 60 s
 PATH_GRACE_S = 20.0  # D: a broker that restarts is no alarm
@@ -164,53 +160,3 @@ def on_tick(state: BoxState, now: Now, log: Log) -> BoxState:
 
 def deadline(state: BoxState) -> float:
     return min(_mains_alarm_at(state), _no_path_at(state))
-
-
-# ── what a loss takes away ─────────────────────────────────────────────────────────────────────────────────────────
-
-
-class Loss(msgspec.Struct, frozen=True):
-    """One thing nobody can tell or do now. `device` is to blame ("" when several could be); `what` says of which kind
-    `what_id` is: "lane", "reader", "button", "fire", "door", "key", "supply", "output". Wall-clock ms, 0 = unknown."""
-
-    device: str
-    what: str
-    what_id: str
-    since_ms: int
-
-
-def takes_away(rules: BoxRules, state: BoxState) -> tuple[Loss, ...]:
-    """Judged by what is really unread, not by a table of wires: a lost device that took nothing is named alone."""
-    lost = {name: device.since_ms for name, device in state.health.devices.items() if not device.up}
-    shared = [name for name in lost if name.partition(":")[0] not in ("lane", "reader")]
-    to_blame = shared[0] if len(shared) == 1 else ""
-    since_ms = lost.get(to_blame, 0)
-    unread = (Loss(to_blame, what, what_id, since_ms) for what, what_id in _unread(rules, state))
-    return (*_named(lost), *unread)
-
-
-def _named(lost: dict[str, int]) -> Iterator[Loss]:
-    """Lanes and readers are devices of their own: losing one takes exactly it away."""
-    for name, since_ms in lost.items():
-        what, _, what_id = name.partition(":")
-        if what in ("lane", "reader"):
-            yield Loss(name, what, what_id, since_ms)
-
-
-def _unread(rules: BoxRules, state: BoxState) -> Iterator[tuple[str, str]]:
-    devices = state.health.devices
-    for name, lane in state.lanes.items():
-        known = devices.get(f"lane:{name}")
-        if lane.lost and (known is None or known.up):
-            yield "lane", name
-    for name, button in state.panic.buttons.items():
-        if button.line is Line.UNREAD:
-            yield "button", name
-    if rules.has_fire and state.fire.input is None:
-        yield "fire", "fire"
-    for door in rules.doors:
-        if door.has_contact and state.doors[door.id].contact is Contact.UNREAD:
-            yield "door", door.id
-    yield from (("key", name) for name, on in state.keys.items() if on is None)
-    yield from (("supply", name) for name, ok in state.health.supplies.items() if ok is None)
-    yield from (("output", name) for name in state.health.outputs)

@@ -373,7 +373,6 @@ def _restored(lane: LaneState, data: object, cause: Seq | None) -> LaneState:
     return replace(
         lane,
         efo=fields.get("efo") is not False,
-        efo_ref=cause,
         closed=closed,
         closed_ref=cause if closed else None,
         bollards={name: replace(b, fault=words.get(name, "")) for name, b in lane.bollards.items()},

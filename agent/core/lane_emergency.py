@@ -23,7 +23,7 @@ def press(bench: Bench, cause: Seq | None, at_s: float) -> None:
     why = _why_not_efo(bench, issued_at)
     rise = [] if why else _to_raise(bench)
     ref = _write(bench, why, rise, cause)
-    bench.set(efo=True, efo_ref=ref, blocked=why, wanted=None)
+    bench.set(efo=True, blocked=why, wanted=None)
     if why:
         _stop_lowering(bench)
         return
@@ -65,7 +65,7 @@ def clear(bench: Bench, cause: Seq | None) -> None:
     """The panic was reset: EFO ends. Nothing moves by that."""
     if bench.lane.efo:
         bench.write("lane.efo_cleared", cause=cause)
-        bench.set(efo=False, efo_ref=None, blocked="")
+        bench.set(efo=False, blocked="")
 
 
 def fire(bench: Bench, cause: Seq) -> None:

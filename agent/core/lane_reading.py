@@ -86,7 +86,6 @@ def lose(bench: Bench, why: str) -> None:
     bench.write("lane.lost", {"why": why})
     bench.set(
         lost=True,
-        lost_why=why,
         mode=Mode.UNKNOWN,
         warning_on=None,
         sensors={name: SensorState() for name in bench.lane.sensors},
@@ -108,7 +107,7 @@ def _lose_bollard(bench: Bench, name: str, b: BollardState) -> None:
 
 def _return(bench: Bench) -> None:
     bench.write("lane.back")
-    bench.set(lost=False, lost_why="")
+    bench.set(lost=False)
     for name, b in bench.bollards.items():
         if b.hold is not Hold.NONE:
             bench.put(name, hold_at=bench.at)

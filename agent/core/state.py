@@ -166,8 +166,6 @@ class LaneState(Slice, frozen=True, kw_only=True):
     closed: bool = False  # lane fault: red light, no motion but by a person after clearing
     closed_ref: Seq | None = None
     fire_key: bool = False
-    lost_why: str = ""
-    efo_ref: Seq | None = None  # the record of the last EFO of this lane
     raise_key: bool = False  # the guard's hold-to-run buttons, as last told; unread counts as released
     lower_key: bool = False
     wanted: Motion | None = None  # what is shown to the guard as asked for; a person starts it

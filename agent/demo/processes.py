@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -165,15 +164,3 @@ def free_port(wish: int) -> int:
                 continue
             return int(stream.getsockname()[1])
     raise DemoError("no free port on 127.0.0.1")
-
-
-def wait_until(what: str, test: Any, limit_s: float, every_s: float = 0.05) -> Any:
-    """Poll `test` until it is true and return what it gave; DemoError naming `what` otherwise."""
-    end = time.monotonic() + limit_s
-    while True:
-        result = test()
-        if result:
-            return result
-        if time.monotonic() > end:
-            raise DemoError(f"{what}: not within {limit_s:g} s")
-        time.sleep(every_s)

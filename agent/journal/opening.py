@@ -39,7 +39,6 @@ class Opened(msgspec.Struct):
     key: BoxKey
     epoch: int
     next_seq: int
-    head_link: bytes
     latched: dict[str, object] | None
     latched_ref: tuple[int, int] | None
     problems: list[Problem]
@@ -243,7 +242,6 @@ def _opened(folder: Path, key: BoxKey, head: Head, latched: Latched | None, prob
         key=key,
         epoch=head.epoch,
         next_seq=head.seq + 1,
-        head_link=head.link,
         latched=latched.data if latched is not None else None,
         latched_ref=(latched.epoch, latched.seq) if latched is not None else None,
         problems=problems,

@@ -31,7 +31,6 @@ from agent.journal.pending import Group, Pending
 from agent.journal.retention import Trim
 from agent.journal.store import Connect, Store
 
-LAG_RECORDS = 2_000  # D: more than this waiting means the disk does not keep up; routine work should slow down
 RETRY_FIRST_S, RETRY_MOST_S = (
     0.1,
     2.0,
@@ -134,11 +133,6 @@ class JournalWriter:
     def backlog(self) -> int:
         """Records appended and not yet on disk."""
         return self._appended - self._durable
-
-    @property
-    def lag(self) -> bool:
-        """The disk does not keep up: routine work should slow down."""
-        return self.backlog > LAG_RECORDS
 
     def waiting_s(self) -> float:
         """How long the oldest record that is not on disk has waited: a hung card shows here and nowhere else."""

@@ -19,7 +19,6 @@ TIDY_S = 9.0  # the last of the tidying hands, and a look at what came of it
 RECOVERY_S = 60.0  # simulated seconds after which everything has recovered
 PER_DAY = 1.2
 EFO_WATCH_S = 2.0  # sensors must have been read clear for a second before a press can raise
-SERVICE = "service"
 
 
 class NotWell(Exception):

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from people_scenes import RULES, Gate, kinds
+from people_scenes import Gate, kinds
 
-from agent.core import health
 from agent.core.events import (
     ClockChanged,
     DeviceBack,
     DeviceLost,
-    DoorContact,
-    FireInput,
     JournalChanged,
-    OutputFault,
     PathHealth,
     SupplyInput,
 )
-from agent.core.health import Loss
-from agent.core.words import ClockTrust, Contact, Journal, Line
+from agent.core.words import ClockTrust, Journal
 
 
 def test_a_device_is_lost_once_and_back_once() -> None:
@@ -32,41 +27,6 @@ def test_a_device_is_lost_once_and_back_once() -> None:
     assert back[0].data["lost_ms"] == 4000
     assert not gate.send(DeviceBack("reader:guard"))
     assert not gate.lamp("fault")
-
-
-def test_what_a_loss_takes_away() -> None:
-    gate = Gate().start()
-    assert health.takes_away(RULES, gate.state) == ()
-    since_ms = gate.wall_ms
-    gate.send(DeviceLost("gpio", "no answer"))
-    gate.line("gatehouse", Line.UNREAD)
-    gate.send(DoorContact("wicket", Contact.UNREAD))
-    gate.send(FireInput(None))
-    gate.send(SupplyInput("mains", None))
-    gate.send(DeviceLost("reader:guard", "unplugged"))
-    assert set(health.takes_away(RULES, gate.state)) == {
-        Loss("reader:guard", "reader", "guard", since_ms),
-        Loss("gpio", "button", "gatehouse", since_ms),
-        Loss("gpio", "door", "wicket", since_ms),
-        Loss("gpio", "fire", "fire", since_ms),
-        Loss("gpio", "supply", "mains", since_ms),
-    }
-
-
-def test_with_two_boards_lost_neither_is_blamed() -> None:
-    gate = Gate().start()
-    gate.send(DeviceLost("gpio", "no answer"))
-    gate.send(DeviceLost("loops", "no answer"))
-    gate.line("office", Line.UNREAD)
-    assert [loss.device for loss in health.takes_away(RULES, gate.state)] == [""]
-
-
-def test_a_lost_lane_is_taken_away_by_its_plc() -> None:
-    gate = Gate().start()
-    gate.send(DeviceLost("lane:main", "no answer"))
-    gate.send(OutputFault("siren", False, "stays silent"))
-    losses = [(loss.device, loss.what, loss.what_id) for loss in health.takes_away(RULES, gate.state)]
-    assert losses == [("lane:main", "lane", "main"), ("", "output", "siren")]
 
 
 def test_tamper_is_an_alarm_at_once() -> None:
