@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from pathlib import Path
 
 import paho.mqtt.publish as publish
 import pytest
+from redis_rig import redis_site
 from uplink_rig import PREFIX, DistrictHere, FakeControl, Running, until
 
 from agent.pace import AT_ONCE
@@ -70,3 +73,25 @@ async def test_what_is_longer_than_any_bundle_is_never_fetched(
         control.alarm(press)
         await until(lambda: "received" in control.stages(press.ref) and uplink._alarms.ignored)
         assert uplink._records.nonsense == 0
+
+
+@pytest.mark.parametrize("answer", [b"+OK\r\n", b"*1\r\n*1\r\n:7\r\n", b"*2\r\n$1\r\na\r\n$1\r\n\xff\r\n"])
+async def test_a_redis_that_answers_nonsense_is_told_in_words(
+    answer: bytes, tmp_path: Path, control: FakeControl, running: Running
+) -> None:
+    """It looked like a path that is well, or like none, for as long as it went on."""
+
+    async def lying(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while line := await reader.readline():
+                if line.startswith(b"*"):
+                    writer.write(answer)
+        writer.close()
+
+    server = await asyncio.start_server(lying, "127.0.0.1", 0)
+    control.journal.add(3)
+    async with running(redis_site(tmp_path, server.sockets[0].getsockname()[1], durable=True)):
+        await until(lambda: any(told["op"] == "path" and "no Redis" in told["why"] for told in control.asked))
+        assert not any(told["up"] for told in control.asked if told["op"] == "path")
+        assert control.synced == (0, 0)
+    server.close()

@@ -75,10 +75,13 @@ class RedisPath:
             await self._pause(back_off.pause_s(urgent()), lane)
 
     async def _one_connection(self, serve: Callable[[Link], Awaitable[None]]) -> None:
-        """Raises RedisLost at its end."""
+        """Raises RedisLost at its end, also for answers of a shape that no Redis gives."""
         link = await Link.open(self._settings())
         try:
             await serve(link)
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            log.info("an answer of %s could not be read", link.where, exc_info=error)
+            raise RedisLost(f"what answers at {link.where} is no Redis") from None
         finally:
             await link.close()
 
