@@ -141,7 +141,12 @@ async def test_a_visitor_from_the_gate_to_the_way_home(desk: Desked) -> None:
     assert "has not left in time" in await desk.page()
     assert await desk.do("visit_out", visit=visit.handle) == "Done."
     assert not desk.link.state.visits
-    for text in ("王小明", "京A12345", "110101199003074512", "4512"):
+    for text in (
+        "王小明",
+        "京A12345",
+        "110101199003074512",
+        "…4512",
+    ):  # four digits alone stand in some number by chance
         assert text not in legible(desk)
 
 
@@ -244,12 +249,21 @@ async def test_a_leave_slip_by_name_lets_the_pupil_out(desk: Desked) -> None:
 async def test_let_out_shift_and_ban(desk: Desked) -> None:
     assert await desk.do("let_out", who="pupil-0009", door="wicket", reason="illness") == "Done."
     assert last(desk, "access.let_out").data["holder"] == "pupil-0009"
+    assert "A number was expected" in await desk.do("shift_day", minutes="+-5", reason="weather")
     assert await desk.do("shift_day", minutes="20", reason="weather") == "Done."
     page = await desk.page()
     assert "+20 min" in page and desk.link.state.campus.shifts[0].by == 20
     assert await desk.do("card_ban", who="pupil-0009", reason="lost") == "Done."
     assert "pupil-0009" in desk.link.state.campus.bans
     assert await desk.do("card_unban", holder="pupil-0009") == "Done."
+
+
+async def test_a_vehicle_without_a_name_is_banned_by_its_number(desk: Desked) -> None:
+    assert "vehicle-1" not in NAMES
+    assert await desk.do("card_ban", who="vehicle-1", reason="lost") == "Done."
+    assert "vehicle-1" in desk.link.state.campus.bans
+    assert await desk.do("card_ban", who="vehicle-999", reason="lost") != "Done."
+    assert "vehicle-999" not in legible(desk)
 
 
 async def test_a_lane_says_why_it_does_not_rise(desk: Desked) -> None:

@@ -5,6 +5,7 @@ Nothing here decides whether it may be done now: that is the core's, and it answ
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -91,7 +92,7 @@ def _plain(*names: str) -> Build:
 
 def _shift(form: Form) -> Args:
     form.at, text = "minutes", form.get("minutes")
-    if not text.lstrip("+-").isdecimal() or not text.isascii() or len(text) > 4:
+    if not re.fullmatch(r"[+-]?[0-9]{1,4}", text):
         raise Refusal("number")
     return {"minutes": str(int(text)), "reason": form.get("reason")}
 

@@ -50,7 +50,16 @@ class Desk:
         return self._names
 
     def holder(self, typed: str, names: NameTable) -> str:
-        """The pseudonym of a typed name or pseudonym. Raises Unknown."""
+        """The pseudonym of a typed name or pseudonym; vehicles and others may have no name in the table. Raises
+        Unknown."""
+        try:
+            return self._found(typed, names)
+        except Unknown as unknown:
+            if unknown.people or not HANDLE.fullmatch(typed.strip()):
+                raise
+        return typed.strip()  # the gate itself says whom it does not know
+
+    def _found(self, typed: str, names: NameTable) -> str:
         text = " ".join(typed.split())
         if not text:
             raise Unknown
@@ -65,7 +74,7 @@ class Desk:
     def person(self, typed: str, names: NameTable) -> str:
         """As `holder`, and somebody the policy does not know gets a handle of the register."""
         try:
-            return self.holder(typed, names)
+            return self._found(typed, names)
         except Unknown as unknown:
             if unknown.people or not typed.strip():
                 raise
