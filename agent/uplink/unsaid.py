@@ -23,6 +23,7 @@ from agent.uplink.source import JournalAway, Source
 FILE = "unsaid.json"
 LOOK_EVERY_S = 0.25  # D: what a crash forgets within it is only told again
 FAR = 10_000  # D: records; a start reads so many of them at most to find that none was an alarm
+REFUSED_S = 5.0  # D: a card that takes no file is asked so seldom, and told of once
 AWAY_S = 1.0
 
 log = logging.getLogger(__name__)
@@ -57,6 +58,7 @@ class Memory:
         self.kept = load(path)  # as the file has it
         self.told = self.kept.told
         self._recalled = False
+        self._refused = False
 
     async def run(self) -> None:
         while not self._recalled:
@@ -67,7 +69,7 @@ class Memory:
                 await asyncio.sleep(AWAY_S)
         while True:
             await self.save()
-            await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.sleep(REFUSED_S if self._refused else LOOK_EVERY_S)
 
     async def save(self) -> None:
         """Durable when it returns, where the file can be written. Nothing before what it holds was brought back."""
@@ -77,9 +79,11 @@ class Memory:
         try:
             await asyncio.to_thread(_write, self._path, now)
         except OSError as error:
-            log.error("cannot write down what waits in %s: %s", self._path, error)
+            if not self._refused:
+                log.error("cannot write down what waits in %s: %s", self._path, error)
+            self._refused = True
             return
-        self.kept = now
+        self.kept, self._refused = now, False
 
     def _now(self) -> Kept:
         waits = tuple(self._dispatch.unsaid())

@@ -192,17 +192,22 @@ async def test_a_spoilt_list_costs_what_waited_and_nothing_else(
         await until(lambda: told(centre) == [("320", False)])
 
 
-async def test_a_list_that_cannot_be_written_keeps_no_alarm_back(
-    tmp_path: Path, control: FakeControl, monkeypatch: pytest.MonkeyPatch
+async def test_a_list_that_cannot_be_written_keeps_no_alarm_back_and_is_told_once(
+    tmp_path: Path, control: FakeControl, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    tries: list[bytes] = []
+
     def full(path: Path, data: bytes) -> None:
+        tries.append(data)
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(unsaid, "replace_file", full)
+    monkeypatch.setattr(unsaid, "REFUSED_S", 0.01)
     async with centre_and_role(tmp_path) as centre:
         await until(lambda: control.subscribed)
         await tell(control, "output.fault", "output.ok")
-        await until(lambda: told(centre) == [("320", False), ("320", True)])
+        await until(lambda: told(centre) == [("320", False), ("320", True)] and len(tries) >= 3)
+    assert sum("cannot write down" in message for message in caplog.messages) == 1
 
 
 async def test_an_alarm_that_waits_for_a_centre_is_found_again_for_the_broker_too(
