@@ -15,7 +15,7 @@ import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from agent.control import command_keys, compose, machine, trend
+from agent.control import command_keys, compose, leftover, machine, trend
 from agent.control.anchor import Anchor
 from agent.control.clock import BoxClock
 from agent.control.drills import Drills
@@ -116,6 +116,7 @@ class Control:
         self._drills = Drills(opened.path, places.storage_dir(site), opened.key, self._runtime)
         tell = self._runtime.on_records
         self._runtime.on_records = lambda records: self._heard(records, tell)
+        self._leftovers = leftover.Leftovers(self._runtime)
         self._policies = Policies(site, state.rules, self._runtime)
         self._server.on_policy = self._policies.take
         self._server.on_guard = self._view.guard
@@ -158,6 +159,7 @@ class Control:
             self._loop.create_task(self._watch_machine(), name="machine"),
             self._loop.create_task(self._watch_clock(), name="clock"),
             self._loop.create_task(self._watch_keys(), name="command keys"),
+            self._loop.create_task(self._end_leftovers(), name="leftovers"),
             self._loop.create_task(self._take_turns(), name="turns"),
         ]
 
@@ -197,6 +199,7 @@ class Control:
         """Every record, whatever made it: an event, a command from the socket, or time."""
         tell(records)
         self._drills.note(records)
+        self._leftovers.note(records)
         for record in records:
             if record.kind == "panic.pressed":
                 self._loop.call_later(LATENCY_RECORD_S, self._write_latency, record.ref)
@@ -246,6 +249,14 @@ class Control:
             if change is not None:
                 self._emit(change)
             await asyncio.sleep(CLOCK_WATCH_S)
+
+    async def _end_leftovers(self) -> None:
+        """Alarms of before the start that ended while nobody looked."""
+        await asyncio.sleep(leftover.SETTLE_S)
+        self._leftovers.open = await asyncio.to_thread(leftover.recall, self._spine.opened.path)
+        while self._leftovers.open:
+            self._leftovers.judge()
+            await asyncio.sleep(leftover.AGAIN_S)
 
     async def _watch_keys(self) -> None:
         """The district's keys may change while the box runs."""

@@ -31,7 +31,13 @@ def _closed(data: Mapping[str, Any], caused: bool) -> tuple[str, ...]:
     return tuple(kind for kind, is_so in found.items() if is_so)
 
 
+def _named(data: Mapping[str, Any], caused: bool) -> tuple[str, ...]:
+    kind = data.get("kind")
+    return (kind,) if isinstance(kind, str) else ()
+
+
 _ENDS: Mapping[str, _Ends] = {
+    "alarm.over": _named,
     "door.closed": _closed,
     "drill.ended": _always("drill.started"),
     "fire.read": _always("fire.unread"),

@@ -30,6 +30,7 @@ MEANING: dict[str, tuple[Weight, str]] = {
     "panic.reset": (_ACTION, "an authorised person on site reset the panic alarm"),
     "panic.reset_refused": (_ACTION, "the reset key was turned, and why it did nothing"),
     "alarm.stage": (_ACTION, "an uplink path moved an alarm on: sent, received, coming …"),
+    "alarm.over": (_ACTION, "an alarm of before a start, of a thing that is well"),
     "alarm.acknowledged": (_ACTION, "a person has seen the alarms"),
     "lockdown.started": (_ACTION, "the entry side was locked"),
     "lockdown.ended": (_ACTION, "all-clear: the entry side is open to its cards again"),

@@ -38,6 +38,7 @@ TITLES: Mapping[str, str] = {
     "panic.reset": mark("Panic alarm reset"),
     "panic.reset_refused": mark("Panic reset refused"),
     "alarm.stage": mark("Alarm has come further"),
+    "alarm.over": mark("Alarm of before the start is over"),
     "alarm.acknowledged": mark("Alarm seen by a person"),
     "lockdown.started": mark("Way in locked down"),
     "lockdown.ended": mark("All-clear"),

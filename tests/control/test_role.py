@@ -16,11 +16,11 @@ import pytest
 from control_scenes import DEMO, MemoryBank, demo_site, until
 from socket_scenes import Peer
 
-from agent.control import command_keys, compose, role
+from agent.control import command_keys, compose, leftover, role
 from agent.control.intake import Intake
 from agent.control.lanes import LaneWorker
 from agent.control.reconcile import OutputGroup
-from agent.core.events import LaneReading, PanicLine
+from agent.core.events import Event, LaneReading, PanicLine, SupplyInput
 from agent.core.words import Line, Mode
 from agent.picture_devices import DeviceFigures
 from hardware import places
@@ -192,6 +192,45 @@ async def test_a_latched_alarm_is_latched_after_a_restart_before_any_output(site
     kinds = [record["kind"] for record in journal(site)]
     assert kinds.count("panic.pressed") == 1
     assert kinds.index("panic.restored") > kinds.index("panic.pressed")
+
+
+async def test_an_alarm_whose_end_nobody_saw_is_told_as_over_and_one_that_stands_is_not(
+    site: Site, manager: Manager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line cut, the box open, the battery bad; then control is away while the line is mended and the box closed."""
+    monkeypatch.setattr(leftover, "SETTLE_S", 0.1)
+    monkeypatch.setattr(leftover, "AGAIN_S", 0.02)
+    faults: list[Event] = [
+        PanicLine("gatehouse", Line.CUT, asyncio.get_running_loop().time()),
+        SupplyInput("tamper", ok=False),
+        SupplyInput("battery", ok=False),
+    ]
+
+    async def live(*events: Event, over: int) -> role.Control:
+        made = role.Control(site)
+        await made.start()
+        Hands.the.read_everything()
+        for event in events:
+            made._emit(event)
+        await until("that many are over", lambda: len(told()) == over)
+        return made
+
+    def told() -> list[tuple[str, str]]:
+        over = [record for record in journal(site) if record["kind"] == "alarm.over"]
+        return sorted((record["data"]["kind"], record["subject"]) for record in over)
+
+    await (await live(*faults, over=0)).close()
+    second = await live(faults[2], over=2)
+    assert told() == [("panic.line_fault", "button:gatehouse"), ("supply.alarm", "supply:tamper")]
+    assert second._leftovers.open.keys() == {("supply.alarm", "supply:battery")}, "it stands, and is looked at"
+    second._emit(SupplyInput("battery", ok=True))
+    assert not second._leftovers.open, "its own end has come"
+    await second.close()
+    assert len(told()) == 2
+    third = await live(over=2)
+    await until("it has looked", lambda: not any(task.get_name() == "leftovers" for task in asyncio.all_tasks()))
+    await third.close()
+    assert len(told()) == 2
 
 
 async def test_an_orderly_end_leaves_no_alarm_in_the_journal(site: Site, manager: Manager) -> None:

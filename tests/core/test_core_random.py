@@ -342,6 +342,7 @@ FROM_THE_SHELL = frozenset(
     {
         *("journal.anchored", "journal.evicted", "journal.problem", "journal.pruned", "journal.space"),
         *(
+            "alarm.over",
             "command.keys",
             "command.keys_refused",
             "panic.latency",

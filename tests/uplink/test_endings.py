@@ -245,3 +245,15 @@ async def test_a_control_that_lost_a_receipt_hears_of_it_again(tmp_path: Path, c
             await until(lambda: control.paths() == [True])
             await until(lambda again=again: control.stages(press.ref) == again)  # type: ignore[misc]
     assert len(centre.messages) == 1
+
+
+async def test_the_end_of_an_alarm_of_before_controls_start_is_the_centres_restore(
+    tmp_path: Path, control: FakeControl
+) -> None:
+    async with centre_and_role(tmp_path) as centre:
+        await until(lambda: control.subscribed)
+        await tell(control, "panic.line_fault")
+        await until(lambda: told(centre) == [("380", False)])
+        (over,) = control.journal.add(["alarm.over"], data={"alarm": [1, 1], "kind": "panic.line_fault"})
+        control.tell({"op": "ended", "record": msgspec.to_builtins(over)})
+        await until(lambda: told(centre) == [("380", False), ("380", True)])
