@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from msgspec.structs import replace
 
+from agent.control import role
 from agent.control.intake import Intake
 from agent.core.events import Event, Now
 from agent.core.records import Record
 from agent.core.words import ClockTrust
+from agent.picture_devices import DeviceFigures
 from drivers.debounce import Contact
 from drivers.panic import PanicLines
 from hardware import loader
@@ -133,3 +136,32 @@ async def turns(count: int = 5) -> None:
     """A few turns of the loop, no time passing."""
     for _ in range(count):
         await asyncio.sleep(0)
+
+
+class NoDevices:
+    """Stands in for all hardware of a whole control role."""
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def start(self) -> None:
+        pass
+
+    def figures(self) -> dict[str, DeviceFigures]:
+        return {}
+
+    def alive(self) -> bool:
+        return True
+
+    async def close(self) -> None:
+        pass
+
+
+@asynccontextmanager
+async def boot(site: Site) -> AsyncIterator[role.Control]:
+    control = role.Control(site)
+    await control.start()
+    try:
+        yield control
+    finally:
+        await control.close()

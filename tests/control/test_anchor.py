@@ -6,38 +6,18 @@ import asyncio
 import json
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from control_scenes import demo_site, until
+from control_scenes import NoDevices, boot, demo_site, until
 
 from agent.control import compose, role
 from agent.core.events import Note
 from agent.journal import schema
 from agent.journal.verify import verify
-from agent.picture_devices import DeviceFigures
 from hardware import places
 from hardware.site import Site
-
-
-class NoDevices:
-    def __init__(self, *_: object) -> None:
-        pass
-
-    def start(self) -> None:
-        pass
-
-    def figures(self) -> dict[str, DeviceFigures]:
-        return {}
-
-    def alive(self) -> bool:
-        return True
-
-    async def close(self) -> None:
-        pass
 
 
 @pytest.fixture
@@ -45,16 +25,6 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
     monkeypatch.setattr(compose, "Devices", NoDevices)
     monkeypatch.setattr(role, "LIMIT_S", 60.0)
     return demo_site(tmp_path)
-
-
-@asynccontextmanager
-async def boot(site: Site) -> AsyncIterator[role.Control]:
-    control = role.Control(site)
-    await control.start()
-    try:
-        yield control
-    finally:
-        await control.close()
 
 
 async def ask(site: Site, **message: Any) -> dict[str, Any]:

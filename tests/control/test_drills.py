@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from control_scenes import demo_site, until
-from test_policies import NoDevices, boot
+from control_scenes import NoDevices, boot, demo_site, until
 
 from agent.control import compose, drills, role
 from agent.core import drill as drill_core

@@ -15,11 +15,11 @@ from typing import Any
 
 import msgspec
 import pytest
-from control_scenes import demo_site, until
+from control_scenes import NoDevices, boot, demo_site, until
 from msgspec.structs import replace
 from policy_files import FILES, office
 from private_people import Person, leaks, people
-from test_policies import KEY, NoDevices, boot
+from test_policies import KEY
 
 from agent.control import compose, role
 from agent.core.commands import KEPT_ARGS, KNOWN_VERBS

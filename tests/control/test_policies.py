@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from control_scenes import demo_site, until
+from control_scenes import NoDevices, boot, demo_site, until
 from msgspec.structs import replace
 
 from agent import site_file
@@ -20,7 +18,6 @@ from agent.core.events import CardRead
 from agent.journal import schema
 from agent.journal.keys import BoxKey
 from agent.pace import AT_ONCE
-from agent.picture_devices import DeviceFigures
 from agent.policy import bundle, command
 from agent.policy.upload import PIECE, upload
 from hardware import places
@@ -44,23 +41,6 @@ WIRE: dict[str, Any] = {
 }
 
 
-class NoDevices:
-    def __init__(self, *_: object) -> None:
-        pass
-
-    def start(self) -> None:
-        pass
-
-    def figures(self) -> dict[str, DeviceFigures]:
-        return {}
-
-    def alive(self) -> bool:
-        return True
-
-    async def close(self) -> None:
-        pass
-
-
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
     monkeypatch.setattr(compose, "Devices", NoDevices)
@@ -68,16 +48,6 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
     made = demo_site(tmp_path)
     (tmp_path / "office.pub").write_bytes(KEY.public_pem())
     return replace(made, policy=PolicyKeys(keys=(str(tmp_path / "office.pub"), str(tmp_path / "gone.pub"))))
-
-
-@asynccontextmanager
-async def boot(site: Site) -> AsyncIterator[role.Control]:
-    control = role.Control(site)
-    await control.start()
-    try:
-        yield control
-    finally:
-        await control.close()
 
 
 def told(site: Site, kind: str) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from redis_rig import FakeServer, Far, RealServer
 from uplink_ear import Ear
 from uplink_rig import DistrictChild, DistrictHere, FakeControl, Running, SmallJournal, make_site, running_uplink
 
@@ -26,6 +27,20 @@ def ear(broker: BrokerProcess) -> Iterator[Ear]:
     listener = Ear(broker.port)
     yield listener
     listener.close()
+
+
+@pytest.fixture(params=["fakeredis", "redis-server"])
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FakeServer | RealServer]:
+    made = FakeServer() if request.param == "fakeredis" else RealServer(tmp_path / "redis")
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def far(server: FakeServer | RealServer) -> Iterator[Far]:
+    made = Far(server.port)
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -62,20 +62,6 @@ class Desk:
         self.streams.close()
 
 
-@pytest.fixture(params=["fakeredis", "redis-server"])
-def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FakeServer | RealServer]:
-    made = FakeServer() if request.param == "fakeredis" else RealServer(tmp_path / "redis")
-    yield made
-    made.stop()
-
-
-@pytest.fixture
-def far(server: FakeServer | RealServer) -> Iterator[Far]:
-    made = Far(server.port)
-    yield made
-    made.close()
-
-
 @pytest.fixture
 def desk(server: FakeServer | RealServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     stable(monkeypatch)

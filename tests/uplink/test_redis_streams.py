@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,20 +12,6 @@ from agent.core.records import encode
 from agent.uplink.redis.records import RecordStream
 from agent.uplink.role import Uplink
 from hardware.site import Site
-
-
-@pytest.fixture(params=["fakeredis", "redis-server"])
-def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FakeServer | RealServer]:
-    made = FakeServer() if request.param == "fakeredis" else RealServer(tmp_path / "redis")
-    yield made
-    made.stop()
-
-
-@pytest.fixture
-def far(server: FakeServer | RealServer) -> Iterator[Far]:
-    made = Far(server.port)
-    yield made
-    made.close()
 
 
 @pytest.fixture
