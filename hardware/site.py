@@ -107,7 +107,7 @@ class Bollard(Model, frozen=True, kw_only=True):
     id: str
     index: int
     name: str = ""
-    commissioned: bool = False  # interlock recorded as tested by `menwei commission`; else it is never moved
+    commissioned: bool = False  # interlock recorded as tested; else it is never moved
     power_loss: Literal["stays", "lowers", "rises"] = "stays"
 
 
