@@ -145,7 +145,8 @@ def _misuse(text: str) -> int:
 
 def _verify_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="menwei report verify", description="whether a report (HTML) says what the journal says"
+        prog="menwei report verify",
+        description="whether a report (HTML, XLSX, or a CSV beside one of these) says what the journal says",
     )
     parser.add_argument("file", type=Path)
     parser.add_argument("--config", type=Path, default=DEFAULT_SITE, metavar="FILE", help="the site file")

@@ -58,18 +58,20 @@ def write(site: Site, journal: Path, month: Month, made_ms: int, wanted: Wanted)
             text = page.render(report, tables, s, page.seal(report, s), wanted.form)
             yield _put(wanted.folder / f"{stem}.html", text.encode())
         if "xlsx" in wanted.formats:
-            write = partial(_workbook, report=report, tables=tables, s=s)
+            write = partial(workbook, report=report, tables=tables, s=s)
             yield _whole(wanted.folder / f"{stem}.xlsx", write)
         if "csv" in wanted.formats:
             for table in tables:
                 yield _put(wanted.folder / f"{stem}-{table.id}.csv", sheets.to_csv(table, s.t("Row no.")))
 
 
-def _workbook(path: Path, report: Report, tables: tuple[Table, ...], s: Speech) -> None:
+def workbook(path: Path, report: Report, tables: tuple[Table, ...], s: Speech) -> None:
+    """Write one. Raises OSError."""
     made = s.time(report.head.made_ms)
     assert made is not None
     title = s.t(page.TITLE, month=report.head.month)
-    sheets.write_xlsx(path, title, page.facts(report, s), tables, s.t("Row no."), made)
+    seal = page.seal(report, s).text
+    sheets.write_xlsx(path, title, page.facts(report, s), tables, s.t("Row no."), made, seal)
 
 
 def _put(path: Path, data: bytes) -> Path:

@@ -41,6 +41,11 @@ class Seal(msgspec.Struct, frozen=True, kw_only=True):
     names: bool
     notes: dict[int, str]
 
+    @property
+    def text(self) -> str:
+        """As it stands in the file."""
+        return msgspec.json.encode(self).decode()
+
 
 def seal(report: Report, s: Speech) -> Seal:
     head = report.head
@@ -101,7 +106,7 @@ def _given(report: Report, tables: tuple[Table, ...], s: Speech, sealed: Seal) -
         "tables": {table.id: table for table in tables},
         "states": summary.states(report),
         "figures": msgspec.to_builtins(report),
-        "seal": msgspec.json.encode(sealed).decode(),
+        "seal": sealed.text,
         "signs": [s.t(text) for text in SIGNS],
     }
 

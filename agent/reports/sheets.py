@@ -30,6 +30,8 @@ _FORMATS: dict[Kind, dict[str, str]] = {
 _CELL = {"border": 1, "valign": "top", "text_wrap": True, "font_size": 10}
 A4, LANDSCAPE_FROM = 9, 7  # the paper's number in the format; as many columns want the page on its side
 MOST_TAB = 31  # characters of a tab, by the format
+MOST_CELL = 30_000  # characters; the format has room for 32 767
+SEAL_TAB = "menwei"  # shown to nobody: what the workbook is checked by
 
 
 def to_csv(table: Table, number: str) -> bytes:
@@ -55,9 +57,10 @@ def _harmless(text: str) -> str:
 
 
 def write_xlsx(
-    path: Path, title: str, facts: list[tuple[str, str]], tables: tuple[Table, ...], number: str, made: datetime
-) -> None:
-    """One sheet for each table, the head of the report on the first. Raises OSError."""
+    path: Path, title: str, facts: list[tuple[str, str]], tables: tuple[Table, ...], number: str, made: datetime,
+    seal: str,
+) -> None:  # fmt: skip
+    """One sheet for each table, the head of the report on the first, `seal` on a hidden last one. Raises OSError."""
     import xlsxwriter
     from xlsxwriter.exceptions import FileCreateError
 
@@ -74,6 +77,7 @@ def write_xlsx(
     _facts_sheet(book, styles, title, facts, tables[0].notes)
     for table in tables:
         _sheet(book, styles, table, number, f"{title} · {facts[-1][1]}")
+    _seal_sheet(book, seal, f"{title} · {facts[-1][1]}")
     try:
         book.close()
     except FileCreateError as error:
@@ -124,6 +128,14 @@ def _sheet(book: Any, styles: _Styles, table: Table, number: str, footer: str) -
         sheet.write_string(last, 0, note, styles.note)
 
 
+def _seal_sheet(book: Any, seal: str, footer: str) -> None:
+    sheet = book.add_worksheet(SEAL_TAB)
+    _footer(sheet, footer)
+    sheet.very_hidden()
+    for row, at in enumerate(range(0, len(seal), MOST_CELL)):
+        sheet.write_string(row, 0, seal[at : at + MOST_CELL])
+
+
 def _page(sheet: Any, table: Table, footer: str) -> None:
     sheet.set_paper(A4)
     if len(table.columns) >= LANDSCAPE_FROM:
@@ -131,7 +143,11 @@ def _page(sheet: Any, table: Table, footer: str) -> None:
     sheet.fit_to_pages(1, 0)
     sheet.repeat_rows(2)
     sheet.freeze_panes(3, 0)
-    sheet.set_footer(f"&L&8{footer.replace('&', '&&')[:200]}&R&P / &N")
+    _footer(sheet, footer)
+
+
+def _footer(sheet: Any, text: str) -> None:
+    sheet.set_footer(f"&L&8{text.replace('&', '&&')[:200]}&R&P / &N")
 
 
 def _write(sheet: Any, row: int, column: int, cell: Cell, style: Any, plain: Any) -> None:

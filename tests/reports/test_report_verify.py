@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+import zipfile
 from pathlib import Path
 
+import openpyxl
 import pytest
 from report_scenes import Story, journal, site_in
 
@@ -22,12 +24,12 @@ def story(tmp_path: Path) -> Story:
     return story.write()
 
 
-def made(site: Site, *more: str) -> Path:
+def made(site: Site, *more: str, suffix: str = "html") -> Path:
     folder = Path(site.folder) / "out"
     config = f"{site.folder}/gatebox.toml"
     line = ["report", "--month", "2026-09", "--out", str(folder), "--config", config, "--lang", "zh_CN"]
-    assert cli.main([*line, "--format", "html", *more]) == 0
-    return next(folder.glob("*.html"))
+    assert cli.main([*line, "--format", suffix, *more]) == 0
+    return next(folder.glob(f"*.{suffix}"))
 
 
 def verify(site: Site, file: Path, *more: str) -> int:
@@ -59,6 +61,56 @@ def test_a_figure_changed_on_the_report_is_told_with_its_line(story: Story, caps
     assert "is not what the journal says" in told and "学生违规离校" in told
 
 
+def test_a_workbook_can_be_checked_and_says_which_sheet_was_changed(
+    story: Story, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = made(story.site, suffix="xlsx")
+    assert verify(story.site, file) == 0
+    assert "says what the journal says" in capsys.readouterr().out
+    assert openpyxl.load_workbook(file).worksheets[-1].sheet_state == "veryHidden"
+    with zipfile.ZipFile(file) as book:
+        parts = {name: book.read(name) for name in book.namelist()}
+    changed = [name for name, data in parts.items() if "学生违规离校".encode() in data and "sheet11" in name]
+    assert len(changed) == 1
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as book:
+        for name, data in parts.items():
+            book.writestr(name, data)
+    assert verify(story.site, file) == 0, "packed otherwise is not written otherwise"
+    with zipfile.ZipFile(file, "w") as book:
+        for name, data in parts.items():
+            was = "学生违规离校".encode()
+            book.writestr(name, data.replace(was, "请假条已使用".encode()) if name in changed else data)
+    capsys.readouterr()
+    assert verify(story.site, file) == 1
+    assert "the sheet “例外” is not what the journal says" in capsys.readouterr().out
+
+
+def test_a_workbook_that_an_office_program_saved_anew_is_told(story: Story, capsys: pytest.CaptureFixture[str]) -> None:
+    file = made(story.site, suffix="xlsx")
+    openpyxl.load_workbook(file).save(file)
+    assert verify(story.site, file) == 1
+    assert "saved it anew" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("seal", ["html", "xlsx"])
+def test_every_single_table_is_held_to_the_report_beside_it(
+    story: Story, capsys: pytest.CaptureFixture[str], seal: str
+) -> None:
+    file = made(story.site, "--format", f"csv,{seal}", suffix="csv")
+    tables = sorted(file.parent.glob("*.csv"))
+    assert len(tables) > 20
+    for table in (tables[0], next(file.parent.glob("*-duty-log.csv")), next(file.parent.glob("*-exceptions.csv"))):
+        assert verify(story.site, table) == 0, table
+    text = table.read_text("utf-8-sig")
+    assert "学生违规离校" in text
+    table.write_bytes(text.replace("学生违规离校", "请假条已使用").encode("utf-8-sig"))
+    assert verify(story.site, table) == 1
+    assert "line 2 is not what the journal says" in capsys.readouterr().out
+    next(file.parent.glob(f"*.{seal}")).unlink()
+    assert verify(story.site, tables[0]) == 1
+    assert "lay the report it came with" in capsys.readouterr().out
+
+
 def test_a_journal_that_was_rewritten_is_told(story: Story, capsys: pytest.CaptureFixture[str]) -> None:
     file = made(story.site)
     with sqlite3.connect(journal(story.site)) as connection:
@@ -79,8 +131,9 @@ def test_another_box_s_key_does_not_pass(story: Story, tmp_path: Path, capsys: p
 def test_what_is_no_report_is_told(
     story: Story, tmp_path: Path, capsys: pytest.CaptureFixture[str], data: bytes
 ) -> None:
-    (tmp_path / "x.html").write_bytes(data)
-    assert verify(story.site, tmp_path / "x.html") == 1
+    for name in ("x.html", "x.xlsx"):
+        (tmp_path / name).write_bytes(data)
+        assert verify(story.site, tmp_path / name) == 1
     assert "its seal is missing or broken" in capsys.readouterr().out
 
 
