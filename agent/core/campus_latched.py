@@ -1,4 +1,5 @@
-"""What of the closed campus survives a restart in the latch picture: bans, slips, and today as a person changed it.
+"""What of the closed campus survives a restart in the latch picture: bans, slips, today as a person changed it, and the
+doors that the first card of the day has opened.
 
 Who is inside does not ride along: it has snapshots of its own, for a picture of a thousand names at every card is no
 picture.
@@ -31,6 +32,7 @@ class CampusPicture(msgspec.Struct, frozen=True):
     changed_day: int = 0
     changed_why: str = ""
     last_day: int = 0
+    opened: dict[str, int] = {}
     shifts: tuple[tuple[int, int], ...] = ()
     slips: tuple[SlipPicture, ...] = ()
     swapped: str = ""
@@ -46,6 +48,7 @@ def picture(campus: CampusState) -> dict[str, Value]:
         "changed_day": campus.changed_day,
         "changed_why": campus.changed_why,
         "last_day": campus.last_day,
+        "opened": {**campus.opened},
         "shifts": [[shift.at, shift.by] for shift in campus.shifts],
         "slips": [_slip(slip) for slip in campus.slips.values()],
         "swapped": campus.swapped,
@@ -72,6 +75,7 @@ def may_differ(old: CampusState, new: CampusState) -> bool:
         and old.slips is new.slips
         and old.used is new.used
         and old.shifts is new.shifts
+        and old.opened is new.opened
         and (old.swapped, old.changed_day, old.last_day) == (new.swapped, new.changed_day, new.last_day)
     )
 
@@ -96,6 +100,7 @@ def restore(state: BoxState, part: CampusPicture) -> BoxState:
         changed_day=part.changed_day,
         changed_why=part.changed_why,
         last_day=part.last_day,
+        opened=part.opened,
         shifts=tuple(Shift(at, by) for at, by in part.shifts),
         slips=slips,
         swapped=part.swapped,

@@ -200,7 +200,7 @@ class _Reader:
             first = kept.setdefault(name(entry), entry)
             if first is not entry:
                 what = f"{_WORDS[key]} {name(entry)} is there twice (first in {where(first) or key})"
-                self._say(where(entry) or key, what, "remove one of the two")
+                self._say(where(entry) or key, what, _TWICE.get(key, "remove one of the two"))
         return kept
 
     def _credentials(self) -> dict[str, Credential]:
@@ -245,6 +245,7 @@ _WORDS = {
 }  # fmt: skip
 
 
+_TWICE = {"pickups": "write all pupils of this guardian on one line, apart by ;"}
 _CREDENTIAL = msgspec.json.Decoder(Credential)
 
 

@@ -114,6 +114,7 @@ ZH: Mapping[str, str] = {
     "card {} is there twice (first in {})": "卡 {} 出现两次（首次在 {}）",
     "the leave slip {} is there twice (first in {})": "请假条 {} 出现两次（首次在 {}）",
     "the pick-up list of {} is there twice (first in {})": "{} 的接送名单出现两次（首次在 {}）",
+    "write all pupils of this guardian on one line, apart by ;": "请把该家长的学生写在一行，用 ; 分隔",
     "the pass of {} is there twice (first in {})": "{} 的出入证出现两次（首次在 {}）",
     "a plan for {} is there twice (first in {})": "{} 有两个日程（首次在 {}）",
     "the calendar ends before it starts": "校历的结束早于开始",

@@ -430,6 +430,9 @@ def test_two_persons_and_the_first_card_of_the_day() -> None:
     assert reason(gate.card("wicket-in", ANNA)) == "first_card"
     assert reason(gate.card("wicket-in", TEACHER)) == ""
     assert reason(gate.card("wicket-in", ANNA)) == ""
+    policy = gate.state.policy
+    assert policy is not None
+    assert reason(restarted(gate, policy).card("wicket-in", BEN)) == ""  # a restart asks nobody to come once more
     go(gate, 7, 30, date(2026, 9, 22))
     assert reason(gate.card("wicket-in", ANNA)) == "first_card"
 

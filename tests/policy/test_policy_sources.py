@@ -138,6 +138,8 @@ CALENDAR, PLANS, POLICY = FILES["calendar.toml"], FILES["plans.toml"], FILES["po
         ({"people_csv": PEOPLE.replace("0200000001", "12")}, "people.csv:2", "no card number", "ten hex digits"),
         ({"people_csv": PEOPLE.replace(",guard,", ",gard,")}, "people.csv:5", "no group named 'gard'", "guard"),
         ({"people_csv": PEOPLE.replace("-0002,pupil,", "-0002,pupils,")}, "people.csv:3", "no group named", "pupil"),
+        ({"pickups_csv": "家长,学生\nguardian-1,pupil-0001\nguardian-1,pupil-0002\n"},
+         "pickups.csv:3", "twice", "apart by ;"),
         ({"roster_csv": FILES["roster.csv"].replace("1-5", "5-1")}, "roster.csv:2", "no list of weekdays", "1-5"),
     ],
 )  # fmt: skip
