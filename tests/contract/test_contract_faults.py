@@ -39,7 +39,7 @@ async def bounded(call: Callable[[], Awaitable[object]]) -> None:
 
 
 async def works_again(call: Callable[[], Awaitable[object]]) -> None:
-    async with asyncio.timeout(5):
+    async with within(5):
         while True:
             with contextlib.suppress(DriverError):
                 await call()

@@ -28,7 +28,7 @@ async def rig(implementation: str, sim: Simulator | None) -> AsyncIterator[LaneR
 
 async def reading(rig: LaneRig, wanted: object, of: object = None, within_s: float = 3.0) -> LaneState:
     """The first reading of which `wanted(state)` holds: a real PLC takes a scan to notice."""
-    async with asyncio.timeout(within_s):
+    async with within(within_s):
         while True:
             state = await rig.port.read()
             if wanted(state):  # type: ignore[operator]
@@ -117,7 +117,7 @@ async def test_a_dead_plc_is_told_within_its_bound_and_found_again(rig: LaneRig)
                 await call()
         assert not isinstance(caught.value, Misuse)
     await rig.dead(False)
-    async with asyncio.timeout(5):
+    async with within(5):
         while True:
             with contextlib.suppress(DriverError):
                 await rig.port.read()

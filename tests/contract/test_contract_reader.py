@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from contract_rigs import ReaderRig, Simulator, reader_rig
+from patience import soon
 
 from drivers.errors import LinkLost
 from drivers.ports import BadCard, CardFrame
@@ -29,7 +30,7 @@ async def test_cards_in_their_order(rig: ReaderRig) -> None:
     for digits in ("0100A1B2C3", "0200000001", "0100A1B2C3"):
         before = time.monotonic()
         await rig.swipe(digits)
-        frame = await asyncio.wait_for(rig.port.next_frame(), 2)
+        frame = await soon(rig.port.next_frame(), 2)
         assert isinstance(frame, CardFrame)
         assert frame.card == f"uart-125k:{digits}"
         assert before <= frame.read_at <= time.monotonic()
@@ -37,9 +38,9 @@ async def test_cards_in_their_order(rig: ReaderRig) -> None:
 
 async def test_a_garbled_frame_is_no_card_and_the_next_is_one(rig: ReaderRig) -> None:
     await rig.garble("0100A1B2C3")
-    assert isinstance(await asyncio.wait_for(rig.port.next_frame(), 2), BadCard)
+    assert isinstance(await soon(rig.port.next_frame(), 2), BadCard)
     await rig.swipe("0100A1B2C3")
-    assert isinstance(await asyncio.wait_for(rig.port.next_frame(), 2), CardFrame)
+    assert isinstance(await soon(rig.port.next_frame(), 2), CardFrame)
 
 
 async def test_unplugging_is_told_to_who_waits_and_who_comes_later(rig: ReaderRig) -> None:
@@ -47,13 +48,13 @@ async def test_unplugging_is_told_to_who_waits_and_who_comes_later(rig: ReaderRi
     await asyncio.sleep(0.05)
     await rig.unplug()
     with pytest.raises(LinkLost):
-        await asyncio.wait_for(waiting, 2)
+        await soon(waiting, 2)
     with pytest.raises(LinkLost):
-        await asyncio.wait_for(rig.port.next_frame(), 2)
+        await soon(rig.port.next_frame(), 2)
 
 
 async def test_waiting_has_no_limit_and_may_be_cancelled(rig: ReaderRig) -> None:
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(rig.port.next_frame(), 0.2)
     await rig.swipe("0100A1B2C3")
-    assert isinstance(await asyncio.wait_for(rig.port.next_frame(), 2), CardFrame)
+    assert isinstance(await soon(rig.port.next_frame(), 2), CardFrame)

@@ -58,7 +58,7 @@ async def test_a_dead_board_is_told_within_its_bound_and_found_again(rig: RelayR
             async with within(1.0):
                 await call()
     await rig.dead(False)
-    async with asyncio.timeout(5):
+    async with within(5):
         while True:
             with contextlib.suppress(DriverError):
                 await rig.port.write(1, False)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
+from typing import TypeVar
 
+T = TypeVar("T")
 TICK_S = 0.01
 
 
@@ -25,3 +27,9 @@ async def _count(limit: asyncio.Timeout, ticks: int) -> None:
     for _ in range(ticks):
         await asyncio.sleep(TICK_S)
     limit.reschedule(asyncio.get_running_loop().time())
+
+
+async def soon(what: Awaitable[T], limit_s: float) -> T:
+    """What it gives, or TimeoutError: `asyncio.wait_for` by that clock."""
+    async with within(limit_s):
+        return await what

@@ -43,7 +43,7 @@ async def bank_of(peer: PigpioPeer) -> AsyncIterator[GpioBank]:
         await bank.close()
 
 
-async def until(true: Any, within_s: float = 2.0) -> None:
+async def until(true: Any, within_s: float = 20.0) -> None:
     """Threads have no event to wait for here."""
     for _ in range(int(within_s / 0.005)):
         if true():

@@ -9,6 +9,7 @@ import time
 
 import pytest
 import virtual_time
+from patience import soon
 
 from drivers.errors import NoAnswer
 from drivers.modbus_gate import Gate, Lane
@@ -86,7 +87,7 @@ async def test_a_turn_granted_to_a_cancelled_caller_goes_to_the_next() -> None:
     await asyncio.sleep(0)
     shared.release()  # grants it to the first …
     first.cancel()  # … which is cancelled before it runs
-    await asyncio.wait_for(second, 0.5)
+    await soon(second, 0.5)
     assert first.cancelled()
 
 
@@ -119,7 +120,7 @@ async def test_whatever_is_cancelled_one_holds_it_and_in_the_end_it_is_free(seed
             call.cancel()
     for call in calls:
         with contextlib.suppress(asyncio.CancelledError, NoAnswer):
-            await asyncio.wait_for(call, 2)
+            await soon(call, 2)
     await asyncio.sleep(0.003)
     assert shared.try_take()
     assert shared.waiting == 0

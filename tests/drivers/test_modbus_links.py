@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from bus_helpers import bus_on, wait_for_answer
 from modbus_peers import Tables, honest, rtu_peer, tcp_peer
-from patience import within
+from patience import soon, within
 
 from drivers.errors import LinkLost, NoAnswer
 from drivers.modbus_bus import ModbusBus
@@ -159,5 +159,5 @@ async def test_closing_tells_whoever_waits() -> None:
         calls = [asyncio.create_task(bus.read_input(1, 0, 1)) for _ in range(3)]
         await asyncio.sleep(0.02)
         await bus.close()
-        results = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 0.5)
+        results = await soon(asyncio.gather(*calls, return_exceptions=True), 0.5)
         assert all(isinstance(result, LinkLost) for result in results), results

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from patience import soon
 
 from drivers.errors import LinkLost
 from drivers.ports import BadCard, CardFrame
@@ -157,13 +158,13 @@ READER = site.Reader(id="guard", profile="uart-125k", device="tty-guard", direct
 async def test_cards_come_as_they_are_swiped(port: Port, tmp_path: Path) -> None:
     reader = await UartReader.open(READER, folder=str(tmp_path))
     port.swipe()
-    first = await asyncio.wait_for(reader.next_frame(), 1)
+    first = await soon(reader.next_frame(), 1)
     assert isinstance(first, CardFrame)
     assert first.card == "uart-125k:0100A1B2C3"
     port.swipe(b"\2\2\2\2\2")
     os.write(port.master, b"\x0212\x03")
-    await asyncio.wait_for(reader.next_frame(), 1)
-    assert isinstance(await asyncio.wait_for(reader.next_frame(), 1), BadCard)
+    await soon(reader.next_frame(), 1)
+    assert isinstance(await soon(reader.next_frame(), 1), BadCard)
     await reader.close()
 
 
@@ -173,14 +174,14 @@ async def test_unplugging_is_link_lost_and_plugging_in_again_works(port: Port, t
     await asyncio.sleep(0)
     port.unplug()
     with pytest.raises(LinkLost, match=r"reader guard at .*tty-guard: unplugged"):
-        await asyncio.wait_for(waiting, 1)
+        await soon(waiting, 1)
     with pytest.raises(LinkLost):
         await reader.next_frame()
     await reader.close()
     port.plug()
     reader = await UartReader.open(READER, folder=str(tmp_path))
     port.swipe()
-    await asyncio.wait_for(reader.next_frame(), 1)
+    await soon(reader.next_frame(), 1)
     await reader.close()
 
 
@@ -201,7 +202,7 @@ async def test_ready_to_read_but_nothing_there_ends_it(
     monkeypatch.setattr("drivers.reader.os.read", read)
     port.swipe()
     with pytest.raises(LinkLost, match="unplugged"):
-        await asyncio.wait_for(reader.next_frame(), 1)
+        await soon(reader.next_frame(), 1)
     await asyncio.sleep(0.02)
     assert len(calls) == 1
     monkeypatch.undo()

@@ -24,6 +24,7 @@ class Link:
         self.open.set()
         self.served = 0  # connections so far
         self.dropped = 0  # of them those that the client gave up
+        self.carried = 0  # bytes so far that the client sent
         self._tasks: set[asyncio.Task[Any]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
 
@@ -51,6 +52,7 @@ class Link:
             while data := await source.read(1024 if self.rate else 65536):
                 await self.open.wait()
                 await self._pass_on(data, sink)
+                self.carried += len(data) if up else 0
             self.dropped += up
         sink.close()
         self._writers.discard(sink)

@@ -164,7 +164,7 @@ def press(seq: int = 7, *, drill: bool = False, kind: str = "panic.pressed", sub
     return alarm_of(json.dumps(record).encode())
 
 
-async def until(test: Callable[[], bool], limit_s: float = 20.0) -> None:
+async def until(test: Callable[[], bool], limit_s: float = 60.0) -> None:
     async with asyncio.timeout(limit_s):
         while not test():  # noqa: ASYNC110
             await asyncio.sleep(0.01)

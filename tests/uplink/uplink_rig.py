@@ -392,7 +392,7 @@ class UplinkChild:
         self._child.kill()
 
 
-async def until(check: Callable[[], Any | Awaitable[Any]], limit_s: float = 20.0, what: str = "") -> Any:
+async def until(check: Callable[[], Any | Awaitable[Any]], limit_s: float = 60.0, what: str = "") -> Any:
     """Wait until `check` gives something true; fail loudly if it does not within the limit."""
     end = time.monotonic() + limit_s
     while True:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import web_scenes as scenes
 from msgspec.structs import replace
+from patience import within
 from web_rig import NoLink
 
 from agent.link import ControlLink
@@ -156,7 +157,7 @@ async def test_a_stream_tells_at_once_then_what_changes_and_counts_its_listeners
     shown = msgspec.json.decode(first.split(b"data: ", 1)[1], type=State)
     assert shown.lanes == picture.lanes
     fed.take(line(scenes.panic(SITE)))
-    async with asyncio.timeout(1.0):
+    async with within(1.0):
         second = await anext(told)
     assert b'"latched":true' in second
     await told.aclose()
@@ -169,7 +170,7 @@ async def test_a_quiet_gate_still_beats_and_closing_ends_every_stream() -> None:
     streams = Streams(fed, NoRenderer(), "b")  # type: ignore[arg-type]
     told = streams.states()
     await anext(told)
-    async with asyncio.timeout(3.0):
+    async with within(3.0):
         assert (await anext(told)).startswith(b"event: beat\n")
     fed.close()
     assert len([item async for item in told]) <= 1
@@ -184,5 +185,5 @@ async def test_a_slow_listener_gets_the_newest_only() -> None:
     await anext(told)
     for seq in range(50):
         fed.take(line(replace(picture, head=seq)))
-    async with asyncio.timeout(1.0):
+    async with within(1.0):
         assert b'"head":49' in await anext(told)

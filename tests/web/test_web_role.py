@@ -140,7 +140,7 @@ async def _listen(url: str, got: asyncio.Queue[Event]) -> None:
 
 
 async def next_state(got: asyncio.Queue[Event], *, up: bool, latched: bool | None = None) -> State:
-    async with asyncio.timeout(6):
+    async with within(6):
         while True:
             name, data = await got.get()
             if name == "state":
@@ -253,5 +253,5 @@ async def test_the_process_is_light_and_stops_when_told(tmp_path: Path) -> None:
             carried = "cryptography" in Path(f"/proc/{web.pid}/maps").read_text()
             assert rss_kb <= RSS_KB + carried * CRYPTOGRAPHY_KB
             web.send_signal(signal.SIGTERM)
-            async with asyncio.timeout(5):
+            async with within(5):
                 assert await web.wait() == 0
