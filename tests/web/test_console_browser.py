@@ -378,6 +378,10 @@ async def fill(page: Page, place: str, verb: str, **fields: str) -> None:
 async def test_a_picture_of_a_hazard_is_made_small_and_kept(made: Browser, tmp_path: Path) -> None:
     async with console(tmp_path) as (url, control), opened(made, url, 800, "en") as page:
         await fill(page, "#hazards", "hazard_open", text="wire torn", owner="staff-1")
+        no_picture = tmp_path / "notes.png"
+        no_picture.write_text("no picture at all")
+        await page.locator("#hazards input[type=file]").set_input_files(no_picture)
+        await page.wait_for_selector("#hazards .camera.danger:has-text('The picture was not kept: try again')")
         picture_file = tmp_path / "wall.png"
         await page.screenshot(path=picture_file, full_page=True)
         async with page.expect_navigation():

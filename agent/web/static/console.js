@@ -71,11 +71,17 @@ document.addEventListener("change", (event) => {
       method: "POST", body: blob, headers: { "content-type": "image/jpeg", "x-csrf": field.dataset.csrf },
     }))
     .then((answer) => {
-      field.parentElement.classList.toggle("danger", !answer.ok);
       if (answer.ok) location.reload();
+      else failed(field);
     })
-    .catch(() => field.parentElement.classList.add("danger"));
+    .catch(() => failed(field)); // no picture at all, or no box
 });
+
+function failed(field) {
+  field.value = ""; // the same picture may be tried again
+  field.parentElement.classList.add("danger");
+  field.parentElement.firstChild.nodeValue = field.dataset.failed;
+}
 
 document.addEventListener("submit", (event) => {
   for (const button of event.target.querySelectorAll("button")) setTimeout(() => (button.disabled = true), 0);
