@@ -435,6 +435,8 @@ async def test_who_sees_to_a_hazard_reads_what_it_is_and_no_name(tmp_path: Path)
     await desk.do("visit_register", **VISITOR)
     page = await desk.page()
     assert "东墙铁丝网破损" in page and "maintenance staff and installers read this too" in page
+    assert "/guard/muster" not in page
+    assert (await desk.browser.get("/guard/muster")).headers["location"] == "/guard", "he is logged in"
     assert "somebody new" not in page and not [name for name in NAMES.values() if name in page]
 
 

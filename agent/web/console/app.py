@@ -194,8 +194,10 @@ class Console:
     async def muster(self, request: Request) -> Response:
         """Who is inside, to print. Guards and the head of security only."""
         session = self._session(request)
-        if session is None or session.account.role not in GUARDS:
+        if session is None:
             return _to_login(request)
+        if session.account.role not in GUARDS:
+            return _to(HOME)
         view = self._pages.view(language_of(request), session, await self._told(session))
         await self._looked(session, "muster")
         return self._page(request, "console_muster", v=view)

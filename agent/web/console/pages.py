@@ -19,7 +19,7 @@ from agent.web import choices
 from agent.web import words as tables
 from agent.web.console import words as console_words
 from agent.web.console.accounts import Role
-from agent.web.console.asks import ASKS
+from agent.web.console.asks import ASKS, GUARDS
 from agent.web.console.kept import NOTHING, Kept
 from agent.web.console.sessions import Session
 from agent.web.feed import Feed
@@ -80,6 +80,10 @@ class ConsoleView(View):
 
     def may(self, verb: str) -> bool:
         return self.role in ASKS[verb].roles
+
+    @property
+    def may_muster(self) -> bool:
+        return self.role in GUARDS
 
     def ident(self, verb: str, subject: str = "") -> str:
         return self.session.ident(verb, subject)
