@@ -12,6 +12,7 @@ import contextlib
 import os
 import socket
 import struct
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,10 +30,12 @@ from agent.core.kinds import WEIGHT
 from agent.core.records import Record, Weight
 from agent.core.strange import NOT_JSON
 from agent.core.words import FROM_AFAR, Journal, Rank, Stage
+from agent.pace import Pace
 
 MAX_LINE = 64 * 1024
 MAX_UNREAD = 1024 * 1024
 OVERDUE_S = 0.3  # D: press to first send is at most 0.5 s; a card gets this long before an alarm leaves from memory
+MOST_PEERS = 64  # D: connections of one role at once; root's shell is never turned away
 MOST_UNDURABLE = 1_000  # D: so many alarms are held for a card that refuses; the journal's queue holds them all
 STATE_EVERY_S = 0.1
 STATE_IDLE_S = 2.0
@@ -94,6 +97,9 @@ class Server:
         self._subscribers: set[_Subscriber] = set()
         self._server: asyncio.Server | None = None
         self._peers: set[asyncio.Task[None]] = set()
+        self._held: Counter[int] = Counter()  # user id → connections
+        self._turn = asyncio.Lock()
+        self._pace = Pace()
         self._state_timer: asyncio.TimerHandle | None = None
         self._undurable: list[Record] = []
         self._endings: list[Record] = []  # what ends an alarm and is not on disk yet; it can wait for that
@@ -208,29 +214,37 @@ class Server:
         self._peers.add(task)
         uid = _peer_uid(writer)
         subscriber = _Subscriber(writer, uid, self._users.get(uid, frozenset()))
+        self._held[uid] += 1
         try:
             if self._admit(uid):
                 await self._converse(reader, subscriber)
         except (ConnectionError, asyncio.CancelledError):
             pass
         finally:
+            self._held[uid] -= 1
             self._peers.discard(task)
             self._subscribers.discard(subscriber)
             writer.close()
 
     def _admit(self, uid: int) -> bool:
-        if uid in self._users:
-            return True
-        self._runtime.handle(Note("socket.refused", "control.sock", f"uid:{uid}", {"uid": uid}))
-        return False
+        if uid not in self._users:
+            self._refused(uid, {"uid": uid})
+            return False
+        if self._held[uid] > MOST_PEERS and self._users[uid] != ALL:
+            self._refused(uid, {"uid": uid, "what": "more connections"})
+            return False
+        return True
 
     def _not_yours(self, peer: _Subscriber, what: str) -> Refusal:
         """A role that asks what is not its part is broken or no longer ours: told once for each connection."""
         if not peer.told:
             peer.told = True
-            data: dict[str, object] = {"uid": peer.uid, "what": what[:64]}
-            self._runtime.handle(Note("socket.refused", "control.sock", f"uid:{peer.uid}", data))
+            self._refused(peer.uid, {"uid": peer.uid, "what": what[:64]})
         return Refusal(f"{what!r} is not for this user: see MENWEI_SOCKET_USERS of the unit")
+
+    def _refused(self, uid: int, data: dict[str, object]) -> None:
+        if self._pace.may(asyncio.get_running_loop().time()):
+            self._runtime.handle(Note("socket.refused", "control.sock", f"uid:{uid}", data | self._pace.held_back()))
 
     async def _converse(self, reader: asyncio.StreamReader, subscriber: _Subscriber) -> None:
         while True:
@@ -241,12 +255,17 @@ class Server:
                 return
             if not line or subscriber.gone:
                 return
-            answer = self._answer(line, subscriber)
-            subscriber.send(_line(answer if isinstance(answer, dict) else await answer))
+            # One request of all peers' in a turn of the loop, however many come: what the gate itself has to do waits
+            # for one of them at most.
+            async with self._turn:
+                answer = self._answer(line, subscriber)
+                if isinstance(answer, dict):
+                    subscriber.send(_line(answer))
+                await asyncio.sleep(0)
+            if not isinstance(answer, dict):
+                subscriber.send(_line(await answer))
             with contextlib.suppress(ConnectionError):
                 await subscriber.drain()
-            # Neither of the two waits while there is something in the buffers: without this the gate would.
-            await asyncio.sleep(0)
 
     def _answer(self, line: bytes, subscriber: _Subscriber) -> dict[str, Any] | Awaitable[dict[str, Any]]:
         try:

@@ -20,6 +20,7 @@ from agent.control.peers import ALL
 from agent.control.server import MAX_LINE, OVERDUE_S, Ask
 from agent.core.events import OutputFault, PathHealth
 from agent.core.words import Journal
+from agent.pace import AT_ONCE
 
 DOCS = Path(__file__).parents[2] / "docs" / "local-socket.md"
 
@@ -395,6 +396,48 @@ async def test_a_subscriber_that_does_not_read_is_dropped_and_slows_nobody(
     writer.close()
     other.close()
     del reader
+
+
+async def test_many_peers_that_ask_without_end_cost_each_turn_of_the_loop_one_answer(served: Served) -> None:
+    """A role that was taken over must not make a press wait for a hundred pictures."""
+    answered = 0
+
+    def picture() -> Message:
+        nonlocal answered
+        answered += 1
+        return {"head": 0}
+
+    served.server._picture = picture
+    peers = [await Peer.of(served.path) for _ in range(20)]
+    for peer in peers:
+        await peer.say(b'{"op":"state"}\n' * 10)
+    most = before = 0
+    while answered < 200:
+        await asyncio.sleep(0)
+        most, before = max(most, answered - before), answered
+    assert most == 1
+
+
+async def test_a_role_holds_so_many_connections_and_the_shell_is_never_turned_away(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "MOST_PEERS", 3)
+    monkeypatch.setattr(server_module, "_peer_uid", lambda writer: 4711)
+    served.server._users = {**served.server._users, 4711: frozenset()}
+    peers = [await Peer.of(served.path) for _ in range(3)]
+    for peer in peers:
+        assert (await peer.ask({"op": "ping"}))["op"] == "pong"
+    for _ in range(AT_ONCE + 5):
+        with pytest.raises((EOFError, ConnectionError)):
+            await (await Peer.of(served.path)).line()
+    told = [record for record in served.box.paper.records if record.kind == "socket.refused"]
+    assert told[0].data == {"uid": 4711, "what": "more connections"} and AT_ONCE <= len(told) <= AT_ONCE + 1
+    peers[0].close()
+    await until("one has gone", lambda: served.server._held[4711] == 2)
+    assert (await (await Peer.of(served.path)).ask({"op": "ping"}))["op"] == "pong"
+    monkeypatch.setattr(server_module, "_peer_uid", lambda writer: 0)
+    shells = [await Peer.of(served.path) for _ in range(5)]
+    assert [(await shell.ask({"op": "ping"}))["op"] for shell in shells] == ["pong"] * 5
 
 
 async def test_alarms_held_for_a_refusing_card_are_bounded(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
