@@ -34,6 +34,7 @@ class Slip(msgspec.Struct, frozen=True):
     to_ms: int
     guardian: bool
     state: str
+    reason: str = ""
 
 
 class Waiting(msgspec.Struct, frozen=True):
@@ -231,7 +232,8 @@ def _slips(state: BoxState, now: Now) -> list[Slip]:
     for slip in (*written, *campus.slips.values()):
         if slip.from_ms < first + calendar.DAY_MS and slip.to_ms > first:
             state_of = _slip_state(state, slip.id, slip.from_ms, slip.to_ms, now)
-            found.append(Slip(slip.id, slip.pupil, slip.issuer, slip.from_ms, slip.to_ms, slip.guardian, state_of))
+            span = (slip.from_ms, slip.to_ms)
+            found.append(Slip(slip.id, slip.pupil, slip.issuer, *span, slip.guardian, state_of, slip.reason))
     return sorted(found, key=lambda slip: (slip.from_ms, slip.id))
 
 

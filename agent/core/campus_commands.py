@@ -7,6 +7,7 @@ Every argument has its check (`agent.core.args`): no name, ID number or plate ca
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, cast
 
 from agent.core import args as checks
 from agent.core import calendar, campus_day, door, people
@@ -20,6 +21,7 @@ from agent.core.state import BoxState
 
 # D: why a pupil is let out by hand, a card banned, a day changed. A free text could name somebody.
 EXIT_REASONS = frozenset({"illness", "guardian_at_gate", "teacher_present", "errand", "card_forgotten", "other"})
+SLIP_REASONS = frozenset({"", "illness", "private", "other"})
 BAN_REASONS = frozenset({"lost", "stolen", "left_school", "misused", "other"})
 DAY_REASONS = frozenset({"weather", "exam", "event", "traffic", "authority", "illness", "drill", "other"})
 MOST_SLIPS = 500  # D: written at one gate and kept; those over go, the oldest first
@@ -32,7 +34,7 @@ UPSTREAM_VERBS = frozenset({"shift_day", "swap_day", "restore_day", "card_ban"})
 ARGS: dict[str, checks.Check] = {
     "minutes": checks.signed,
     "plan": checks.plan,
-    "reason": checks.one_of(EXIT_REASONS | BAN_REASONS | DAY_REASONS),
+    "reason": checks.one_of(EXIT_REASONS | BAN_REASONS | DAY_REASONS | SLIP_REASONS),
     "holder": checks.person,
     "door": checks.door,
     "slip": checks.slip,
@@ -134,6 +136,8 @@ def _no_slip(state: BoxState, args: dict[str, str], now: Now) -> str:
         return "unknown_pupil"
     if slip in state.campus.slips or slip in state.policy.slips:
         return "slip_exists"
+    if args.get("reason", "") not in SLIP_REASONS:
+        return "reason"
     if not all(checks.moment(state, args.get(name, "")) for name in ("from_ms", "to_ms")):
         return "times"
     from_ms, to_ms = int(args["from_ms"]), int(args["to_ms"])
@@ -154,6 +158,7 @@ def _add_slip(state: BoxState, event: Command, cause: Seq, now: Now, log: Log) -
         from_ms=int(args["from_ms"]),
         to_ms=int(args["to_ms"]),
         guardian=args.get("guardian") == "1",
+        reason=cast(Any, args.get("reason", "")),
     )
     kept = {name: known for name, known in state.campus.slips.items() if known.to_ms > now.wall_ms}
     kept = dict(list(kept.items())[-(MOST_SLIPS - 1) :])

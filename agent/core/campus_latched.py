@@ -7,6 +7,8 @@ picture.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 from msgspec.structs import replace
 
@@ -23,6 +25,7 @@ class SlipPicture(msgspec.Struct, frozen=True):
     from_ms: int
     to_ms: int
     guardian: bool = False
+    reason: Literal["", "illness", "private", "other"] = ""
 
 
 class CampusPicture(msgspec.Struct, frozen=True):
@@ -63,6 +66,7 @@ def _slip(slip: LeaveSlip) -> dict[str, Value]:
         "id": slip.id,
         "issuer": slip.issuer,
         "pupil": slip.pupil,
+        "reason": slip.reason,
         "to_ms": slip.to_ms,
     }
 
@@ -89,6 +93,7 @@ def restore(state: BoxState, part: CampusPicture) -> BoxState:
             from_ms=slip.from_ms,
             to_ms=slip.to_ms,
             guardian=slip.guardian,
+            reason=slip.reason,
         )
         for slip in part.slips
     }

@@ -19,7 +19,7 @@ CODES = frozenset(
         *("other", "phone", "in_person", "message", "yes", "no", "bollard", "lock", "reader", "camera", "alarm"),
         *("light", "fence", "power", "network", "illness", "guardian_at_gate", "teacher_present", "errand"),
         *("card_forgotten", "lost", "stolen", "left_school", "misused", "weather", "exam", "traffic", "authority"),
-        "drill",
+        *("drill", "private"),
     )
 )
 

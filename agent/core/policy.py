@@ -146,14 +146,15 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class LeaveSlip(Part, frozen=True, kw_only=True):
-    """请假条: lets one pupil out once. `reason` is for the guard's screen and never reaches the journal."""
+    """请假条: lets one pupil out once. `reason` is for the guard's screen: one of the words that a slip of the gate may
+    have too, for a free text could name somebody."""
 
     id: str
     pupil: str  # holder
     issuer: str
     from_ms: int
     to_ms: int
-    reason: str = ""
+    reason: Literal["", "illness", "private", "other"] = ""
     guardian: bool = False  # a guardian bound to the pupil must show a card at the same door within a minute
     source: str = ""
 

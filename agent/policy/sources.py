@@ -32,7 +32,7 @@ PEOPLE = {
 PICKUPS = {"guardian": ("家长", "接送人"), "pupils": ("学生",)}
 SLIPS = {
     "id": ("编号",), "pupil": ("学生",), "issuer": ("开条人", "批准人"), "date": ("日期",), "from": ("起", "离校时间"),
-    "to": ("止", "截止时间"), "guardian": ("家长接",),
+    "to": ("止", "截止时间"), "guardian": ("家长接",), "reason": ("事由", "原因"),
 }  # fmt: skip
 PASSES = {
     "holder": ("编号", "代号"), "lanes": ("车道",), "from": ("起",), "to": ("止",), "weekdays": ("星期",),
@@ -194,6 +194,7 @@ class Folder:
             "from_ms": midnight + values.minute(cells["from"]) * 60_000,
             "to_ms": midnight + values.minute(cells["to"]) * 60_000,
             "guardian": values.is_yes(cells.get("guardian", "")),
+            "reason": values.leave_reason(cells.get("reason", "")),
             "source": source,
         }
 

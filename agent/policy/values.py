@@ -13,6 +13,10 @@ CARD = re.compile(r"[0-9A-Fa-f]{10}")
 SPOILED = re.compile(r"\d(\.\d+)?E\+?\d+", re.IGNORECASE)
 YES = frozenset({"1", "yes", "y", "true", "是", "√", "x"})
 NO = frozenset({"", "0", "no", "n", "false", "否"})
+LEAVE = {
+    "": "", "病假": "illness", "生病": "illness", "illness": "illness", "事假": "private", "private": "private",
+    "其他": "other", "other": "other",
+}  # fmt: skip
 WEEKDAYS = {"一": 0, "二": 1, "三": 2, "四": 3, "五": 4, "六": 5, "日": 6, "天": 6}
 
 
@@ -53,6 +57,13 @@ def is_yes(text: str) -> bool:
     if text.casefold() in NO:
         return False
     raise BadValue(f"“{text}” is neither yes nor no", "write 是 or 否")
+
+
+def leave_reason(text: str) -> str:
+    """Why a pupil leaves, as a word of the policy."""
+    if text.casefold() not in LEAVE:
+        raise BadValue(f"“{text}” is no reason for leave", "write 病假, 事假 or 其他: other words could name somebody")
+    return LEAVE[text.casefold()]
 
 
 def weekdays(text: str) -> tuple[int, ...]:

@@ -79,6 +79,8 @@ ZH: Mapping[str, str] = {
     "write it as 07:30": "请写作 07:30",
     "“{}” is neither yes nor no": "“{}”既不是“是”也不是“否”",
     "write 是 or 否": "请写 是 或 否",
+    "“{}” is no reason for leave": "“{}”不是请假事由",
+    "write 病假, 事假 or 其他: other words could name somebody": "请写 病假、事假 或 其他：其他文字可能泄露姓名",
     "“{}” is no list of weekdays": "“{}”不是星期",
     "write 1-5, or 1;3;5 with Monday as 1": "请写 1-5 或 1;3;5，星期一为 1",
     "“{}” was a card number before a spreadsheet rounded it": "“{}”原是卡号，被电子表格四舍五入了",

@@ -38,6 +38,11 @@ EXIT_REASON: Mapping[str, str] = {
     "card_forgotten": mark("card forgotten"),
     "other": mark("something else"),
 }
+SLIP_REASON: Mapping[str, str] = {
+    "other": mark("something else"),
+    "illness": mark("ill"),
+    "private": mark("family matter"),
+}
 BAN_REASON: Mapping[str, str] = {
     "lost": mark("lost"),
     "stolen": mark("stolen"),

@@ -36,6 +36,7 @@ from agent.core.calendar import Because, Shift
 from agent.core.events import CardRead, ClockChanged, PolicyChanged
 from agent.core.policy import Credential, LeaveSlip
 from agent.core.words import ClockTrust, Motion, Rank
+from agent.guard_picture import guard
 
 # ── the calendar ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -185,6 +186,16 @@ def test_a_slip_is_used_up_through_a_restart() -> None:
     gate.card("house-out", ANNA)
     again = restarted(gate)
     assert reason(again.card("house-out", ANNA)) == "slip_used"
+
+
+def test_why_a_pupil_leaves_is_shown_and_survives_a_restart() -> None:
+    gate = school(8, 30)
+    args = {"slip": "s-7f3a0c1d2e9k", "pupil": "pupil-b", "issuer": "staff-t", "reason": "illness"}
+    args |= {"from_ms": str(at(8)), "to_ms": str(at(10))}
+    assert kinds(gate.ask("slip_add", args)) == ["command.done"]
+    shown = guard(restarted(gate).state, gate.now)
+    assert [(slip.pupil, slip.reason) for slip in shown.slips] == [("pupil-b", "illness"), ("pupil-a", "")]
+    assert refused(gate.ask("slip_add", args | {"slip": "s-7f3a0c1d2e9m", "reason": "weather"})) == "reason"
 
 
 def test_a_slip_of_the_gate_wants_a_guardian_in_either_order() -> None:

@@ -97,7 +97,7 @@ id = "closed"
     "0100000001,guard-1,guard,,,,\n"
     "0400000001,guardian-1,guardian,,,,\n",
     "pickups.csv": "家长,学生\nguardian-1,pupil-0001;pupil-0002\n",
-    "slips.csv": "编号,学生,开条人,日期,起,止,家长接\nq1,pupil-0001,staff-1,2026-09-21,9:30,11:00,否\n",
+    "slips.csv": "编号,学生,开条人,日期,起,止,家长接,事由\nq1,pupil-0001,staff-1,2026-09-21,9:30,11:00,否,病假\n",
     "roster.csv": "岗位,保安,起,止,星期\ngatehouse,guard-1,07:00,19:00,1-5\n",
     "names.csv": "编号,姓名\npupil-0001,赵一一\nstaff-1,钱老师\n",
 }

@@ -32,6 +32,7 @@ def test_the_files_make_a_policy(tmp_path: Path) -> None:
     assert (pupil.holder, pupil.grade, pupil.class_, pupil.line) == ("pupil-0002", "1", "1-2", 3)
     assert pupil.to_ms == 1_815_235_200_000  # the end of 2027-07-10 in Shanghai
     assert policy.pickups["guardian-1"].pupils == ("pupil-0001", "pupil-0002")
+    assert policy.slips["q1"].reason == "illness"
     assert policy.slips["q1"].from_ms == 1_789_954_200_000  # 2026-09-21 09:30 in Shanghai
     assert policy.roster[0].weekdays == (0, 1, 2, 3, 4)
 
@@ -140,6 +141,7 @@ CALENDAR, PLANS, POLICY = FILES["calendar.toml"], FILES["plans.toml"], FILES["po
         ({"people_csv": PEOPLE.replace("-0002,pupil,", "-0002,pupils,")}, "people.csv:3", "no group named", "pupil"),
         ({"pickups_csv": "家长,学生\nguardian-1,pupil-0001\nguardian-1,pupil-0002\n"},
          "pickups.csv:3", "twice", "apart by ;"),
+        ({"slips_csv": FILES["slips.csv"].replace("病假", "王小明发烧")}, "slips.csv:2", "no reason for leave", "病假"),
         ({"roster_csv": FILES["roster.csv"].replace("1-5", "5-1")}, "roster.csv:2", "no list of weekdays", "1-5"),
     ],
 )  # fmt: skip

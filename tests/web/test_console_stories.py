@@ -233,11 +233,11 @@ async def test_a_page_out_of_date_loses_nothing_that_was_typed(desk: Desked) -> 
 
 async def test_a_leave_slip_by_name_lets_the_pupil_out(desk: Desked) -> None:
     name = NAMES["pupil-0009"]
-    assert await desk.do("slip_add", who=name, issuer="staff-1", minutes="60") == "Done."
+    assert await desk.do("slip_add", who=name, issuer="staff-1", minutes="60", reason="private") == "Done."
     (slip,) = desk.link.state.campus.slips.values()
     assert slip.pupil == "pupil-0009" and slip.to_ms - slip.from_ms == 3_600_000
     page = await desk.page()
-    assert name in page and "may leave now" in page
+    assert name in page and "may leave now" in page and "family matter" in page
     granted = desk.link.card("0200000009", "turnstile-out")
     assert [record.kind for record in granted if record.kind.startswith(("access", "slip"))] == [
         "access.granted",

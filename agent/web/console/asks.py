@@ -110,6 +110,7 @@ def _slip(form: Form) -> Args:
         "from_ms": str(now_ms),
         "to_ms": str(now_ms + int(form.number("minutes")) * MINUTE_MS),
         "guardian": "1" if form.get("guardian") else "0",
+        "reason": form.get("reason"),
     }
 
 
