@@ -41,14 +41,17 @@ def nursery() -> Iterator[Nursery]:
 
 
 def kill_one(nursery: Nursery, folder: Path, dice: random.Random) -> int:
-    """Let a writer live for a random while; the highest number it acknowledged."""
+    """Let a writer live for a random while, or until it has written something however slow it is; the highest number
+    it acknowledged."""
     orders, words = nursery
     orders.write(f"{folder} {dice.randrange(1 << 30)}\n")
     pid = int(words.readline().removeprefix("pid "))
+    lines = [words.readline() for _ in range(dice.choice((0, 0, 0, 1, 3)))]
     time.sleep(dice.choice((0.0, 0.01, 0.03, 0.06)) * dice.random() * 2)
     os.kill(pid, signal.SIGKILL)
+    lines += iter(words.readline, "dead\n")
     acknowledged = 0
-    while (line := words.readline()) != "dead\n":
+    for line in lines:
         what, _, rest = line.partition(" ")
         assert what == "ack", line
         acknowledged = int(rest.split()[1])
