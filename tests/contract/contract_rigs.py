@@ -472,6 +472,10 @@ async def reader_rig(name: str, sim: Simulator | None, folder: Path) -> AsyncIte
 async def _started(bus: ModbusBus) -> AsyncIterator[ModbusBus]:
     await bus.start()
     try:
+        for _ in range(500):  # a busy machine lets the first try run out
+            if bus.up:
+                break
+            await asyncio.sleep(0.02)
         yield bus
     finally:
         await bus.close()
