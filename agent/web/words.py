@@ -229,6 +229,12 @@ WHY: Mapping[str, str] = {
     "unknown_verb": mark("nobody knows this command"),
     "no_alarm": mark("there is no alarm"),
     "not_on_site": mark("nobody has shown a guard's card here"),
+    "already": mark("it stood there already"),
+    "moving": mark("another motion was under way"),
+    "overruled": mark("a later request took its place"),
+    "fault_persists": mark("a bollard still reports its fault"),
+    "too_old": mark("it is too old to be carried out"),
+    "not_latched": mark("nothing is latched"),
 }
 CONTROL_AWAY: Mapping[str, str] = {
     "silent": mark("it is connected, but says nothing any more"),
@@ -353,11 +359,14 @@ class Words:
         return self.thing(ident)
 
     def why(self, ident: str) -> str:
-        """A reason in words: an id of WHY, "sensor:loop1", or the text itself where it has no words."""
-        kind, _, sensor = ident.partition(":")
+        """A reason in words: an id of WHY, alone or with what it is about ("drill_running:office"), "sensor:loop1",
+        "still_pressed:office", or the text itself where it has no words."""
+        kind, _, rest = ident.partition(":")
         if kind == "sensor":
-            return self.t("%(sensor)s not clear", sensor=self.of(SENSOR_NAME, sensor))
-        return self.of(WHY, ident)
+            return self.t("%(sensor)s not clear", sensor=self.of(SENSOR_NAME, rest))
+        if kind == "still_pressed":
+            return self.t("button still pressed: %(name)s", name=self.name("button", rest))
+        return self.of(WHY, kind if kind in WHY and ident not in WHY else ident)
 
     # ── times and amounts ──────────────────────────────────────────────────────────────────────────────────────
 

@@ -69,7 +69,9 @@ async def test_an_alarm_is_shown_acknowledged_and_reset_only_with_presence(desk:
         desk.link.send(AlarmStage(alarm.ref, "mqtt", stage, "district", desk.link.mono_s))
         assert told in await desk.page()
     assert await desk.do("acknowledge") == "Done."
-    desk.link.wait(1)
+    desk.link.card()
+    assert "button still pressed: 门卫室" in await desk.do("panic_reset")
+    desk.link.wait(11)
     desk.link.send(PanicLine("gatehouse", Line.NORMAL, desk.link.mono_s))
     desk.link.wait(1)
     assert "Hold your card" in await desk.do("panic_reset")
@@ -85,6 +87,7 @@ async def test_a_drill_from_its_announcement_to_its_end(desk: Desked) -> None:
     assert "Hold your card" in await desk.do("drill_start", **drill)
     desk.link.card()
     assert await desk.do("drill_start", **drill) == "Done."
+    assert "a drill is running" in await desk.do("drill_start", **drill)
     page = await desk.page()
     assert "Drill announced" in page and "Every press is real until somebody" in page and "drill_go_ahead" not in page
     assert "still be answered" in await desk.do("drill_go_ahead")

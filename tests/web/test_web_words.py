@@ -175,6 +175,16 @@ async def test_the_english_page_has_no_chinese_but_the_sites_own_names(scene: st
                 assert not re.search(r"[\u3000-\u9fff]", own.sub("", text)), (path, text)
 
 
+@pytest.mark.parametrize("language", ["zh_CN", "en"])
+@pytest.mark.parametrize(
+    "ident",
+    ["still_pressed:office", "drill_running:office", "sensor:loop1", "already", "moving", "fault_persists", "too_old"],
+)
+def test_what_the_gate_refuses_is_never_told_by_its_id(ident: str, language: str) -> None:
+    told = Words(language, SITE).why(ident)
+    assert told != ident and "_" not in told
+
+
 def test_no_template_speaks_for_itself() -> None:
     """Every text between tags is either an expression or marked; nothing is written straight into a template."""
     for path in TEMPLATES.glob("*.html"):

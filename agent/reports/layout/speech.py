@@ -14,9 +14,6 @@ from hardware.site import Site
 
 GROUP: Mapping[str, str] = {**choices.PEOPLE, "visit": choices.PEOPLE["visitor"]}
 MORE_WHY: Mapping[str, str] = {
-    "already": mark("it stood there already"),
-    "moving": mark("another motion was under way"),
-    "overruled": mark("a later request took its place"),
     "not_on_site": mark("no guard's card at the box"),
     "monitor_only": mark("this lane is only watched"),
     "journal": mark("the journal cannot write"),
@@ -85,12 +82,7 @@ class Speech:
 
     def why(self, ident: str) -> str:
         """A reason in words; one without words stands for itself."""
-        if ident in words.WHY or ident.startswith("sensor:"):
-            return self.w.why(ident)
-        head, colon, rest = ident.partition(":")
-        if colon and head == "still_pressed":
-            return self.t("button still pressed: %(name)s", name=self.w.name("button", rest))
-        return self.of(MORE_WHY, ident)
+        return self.of(MORE_WHY, ident) if ident in MORE_WHY and ident not in words.WHY else self.w.why(ident)
 
     # ── times ──────────────────────────────────────────────────────────────────────────────────────────────────
 

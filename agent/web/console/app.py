@@ -257,13 +257,14 @@ class Console:
             return Told(guard=None, names=NameTable(), entries={})
         hazards = [hazard.handle for hazard in guard.hazards]
         photos = self._desk.with_photo(hazards)
-        if session.account.role not in GUARDS:  # whoever sees to a hazard must read what it is
-            return Told(guard=guard, names=NameTable(), entries=self._desk.entries(hazards), photos=photos)
-        names = await self._names(session, guard)
         handles = [one for visit in guard.visits for one in (visit.handle, visit.host)]
         handles += [one for hazard in guard.hazards for one in (hazard.handle, hazard.owner)]
         handles += [slip.issuer for slip in guard.slips]
-        entries = self._desk.entries(handles)
+        entries = self._desk.entries(handles)  # the same for whoever looks: the desk keeps the last
+        if session.account.role not in GUARDS:  # whoever sees to a hazard must read what it is
+            own = {handle: entries[handle] for handle in hazards}
+            return Told(guard=guard, names=NameTable(), entries=own, photos=photos)
+        names = await self._names(session, guard)
         return Told(guard=guard, names=names, entries=entries, notes=self._desk.notes(), photos=photos)
 
     async def _looked(self, session: Session, what: str) -> None:
