@@ -149,7 +149,9 @@ def settle(state: BoxState, now: Now, log: Log) -> BoxState:
     for name, was in state.duty.vacant.items():
         if name not in vacant and was.ref is not None:
             minutes = round((now.mono_s - was.since.at) / 60)
-            log.add("duty.manned", f"post:{name}", {"minutes": minutes, "post": name}, cause=was.ref)
+            data: dict[str, Any] = {"minutes": minutes, "post": name}
+            data |= {} if name in state.duty.on else {"why": "not_needed"}
+            log.add("duty.manned", f"post:{name}", data, cause=was.ref)
     return state if vacant == state.duty.vacant else put(state, vacant=vacant)
 
 

@@ -45,7 +45,7 @@ class DayView(msgspec.Struct, frozen=True):
 def view(policy: Policy, day: date, w: Words, swapped: str = "", shifts: tuple[Shift, ...] = ()) -> DayView:
     """What the gate will do that day."""
     found = calendar.day_of(policy, day, swapped)
-    warnings = [w.say("unsettled")] if found.because is Because.UNSETTLED else []
+    warnings = [w.say("beyond")] if found.because is Because.UNSETTLED else []
     if calendar.is_missing(policy.calendar, day) and not warnings:
         warnings.append(w.say("missing"))
     return DayView(

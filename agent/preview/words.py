@@ -10,10 +10,8 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "special": ("special day", "特殊日"),
     "vacation": ("vacation: outside every term", "假期：不在学期内"),
     "weekday": ("rule for the day of the week", "按星期规则"),
-    "unsettled": (
-        "WARNING: outside the school's calendar, the day of the week decides",
-        "注意：超出校历范围，按星期规则",
-    ),
+    "unsettled": ("rule for the day of the week", "按星期规则"),
+    "beyond": ("WARNING: the school's calendar says nothing of this day", "注意：该日超出校历范围"),
     "missing": ("WARNING: the school's calendar does not reach far enough", "注意：校历不够长"),
     "head": ("%s, %s: %s (%s)", "%s，%s：%s（%s）"),
     "why": ("why: %s, %s", "原因：%s，%s"),

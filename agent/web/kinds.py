@@ -76,7 +76,7 @@ TITLES: Mapping[str, str] = {
     "duty.on": mark("Guard took over the post"),
     "duty.off": mark("Guard left the post"),
     "duty.unmanned": mark("POST NOT MANNED"),
-    "duty.manned": mark("Post manned again"),
+    "duty.manned": mark("Post stands empty no longer"),
     "duty.asked": mark("Guard asked for a sign"),
     "duty.confirmed": mark("Guard gave a sign"),
     "duty.unanswered": mark("NO SIGN FROM THE POST"),

@@ -14,7 +14,7 @@ def day_view(campus: Campus, w: Words) -> DayView | None:
     day = campus.today
     if day is None:
         return None
-    warnings = [w.say("unsettled")] if day.because == Because.UNSETTLED else []
+    warnings = [w.say("beyond")] if day.because == Because.UNSETTLED else []
     if day.calendar_missing and not warnings:
         warnings.append(w.say("missing"))
     shifts = [Shift(at, by) for at, by in day.shifts]

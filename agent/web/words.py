@@ -149,6 +149,7 @@ WHY: Mapping[str, str] = {
     "card_back": mark("say whether the card came back"),
     "card_banned": mark("this card is barred"),
     "who": mark("say who agreed, by the number on the card"),
+    "not_needed": mark("it need not be manned any more"),
     "other_guard": mark("another guard is on this post"),
     "unknown_lane": mark("there is no such lane"),
     "locked_out": mark("the reader is locked out"),
