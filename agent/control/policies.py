@@ -92,7 +92,7 @@ def _indexed(read: Callable[[], _Stored]) -> _Stored:
 _IMPERSONAL = re.compile(
     r"(bundle|box|site_box|version|current\.bundle|previous\.bundle)|(calendar|plans|policy)\.toml:\d{1,6}"
 )
-_PLACE = re.compile(r"[a-z_]+(\.csv:\d{1,6}|\[\d{1,6}\])?")
+_PLACE = re.compile(r"[a-z_]+(\.csv(:\d{1,6})?|\[\d{1,6}\])?")
 
 
 def _impersonal(one: Contradiction) -> str:

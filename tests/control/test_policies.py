@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from agent import site_file
 from agent.control import compose, role
 from agent.control.uploads import MOST_UPLOADS, Refusal, Uploads
+from agent.core import policy_parse
 from agent.core.events import CardRead
 from agent.journal import schema
 from agent.journal.keys import BoxKey
@@ -89,6 +90,21 @@ async def test_a_bad_bundle_is_one_record_and_changes_nothing(site: Site) -> Non
         policy = control._runtime.state.policy
         assert policy is not None and policy.version == 5
     assert len(told(site, "policy.refused")) == 3
+
+
+async def test_a_bundle_that_would_bring_the_box_down_on_a_weekday_is_refused(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And one of too many cards; the record says in which table, and quotes nothing of it."""
+    calendar: dict[str, Any] = WIRE["calendar"]
+    monkeypatch.setattr(policy_parse, "MOST_CARDS", 2000)
+    async with boot(site) as control:
+        for change in ({"calendar": calendar | {"weekdays": ["open"] * 6 + [""]}, "credentials": []}, {}):
+            answer = await upload(places.control_socket(site), bundle.pack(WIRE | change, b"", KEY), "desk", "command")
+            assert answer["ok"] is False
+        assert control._runtime.state.policy is None
+    weekday, cards = told(site, "policy.refused")
+    assert '"why":["calendar"]' in weekday and '"why":["people.csv"]' in cards
 
 
 async def test_a_flood_of_bad_bundles_is_counted_and_not_written_down(site: Site) -> None:
