@@ -164,8 +164,20 @@ def about(connection: sqlite3.Connection) -> tuple[str, int]:
     """(site_box, first epoch) of a journal. Raises Damaged when it is none of ours, sqlite3.Error."""
     if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
         raise Damaged("this file is not a gate box's journal")
+    _check_tables(connection)
     rows: dict[str, object] = dict(connection.execute("SELECT name, value FROM about").fetchall())
     site_box, epoch = rows.get("box"), rows.get("epoch")
     if not isinstance(site_box, str) or not isinstance(epoch, int) or rows.get("format") != FORMAT:
         raise Damaged("this journal has a format that this version does not know")
     return site_box, epoch
+
+
+def _check_tables(connection: sqlite3.Connection) -> None:
+    """Ours alone, as we make them. In the place of a table somebody could put a view, which tells one reader this and
+    the next one that, or never ends."""
+    ours = {" ".join(statement.split()) for statement in _TABLES.split(";")[:-1]}
+    for kind, name, sql in connection.execute("SELECT type, name, sql FROM sqlite_master"):
+        if kind != "table" or " ".join(str(sql).split()) not in ours:
+            raise Damaged(
+                f"this file has a {kind} {str(name)[:40]!r} that no gate box makes: it was made by somebody else"
+            )

@@ -173,6 +173,8 @@ class Walk:
     def __init__(self, database: sqlite3.Connection, anchor: bytes | None, key: bytes | None) -> None:
         self.db, self.key = database, key
         self.due: list[tuple[int, Any]] = []
+        for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type <> 'table' OR sql LIKE '%as%'"):
+            raise Bad(f"{name} is no table of a journal")  # a view could tell each reader something else, or never end
         about = dict(database.execute("SELECT name, value FROM about"))
         if about.get("format") != 1:
             raise Bad("the file is not a journal of format 1")
@@ -269,7 +271,7 @@ def check(path: Any, anchor: bytes | None = None, key: bytes | None = None) -> t
             database.close()
     except Bad as bad:
         return walk, str(bad), bad.seq
-    except (sqlite3.Error, KeyError, TypeError, ValueError) as error:
+    except (sqlite3.Error, KeyError, TypeError, ValueError, RecursionError) as error:
         return walk, f"the file cannot be read: {error!r}", None
     return walk, "", None
 
@@ -278,9 +280,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="verify a Menwei journal without Menwei")
     parser.add_argument("file")
     parser.add_argument("--key", type=pathlib.Path, help="the box's public key")
-    parser.add_argument(
-        "--checkpoint", type=pathlib.Path, help="signed checkpoints kept elsewhere, the last of each epoch"
-    )
+    parser.add_argument("--checkpoint", type=pathlib.Path, help="signed checkpoints kept elsewhere, each epoch's last")
     wanted = parser.parse_args()
     try:
         key = public_key(wanted.key.read_bytes()) if wanted.key else None

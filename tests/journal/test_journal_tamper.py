@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import random
+import sqlite3
 from collections import Counter
 from pathlib import Path
 from types import ModuleType
@@ -148,6 +149,50 @@ def test_what_is_not_a_journal_is_told_and_not_raised(tmp_path: Path, stranger: 
         assert not verify(junk).ok
         assert stranger.check(junk)[1]
     assert not verify(tmp_path / "missing").ok
+
+
+ENDLESS = (
+    "CREATE VIEW record(seq, epoch, body, leaf, link) AS "
+    "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r) "
+    "SELECT n, 1, x'7b7d', zeroblob(32), zeroblob(32) FROM r"
+)
+TWO_FACED = (
+    "CREATE VIEW record AS SELECT seq, epoch, CASE WHEN strftime('%Y') < '2030' THEN body ELSE x'7b7d' END AS body, "
+    "leaf, link FROM truth"
+)
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        f"DROP TABLE record; {ENDLESS}",
+        f"ALTER TABLE record RENAME TO truth; {TWO_FACED}",
+        "ALTER TABLE record ADD COLUMN more INTEGER AS (seq + 1)",
+        "CREATE TRIGGER late AFTER INSERT ON record BEGIN DELETE FROM record WHERE seq = 1; END",
+        "CREATE INDEX other ON record(seq, body)",
+    ],
+)
+def test_a_file_whose_tables_are_not_tables_is_told_at_once(
+    tmp_path: Path, statements: str, stranger: ModuleType
+) -> None:
+    """A view could tell the verifier the truth and show everybody else something else, or keep him for ever."""
+    store = bare_store(tmp_path / "journal.db")
+    store.commit(records(1, 20))
+    store.close()
+    assert verify(tmp_path / "journal.db").ok and stranger.check(tmp_path / "journal.db")[1] == ""
+    with sqlite3.connect(tmp_path / "journal.db") as forger:
+        forger.executescript(statements)
+    forger.close()
+    assert "no gate box makes" in verify(tmp_path / "journal.db").what
+    assert "no table of a journal" in stranger.check(tmp_path / "journal.db")[1]
+
+
+def test_a_body_nested_without_end_is_told_by_the_stranger_too(tmp_path: Path, stranger: ModuleType) -> None:
+    store = bare_store(tmp_path / "journal.db")
+    store.commit(records(1, 20))
+    store.connection.execute(f"UPDATE record SET body = CAST('{'[' * 5000}' AS BLOB) WHERE seq = 7")
+    store.close()
+    assert stranger.check(tmp_path / "journal.db")[1]
 
 
 def test_random_bytes_in_the_file_never_raise(tmp_path: Path, seed: int, stranger: ModuleType) -> None:
