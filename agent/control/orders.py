@@ -62,6 +62,7 @@ class Orders:
     def __init__(self, site: Site, keys: Keys, runtime: Runtime, clock: TimeSource) -> None:
         self._box = f"{site.site.id}/{site.site.box}"
         self._keys = keys.keys
+        self._troubles: tuple[str, ...] = ()
         self._runtime = runtime
         self._clock = clock
         self._counts: Counter[str] = Counter()
@@ -89,8 +90,9 @@ class Orders:
         self.tell(keys)
 
     def tell(self, keys: Keys) -> None:
-        """What of them could not be read."""
-        if keys.troubles:
+        """What of them could not be read, once: on some file systems a file looks new though nobody touched it."""
+        known, self._troubles = self._troubles, keys.troubles
+        if keys.troubles and keys.troubles != known:
             data: dict[str, object] = {"keys": [key.told() for key in keys.keys], "why": list(keys.troubles)}
             self._runtime.handle(Note("command.keys_refused", "command", "box", data))
 

@@ -18,7 +18,7 @@ from control_scenes import LoopClock, demo_site
 from msgspec.structs import replace
 
 from agent.control import orders as orders_module
-from agent.control.command_keys import KeyFiles
+from agent.control.command_keys import KeyFiles, Keys
 from agent.control.orders import MOST_BYTES, Orders
 from agent.core.events import ClockChanged, Now
 from agent.core.records import utc_text
@@ -180,6 +180,25 @@ async def test_a_box_without_a_key_takes_no_command(tmp_path: Path, caplog: pyte
     bench = Bench(tmp_path, CommandKey(id="lost", file="nowhere.pub"))
     assert bench.give(bench.sign(bench.order())) == "no_key"
     assert "lost" in caplog.text and "nowhere.pub" in caplog.text
+
+
+@virtually
+async def test_each_change_of_keys_and_each_trouble_is_one_record(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    (old,) = bench.orders._keys
+    one = Keys((old,), ("a",))
+    for keys in (Keys((old,)), one, one, Keys((), ("a", "b")), Keys((old,)), one):
+        bench.orders.use(keys)
+    records = [record for record in bench.box.paper.records if record.kind.startswith("command.keys")]
+    told = [(record.kind.removeprefix("command."), record.data["keys"], record.data.get("why")) for record in records]
+    name = old.told()
+    assert told == [
+        ("keys_refused", [name], ["a"]),
+        ("keys", [], None),
+        ("keys_refused", [], ["a", "b"]),
+        ("keys", [name], None),
+        ("keys_refused", [name], ["a"]),
+    ]
 
 
 @virtually
