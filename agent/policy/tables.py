@@ -27,7 +27,7 @@ def read(path: Path, headings: Mapping[str, tuple[str, ...]], needed: tuple[str,
 
     Raises BadTable.
     """
-    text = _decoded(path)
+    text = _decoded(path).replace("\r\n", "\n").replace("\r", "\n")  # an old Mac ends its lines with \r alone
     rows = csv.reader(io.StringIO(text), delimiter=_delimiter(text))
     try:
         head = next(rows, None)
@@ -59,7 +59,8 @@ def _decoded(path: Path) -> str:
         raise BadTable(path.name, "is a spreadsheet, not a table of text", "in Excel: save as “CSV UTF-8”")
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return data.decode("utf-16", "replace")
-    for encoding in ("utf-8-sig", "gb18030"):
+    line = 1
+    for encoding in ("utf-8-sig", "gb18030") if b"\0" not in data else ():  # UTF-16 without its mark is full of them
         try:
             return data.decode(encoding)
         except UnicodeDecodeError as error:

@@ -67,13 +67,15 @@ def leave_reason(text: str) -> str:
 
 
 def weekdays(text: str) -> tuple[int, ...]:
-    """1-5, 1;3;5 or 一二三; Monday is 1 as people count, 0 as the policy does. Empty: every day."""
+    """1-5, 周一至周五, 1;3;5 or 一二三; Monday is 1 as people count, 0 as the policy does. Empty: every day."""
     if not text:
         return (0, 1, 2, 3, 4, 5, 6)
-    match = re.fullmatch(r"([1-7])-([1-7])", text)
+    plain = re.sub("周|星期|礼拜", "", re.sub("[至到~–—]", "-", text))
+    plain = "".join(str(WEEKDAYS[char] + 1) if char in WEEKDAYS else char for char in plain)
+    match = re.fullmatch(r"([1-7])-([1-7])", plain)
     if match and match[1] <= match[2]:
         return tuple(range(int(match[1]) - 1, int(match[2])))
-    digits = [WEEKDAYS.get(char, ord(char) - ord("1")) for char in text if char not in ";；、, 周星期"]
+    digits = [ord(char) - ord("1") for char in plain if char not in ";；、, "]
     if not digits or not all(0 <= one <= 6 for one in digits):
         raise BadValue(f"“{text}” is no list of weekdays", "write 1-5, or 1;3;5 with Monday as 1")
     return tuple(sorted(set(digits)))

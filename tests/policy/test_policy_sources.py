@@ -10,9 +10,11 @@ from policy_files import FILES, office
 
 from agent.core.calendar import day_of
 from agent.core.policy import Contradiction, Policy
-from agent.policy import words
+from agent.policy import values, words
 from agent.policy.command import from_folder
 from agent.policy.sources import Folder
+
+PEOPLE = FILES["people.csv"]
 
 
 def read(folder: Path) -> tuple[Policy | None, list[Contradiction]]:
@@ -54,15 +56,33 @@ def test_tables_come_as_spreadsheets_save_them(tmp_path: Path, encoding: str, de
     assert found == [] and policy is not None and len(policy.credentials) == 5
 
 
+def test_lines_may_end_as_an_old_mac_ends_them(tmp_path: Path) -> None:
+    policy, found = read(office(tmp_path, people_csv=PEOPLE.replace("\n", "\r").encode()))
+    assert found == [] and policy is not None and len(policy.credentials) == 5
+
+
+@pytest.mark.parametrize(
+    ("text", "days"),
+    [
+        ("1-5", "01234"), ("周一至周五", "01234"), ("星期六到星期日", "56"), ("一三五", "024"), ("周二、周四", "13"),
+        ("1;3,7", "026"), ("", "0123456"), ("周一", "0"), ("5-1", ""), ("8", ""), ("0", ""), ("5月1日", ""),
+        ("１-５", ""),
+    ],
+)  # fmt: skip
+def test_days_of_the_week_as_people_write_them(text: str, days: str) -> None:
+    if days:
+        assert "".join(map(str, values.weekdays(text))) == days
+    else:
+        with pytest.raises(values.BadValue, match="no list of weekdays"):
+            values.weekdays(text)
+
+
 def test_english_headings_do_as_well(tmp_path: Path) -> None:
     text = FILES["people.csv"].replace(
         "卡号,编号,组别,年级,班级,截止日期,状态", "card,Holder,group,grade,class,to,state"
     )
     policy, found = read(office(tmp_path, people_csv=text))
     assert found == [] and policy is not None
-
-
-PEOPLE = FILES["people.csv"]
 
 
 @pytest.mark.parametrize(
@@ -134,6 +154,7 @@ CALENDAR, PLANS, POLICY = FILES["calendar.toml"], FILES["plans.toml"], FILES["po
         ({"policy_toml": None}, "policy.toml", "missing", "copy"),
         ({"people_csv": None}, "people.csv", "missing", "export"),
         ({"people_csv": PEOPLE.partition("\n")[0]}, "people.csv:1", "nobody", "export"),
+        ({"people_csv": PEOPLE.encode("utf-16-le")}, "people.csv:1", "neither UTF-8 nor", "CSV UTF-8"),
         ({"people_csv": PEOPLE.replace("班级", "年级")}, "people.csv:1", "“年级” is there twice", "remove"),
         ({"people_csv": PEOPLE.replace("staff-1", '"staff-1')}, "people.csv:4", "to line 6", "quotation mark"),
         ({"people_csv": PEOPLE.replace("0200000001", "12")}, "people.csv:2", "no card number", "ten hex digits"),
