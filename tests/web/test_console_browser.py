@@ -230,8 +230,9 @@ async def test_a_log_in_that_has_ended_is_no_lost_box(
         page = await made.new_page(ignore_https_errors=True)
         await log_in(page, url, "en")
         monkeypatch.setattr(sessions, "LONGEST_S", -1.0)
-        await page.wait_for_url("**/guard/login?ended=1")
-        assert "Until then this screen tells of no alarm." in await page.locator(".flash.bad").inner_text()
+        await page.wait_for_url("**/guard/login?ended=page")
+        told = await page.locator(".flash.bad").inner_text()
+        assert told == "The log-in has ended. Until you log in again this screen tells of no alarm."
         await page.close()
 
 

@@ -94,7 +94,11 @@ async def test_what_the_shell_does_to_an_account_ends_its_open_page_too(tmp_path
     else:
         accounts.change_password(desk.account.handle, "another pass phrase")
     assert (await desk.browser.get("/guard/stream")).status_code == 403
-    assert (await desk.browser.get("/guard")).headers["location"] == "/guard/login?ended=1"
+    assert (await desk.browser.get("/guard")).headers["location"] == "/guard/login?ended=page"
+    answer = await desk.post("/guard/do", {"csrf": "x", "verb": "lockdown"})
+    assert answer.headers["location"] == "/guard/login?ended=form" and commands(desk) == []
+    page = (await desk.browser.get("/guard/login?ended=form&lang=en")).text
+    assert "What was just sent was not done." in page
     assert len(desk.console.sessions) == 0
 
 

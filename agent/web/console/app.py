@@ -160,7 +160,7 @@ class Console:
     def _login_page(self, request: Request, why: str, status: int = 200) -> Response:
         nobody = not self.accounts.all()
         print_ = certificate.fingerprint(self._desk.folder)
-        ended = not why and "ended" in request.query_params
+        ended = request.query_params.get("ended", "") if not why else ""
         return self._page(request, "console_login", status, why=why, nobody=nobody, fingerprint=print_, ended=ended)
 
     def _session(self, request: Request, *, touch: bool = True) -> Session | None:
@@ -454,8 +454,9 @@ def _to(path: str) -> Response:
 
 
 def _to_login(request: Request) -> Response:
-    """A browser that was logged in is told that it is no longer."""
-    return _to(f"{HOME}/login?ended=1" if COOKIE in request.cookies else f"{HOME}/login")
+    """A browser that was logged in is told that it is no longer, and whether that cost it a form."""
+    ended = "form" if request.method == "POST" else "page"
+    return _to(f"{HOME}/login?ended={ended}" if COOKIE in request.cookies else f"{HOME}/login")
 
 
 def make_console(console: Console, names: frozenset[str]) -> App:
