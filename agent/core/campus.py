@@ -68,7 +68,7 @@ def _hours(state: BoxState, policy: Policy, reader: ReaderRules, person: Person,
         return Decision(rule="not_bound", source=person.source)
     own = policy.passes.get(person.holder)
     if own is not None and not reader.door:
-        return _own_pass(own, state, now)
+        return _own_pass(own, state, reader, now)
     for span in windows:
         for passage in span.window.passages:
             if _matches(passage, reader, person):
@@ -98,8 +98,11 @@ def _matches(passage: Passage, reader: ReaderRules, person: Person) -> bool:
     return not passage.lanes or reader.lane in passage.lanes
 
 
-def _own_pass(own: VehiclePass, state: BoxState, now: Now) -> Decision:
-    """A vehicle or bus with its own times needs no window of the day."""
+def _own_pass(own: VehiclePass, state: BoxState, reader: ReaderRules, now: Now) -> Decision:
+    """A vehicle or bus with its own times needs no window of the day; the lanes are the pass's too, whatever others
+    the group may use."""
+    if reader.lane not in own.lanes:
+        return Decision("wrong_lane", "pass", own.source)
     day, minute = calendar.local(now.wall_ms, state.rules.utc_offset_min)
     valid = own.from_ms <= now.wall_ms and (not own.to_ms or now.wall_ms < own.to_ms)
     in_time = day.weekday() in own.weekdays and own.start <= minute < own.end

@@ -12,6 +12,7 @@ from agent.core.facts_campus import (
     kind_of,
     limits_of,
     may_leave,
+    minute_of,
     today,
     visit_of,
 )
@@ -117,6 +118,26 @@ def _of_visit(step: Step, reader: ReaderRules, card: str, visit: tuple[str, floa
     if not agreed or step.now.mono_s >= until_at:
         return f"{reader.id} let a visit in without consent or after its end"
     return f"{reader.id} let a banned lent card in" if {card, handle} & step.facts.campus.bans else None
+
+
+@invariant(15, "a_pass_opens_its_lanes_in_its_time", on=(CardRead,))
+def a_pass_opens_its_lanes_in_its_time(step: Step) -> str | None:
+    """A vehicle that has a pass of its own asks no other lane down, and none at any other time."""
+    assert isinstance(step.event, CardRead)
+    reader, policy, wall = step.facts.campus.reader, step.facts.campus.policy, step.now.wall_ms
+    if reader is None or not reader.lane or policy is None or step.now.trust is ClockTrust.UNTRUSTED:
+        return None
+    known = credential_of(step, step.event.card)
+    own = policy.passes.get(known.holder) if isinstance(known, Credential) else None
+    if own is None or not isinstance(known, Credential) or not _granted(step):
+        return None
+    if policy.groups[known.group].timetable is False:
+        return None
+    in_days = own.from_ms <= wall and (not own.to_ms or wall < own.to_ms)
+    weekday = (today(step, step.now) - 1) % 7  # ordinal 1 was a Monday
+    in_time = weekday in own.weekdays and own.start <= minute_of(step, step.now) < own.end
+    good = reader.lane in own.lanes and in_days and in_time
+    return None if good else f"{known.holder} asked {reader.lane} down against its pass"
 
 
 @invariant(14, "only_own_guardians_fetch", on=(CardRead,))

@@ -164,6 +164,9 @@ def test_a_bus_has_its_own_times_and_asks_the_lane_down() -> None:
     assert "lane.asked" in kinds(gate.card("lane-in", BUS)) or "lane.refused" in kinds(gate.records)
     go(gate, 7, 50)
     assert reason(gate.card("lane-in", BUS)) == "pass_not_now"
+    other = replace(POLICY.passes["bus-1"], lanes=("service",))
+    gate = school(7, policy=replace(POLICY, passes={"bus-1": other}))
+    assert reason(gate.card("lane-in", BUS)) == "wrong_lane"  # the group may use it, this bus may not
 
 
 # ── leave slips ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from campus_scenes import ANNA, BEN, CARL, FORCED, LOST, MOTHER, TEACHER, VISIT, school
+from campus_scenes import ANNA, BEN, BUS, CARL, FORCED, LOST, MOTHER, TEACHER, VISIT, school
 from msgspec.structs import replace
 from people_scenes import Gate
 
@@ -146,11 +146,19 @@ def _a_barred_guardian_fetches(patch: Patch) -> Gate:
     return gate
 
 
+def _a_pass_is_good_at_any_time(patch: Patch) -> Gate:
+    gate = school(9)
+    patch.setattr(campus, "_own_pass", lambda *_: Decision(rule="pass"))
+    gate.card("lane-in", BUS)
+    return gate
+
+
 SEEDED: dict[str, Callable[[Patch], Gate]] = {
     "pupils_stay_in_class_hours": _everybody_leaves,
     "leaving_against_the_timetable_is_told": _nobody_is_told,
     "only_pupils_are_kept_in": _staff_is_kept_in,
     "dead_cards_open_no_entry": _lost_cards_work,
+    "a_pass_opens_its_lanes_in_its_time": _a_pass_is_good_at_any_time,
     "only_own_guardians_fetch": _a_barred_guardian_fetches,
     "a_slip_lets_out_once": _slips_for_ever,
     "passback_never_traps": _passback_traps,
