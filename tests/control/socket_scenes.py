@@ -34,7 +34,7 @@ class Peer:
         self._writer.write(message if isinstance(message, bytes) else json.dumps(message).encode() + b"\n")
         await self._writer.drain()
 
-    async def line(self, limit_s: float = 2.0) -> Message:
+    async def line(self, limit_s: float = 20.0) -> Message:
         async with asyncio.timeout(limit_s):
             raw = await self._reader.readline()
         if not raw:
@@ -97,3 +97,11 @@ async def serving(folder: Path) -> AsyncIterator[Served]:
             Peer.opened.pop().close()
         await served.server.close()
         await asyncio.sleep(0.001)
+
+
+async def subscribed(served: Served, **more: Any) -> Peer:
+    peer = await Peer.of(served.path)
+    answer = await peer.ask({"op": "subscribe", "from_seq": 0, **more})
+    assert answer["op"] == "subscribed"
+    assert (await peer.line())["op"] == "head"
+    return peer

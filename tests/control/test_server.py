@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import re
 import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from control_scenes import until
-from socket_scenes import Message, Peer, Served, serving
+from patience import within
+from socket_scenes import Message, Peer, Served, serving, subscribed
 
 from agent.control import server as server_module
 from agent.control.peers import ALL
@@ -36,14 +37,6 @@ async def peer(served: Served) -> AsyncIterator[Peer]:
     made = await Peer.of(served.path)
     yield made
     made.close()
-
-
-async def subscribed(served: Served, **more: Any) -> Peer:
-    peer = await Peer.of(served.path)
-    answer = await peer.ask({"op": "subscribe", "from_seq": 0, **more})
-    assert answer["op"] == "subscribed"
-    assert (await peer.line())["op"] == "head"
-    return peer
 
 
 def test_every_request_of_the_document_is_a_request_the_code_reads() -> None:
@@ -448,54 +441,11 @@ async def test_alarms_held_for_a_refusing_card_are_bounded(served: Served, monke
     assert len(served.server._undurable) == 5
 
 
-# ── starting and ending ────────────────────────────────────────────────────────────────────────────────────────────
-
-
-async def test_a_socket_file_of_a_dead_control_is_replaced(tmp_path: Path) -> None:
-    async with serving(tmp_path) as first:
-        path = first.path
-    path.touch()
-    async with serving(tmp_path) as second:
-        peer = await Peer.of(second.path)
-        assert (await peer.ask({"op": "ping"}))["op"] == "pong"
-        peer.close()
-
-
-async def test_a_live_control_is_left_alone(served: Served, tmp_path: Path) -> None:
-    with pytest.raises(OSError, match=r"another control already serves .*control\.sock: stop it first"):
-        await Served(tmp_path).server.start(served.path)
-    peer = await Peer.of(served.path)
-    assert (await peer.ask({"op": "ping"}))["op"] == "pong"
-    peer.close()
-
-
-async def test_a_folder_that_cannot_be_made_is_named_with_what_to_look_at(tmp_path: Path) -> None:
-    (tmp_path / "run").write_text("a file where a folder should be")
-    with pytest.raises(OSError, match=r"control\.sock cannot be served: .*; see run_dir in \[storage\]"):
-        await Served(tmp_path).server.start(tmp_path / "run" / "control.sock")
-
-
-async def test_a_path_too_long_for_a_socket_is_named(tmp_path: Path) -> None:
-    path = tmp_path / ("x" * 60) / ("y" * 60) / "control.sock"
-    with pytest.raises(OSError, match=r"control\.sock cannot be served: .*long"):
-        await Served(tmp_path).server.start(path)
-
-
-async def test_peers_are_let_go_at_the_end(tmp_path: Path) -> None:
-    async with serving(tmp_path) as made:
-        peer = await subscribed(made)
-    with pytest.raises((EOFError, ConnectionError)):
-        await peer.wait(lambda line: line["op"] == "never")
-    peer.close()
-
-
 async def gathered(peer: Peer, for_s: float = 0.12) -> list[Message]:
     """Every line that comes within a while."""
     lines: list[Message] = []
-    end = asyncio.get_running_loop().time() + for_s
-    while (left := end - asyncio.get_running_loop().time()) > 0:
-        try:
-            lines.append(await peer.line(left))
-        except TimeoutError:
-            break
+    with contextlib.suppress(TimeoutError):
+        async with within(for_s):
+            while True:
+                lines.append(await peer.line(60.0))
     return lines
