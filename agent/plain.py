@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from typing import Any, TextIO, cast
 
+MOST_MESSAGE = 2000  # D: characters; a far side's error may be as long as it likes
 _CONTROLS = (*range(0x20), *range(0x7F, 0xA0))  # C0, DEL and C1: Unicode 16, 23.1 (V)
 _TURNS = (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))  # UAX #9, table 1 (V)
 _LINE = dict.fromkeys((*_CONTROLS, *_TURNS), "\N{REPLACEMENT CHARACTER}")
@@ -24,7 +25,7 @@ class Formatter(logging.Formatter):
     """One message, one line; the traceback of a bug of ours keeps its own."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
-        return line(super().formatMessage(record))
+        return line(super().formatMessage(record))[:MOST_MESSAGE]
 
 
 class Screen:

@@ -18,6 +18,7 @@ from agent.uplink.batch import Ref
 RETRY_S = 0.5
 KEEP = 1024  # furthest stages remembered, one for each alarm and path
 NOTES = 32  # waiting at once
+MOST_WHY = 300  # characters; some of it is what a far side says, and control takes no line without an end
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +64,7 @@ class Reporter:
                 self._wake.set()
 
     def path(self, path: str, up: bool, why: str = "") -> None:
-        self._paths[path] = (up, plain.line(why))
+        self._paths[path] = (up, plain.line(why[:MOST_WHY]))
         self._wake.set()
 
     def synced(self, target: str, ref: Ref) -> None:

@@ -14,6 +14,7 @@ from uplink_rig import PREFIX, DistrictHere, FakeControl, Running, until
 from agent.pace import AT_ONCE
 from agent.policy.bundle import MOST_BYTES
 from agent.uplink.mqtt import MOST_PACKET
+from agent.uplink.reporter import MOST_WHY
 from hardware.site import Site
 from sim.broker import BrokerProcess
 
@@ -75,9 +76,18 @@ async def test_what_is_longer_than_any_bundle_is_never_fetched(
         assert uplink._records.nonsense == 0
 
 
-@pytest.mark.parametrize("answer", [b"+OK\r\n", b"*1\r\n*1\r\n:7\r\n", b"*2\r\n$1\r\na\r\n$1\r\n\xff\r\n"])
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (b"+OK\r\n", "no Redis"),
+        (b"*1\r\n*1\r\n:7\r\n", "no Redis"),
+        (b"*2\r\n$1\r\na\r\n$1\r\n\xff\r\n", "no Redis"),
+        (b"-ERR " + b"x" * 100_000 + b"\r\n", "no Redis"),
+        (b"-ERR \x1b[2J" + b"x" * 40_000 + b"\r\n", "cannot be looked at"),
+    ],
+)
 async def test_a_redis_that_answers_nonsense_is_told_in_words(
-    answer: bytes, tmp_path: Path, control: FakeControl, running: Running
+    answer: bytes, says: str, tmp_path: Path, control: FakeControl, running: Running
 ) -> None:
     """It looked like a path that is well, or like none, for as long as it went on."""
 
@@ -91,7 +101,10 @@ async def test_a_redis_that_answers_nonsense_is_told_in_words(
     server = await asyncio.start_server(lying, "127.0.0.1", 0)
     control.journal.add(3)
     async with running(redis_site(tmp_path, server.sockets[0].getsockname()[1], durable=True)):
-        await until(lambda: any(told["op"] == "path" and "no Redis" in told["why"] for told in control.asked))
+        await until(lambda: any(told["op"] == "path" and says in told["why"] for told in control.asked))
+        assert all(
+            len(told["why"]) <= MOST_WHY and told["why"].isprintable() for told in control.asked if "why" in told
+        )
         assert not any(told["up"] for told in control.asked if told["op"] == "path")
         assert control.synced == (0, 0)
     server.close()

@@ -63,6 +63,9 @@ class Link:
         except (RedisError, OSError, TimeoutError) as error:
             await link.close()
             raise RedisLost(why_not(_root(error), settings.host, settings.port)) from None
+        except BaseException:
+            await link.close()
+            raise
         return link
 
     @property

@@ -76,14 +76,17 @@ class RedisPath:
 
     async def _one_connection(self, serve: Callable[[Link], Awaitable[None]]) -> None:
         """Raises RedisLost at its end, also for answers of a shape that no Redis gives."""
-        link = await Link.open(self._settings())
+        settings = self._settings()
         try:
-            await serve(link)
+            link = await Link.open(settings)
+            try:
+                await serve(link)
+            finally:
+                await link.close()
         except (LookupError, TypeError, ValueError, AttributeError) as error:
-            log.info("an answer of %s could not be read", link.where, exc_info=error)
-            raise RedisLost(f"what answers at {link.where} is no Redis") from None
-        finally:
-            await link.close()
+            where = f"{settings.host}:{settings.port}"
+            log.info("an answer of %s could not be read", where, exc_info=error)
+            raise RedisLost(f"what answers at {where} is no Redis") from None
 
     async def _serve_alarms(self, link: Link) -> None:
         await self.alarms.run(link, lambda why: self._judge("alarms", why))
