@@ -151,8 +151,15 @@ async def test_the_console_is_whole_at_every_width(made: Browser, tmp_path: Path
         await page.screenshot(path=OUT / f"console-alarm-{language}-{width}.png")
         small = await page.evaluate(SMALL_TARGETS)
         assert small == []
+        for between in (width, 900, 1024):
+            await page.set_viewport_size({"width": between, "height": 900})
+            assert await page.evaluate(UPRIGHT) == [], "a word of the menu broken over lines"
+            assert await wide(page) <= 0
 
 
+UPRIGHT = """() => Array.from(document.querySelectorAll(".top nav a, .way .path"))
+  .filter(e => { const r = document.createRange(); r.selectNodeContents(e); return r.getClientRects().length > 1 })
+  .map(e => e.textContent)"""
 SMALL_TARGETS = """() => Array.from(document.querySelectorAll("main button, main summary, main input, main select"))
   .filter(e => e.offsetParent !== null && !["radio", "checkbox", "hidden"].includes(e.type))
   .map(e => [e.textContent.trim().slice(0, 20), e.getBoundingClientRect()])

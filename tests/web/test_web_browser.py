@@ -20,6 +20,7 @@ from web_rig import served
 from agent.picture import Picture
 
 WIDTHS = (360, 800, 1440)
+BETWEEN = (721, 1024, 1060)  # where the page changes its columns
 LANGUAGES = ("zh_CN", "en")
 SCENES = {"normal": "ok", "panic": "alarm", "plc_dead": "fault"}
 
@@ -81,6 +82,11 @@ async def test_every_state_is_shown_in_both_languages(made: Browser, tmp_path: P
                     await fits(page)
                     await shot(page, f"{path}-{language}-{width}")
                 await control.show(picture("normal", site))
+                for between in BETWEEN if width == max(WIDTHS) else ():
+                    await page.set_viewport_size({"width": between, "height": 900})
+                    for path in ("", "devices"):
+                        await page.goto(f"{url}/{path}?lang={language}")
+                        await fits(page)
 
 
 async def test_in_the_dark(made: Browser, tmp_path: Path) -> None:
