@@ -11,7 +11,8 @@ from collections import Counter
 from collections.abc import Callable
 
 from agent.core.events import AlarmStage, Command, JournalChanged, PathHealth
-from agent.core.words import ClockTrust, Journal, Rank, Stage
+from agent.core.state import LaneState
+from agent.core.words import ClockTrust, Journal, Mode, Rank, Stage
 from sim.year.bridge import Bridge
 from sim.year.school import DAY_S, HOUR_S, LANE, School
 
@@ -77,7 +78,9 @@ class Mishaps:
         """What people at the gate do when it is over: heal, clear, reset."""
         bridge = self._bridge
         bridge.world.heal()
-        bridge.read_all(TIDY_S)
+        for lane, state in bridge.state.lanes.items():
+            if state.lost or state.mode is not Mode.REMOTE or _wants_clearing(state):
+                bridge.read(lane, TIDY_S)
         self._swipe_guard()
         bridge.after(1.0, self._clear_lanes)
         for at_s, key in ((2.0, "panic-reset"), (4.0, "fire-reset")):
@@ -89,7 +92,7 @@ class Mishaps:
 
     def _clear_lanes(self) -> None:
         for lane, state in self._bridge.state.lanes.items():
-            if state.closed or any(b.fault for b in state.bollards.values()):
+            if _wants_clearing(state):
                 self._command("lane_clear_fault", lane=lane)
 
     def _must_be_well(self) -> None:
@@ -217,10 +220,7 @@ class Mishaps:
 
     def _bollard_fault(self) -> float:
         kind = self._rng.choice(("jammed", "slow", "stuck_switch", "sinks", "rises_alone", "lying", "drive"))
-        lane, bollard = self._rng.choice(
-            [(lane.id, b) for lane in self._bridge.world.lanes.values() for b in lane.posts]
-        )
-        self._bridge.read(lane, 120.0)
+        bollard = self._rng.choice([post for lane in self._bridge.world.lanes.values() for post in lane.posts])
         self._bridge.after(20.0, self._school.raise_lane)
         self._bridge.after(50.0, lambda: self._school._hold("lower", 9.0))
         return self._lay(f"bollard:{bollard}", kind, 80.0, 120.0)
@@ -311,3 +311,7 @@ class Mishaps:
         self._bridge.lose(device)
         self._bridge.after(lasts, lambda: self._bridge.find(device))
         return lasts + 2.0
+
+
+def _wants_clearing(lane: LaneState) -> bool:
+    return lane.closed or any(bollard.fault for bollard in lane.bollards.values())
