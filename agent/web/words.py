@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from agent import locale
-from agent.core.words import ClockTrust, Contact, Journal, Light, Line, Mode, Motion, Position, Rank, Sensor, Stage
+from agent.core.words import ClockTrust, Contact, Journal, Light, Line, Mode, Motion, Position, Sensor, Stage
 from agent.locale import mark
 from hardware.site import Site
 
@@ -74,16 +74,6 @@ STAGE: Mapping[str, str] = {
     Stage.ACKNOWLEDGED: mark("seen by a person"),
     Stage.COMING: mark("help is coming"),
     Stage.ARRIVED: mark("help has arrived"),
-}
-RANK: Mapping[str, str] = {
-    Rank.HARDWARE: mark("hardware"),
-    Rank.FIRE: mark("fire panel"),
-    Rank.FIRE_KEY: mark("fire key"),
-    Rank.PANIC: mark("panic button"),
-    Rank.HOLD_TO_RUN: mark("button at the box"),
-    Rank.CONSOLE: mark("guard's screen"),
-    Rank.UPSTREAM: mark("district"),
-    Rank.TIMETABLE: mark("timetable"),
 }
 JOURNAL: Mapping[str, str] = {Journal.OK: mark("writing"), Journal.FAILING: mark("cannot write")}
 SUPPLY: Mapping[str, str] = {
