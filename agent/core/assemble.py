@@ -13,9 +13,8 @@ import msgspec
 from agent.core import lane
 from agent.core.outputs import LaneOutputs, Level, MotionRequest, Outputs
 from agent.core.state import BoxState, DoorState, HealthState, PanicState
-from agent.core.words import Journal, Line, Stage
+from agent.core.words import STAGES, Journal, Line, Stage
 
-STAGES = tuple(Stage)
 RECEIVED, COMING = STAGES.index(Stage.RECEIVED), STAGES.index(Stage.COMING)
 
 _Part = TypeVar("_Part")

@@ -14,14 +14,12 @@ from agent.core.events import AlarmStage, Now, Seq
 from agent.core.log import Log
 from agent.core.records import Value
 from agent.core.state import BoxState, ButtonState, DrillState
-from agent.core.words import Line, Stage
+from agent.core.words import FROM_AFAR, Line
 
 DEFAULT_MIN = 5  # D
 ANNOUNCE_S = 30.0  # D: two paths of 10 s each and some more; then it is said that nobody has answered
 BEGIN_S = 300.0  # D: a drill that has not begun by then is over
 REASONS = frozenset({"monthly_test", "training", "exercise", "inspection", "after_repair", "other"})
-STAGES = tuple(Stage)
-RECEIVED = STAGES.index(Stage.RECEIVED)
 
 
 # ── before it ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -69,7 +67,7 @@ def on_stage(state: BoxState, event: AlarmStage, now: Now, log: Log) -> BoxState
     if not drill.button or event.ref != drill.ref or event.path not in state.rules.paths:
         return state
     before = drill.stages.get(event.path)
-    if before is not None and STAGES.index(event.stage) <= STAGES.index(before):
+    if before is not None and not event.stage.is_after(before):
         return state
     data: dict[str, Value] = {
         "button": drill.button,
@@ -80,7 +78,7 @@ def on_stage(state: BoxState, event: AlarmStage, now: Now, log: Log) -> BoxState
     }
     ref = log.add("alarm.stage", _subject(drill.button), data, cause=drill.ref)
     state = replace(state, drill=replace(drill, stages={**drill.stages, event.path: event.stage}))
-    heard = STAGES.index(event.stage) >= RECEIVED
+    heard = event.stage in FROM_AFAR
     return _begin(state, True, "box", ref, now, log) if heard and drill.live_at is None else state
 
 

@@ -27,7 +27,6 @@ MAX_ALARMS = 32  # D: as many open alarms are followed; every press is in the jo
 
 FAULTY = frozenset({Line.CUT, Line.SHORTED, Line.DISAGREE, Line.UNREAD})
 SEEN_FROM = frozenset({Line.NORMAL, Line.DISAGREE})  # a slow hand passes through DISAGREE; a mended wire does not
-STAGES = tuple(Stage)
 
 
 def on_line(state: BoxState, event: PanicLine, now: Now, log: Log) -> BoxState:
@@ -252,7 +251,7 @@ def on_stage(state: BoxState, event: AlarmStage, log: Log) -> BoxState:
 
 def _advance(state: BoxState, alarm: AlarmState, event: AlarmStage, log: Log) -> BoxState:
     before = alarm.stages.get(event.path)
-    if before is not None and STAGES.index(event.stage) <= STAGES.index(before):
+    if before is not None and not event.stage.is_after(before):
         return state
     data: dict[str, Value] = {
         "button": alarm.button,

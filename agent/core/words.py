@@ -89,10 +89,10 @@ class Stage(StrEnum):
 
     def is_after(self, other: Stage) -> bool:
         """Further on the way than `other`."""
-        order = tuple(Stage)
-        return order.index(self) > order.index(other)
+        return STAGES.index(self) > STAGES.index(other)
 
 
+STAGES: tuple[Stage, ...] = tuple(Stage)
 FROM_AFAR = frozenset({Stage.RECEIVED, Stage.ACKNOWLEDGED, Stage.COMING, Stage.ARRIVED})
 """The stages that only the far side's own word brings; a box never says them by itself."""
 

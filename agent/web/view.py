@@ -24,7 +24,6 @@ from agent.web.words import Words
 from hardware.site import Site
 
 STEPS = (Stage.SENT, Stage.RECEIVED, Stage.COMING, Stage.ARRIVED)
-_ORDER = tuple(Stage)
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -130,11 +129,10 @@ class View:
     def steps(self, alarm: Alarm, path: str) -> tuple[Step, ...]:
         """How far an alarm has come on a path. "Received" is shown only on the far side's word."""
         reached = alarm.stages.get(path)
-        rank = -1 if reached is None else _ORDER.index(reached)
         made = []
         waiting = False
         for stage in STEPS:
-            done = rank >= _ORDER.index(stage)
+            done = reached is not None and not stage.is_after(reached)
             made.append(Step(stage, "done" if done else "open" if waiting else "now"))
             waiting = waiting or not done
         return tuple(made)

@@ -44,7 +44,7 @@ from agent.core.log import Log
 from agent.core.outputs import Level
 from agent.core.records import Weight
 from agent.core.state import BoxState, FireState
-from agent.core.words import ClockTrust, Line, Mode, Rank, Stage
+from agent.core.words import FROM_AFAR, STAGES, ClockTrust, Line, Mode, Rank, Stage
 
 Bug = Callable[[pytest.MonkeyPatch], None]
 Scene = Callable[[Gate], "Gate | None"]
@@ -187,7 +187,7 @@ def _(gate: Gate) -> None:
 # ── 20 to 23 ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@seeded("received_shown_on_receipt_only", becomes(assemble, "RECEIVED", assemble.STAGES.index(Stage.SENT)))
+@seeded("received_shown_on_receipt_only", becomes(assemble, "RECEIVED", STAGES.index(Stage.SENT)))
 def _(gate: Gate) -> None:
     ref = gate.start().press()[0].ref
     gate.send(AlarmStage(ref, "mqtt", Stage.SENT))
@@ -234,7 +234,7 @@ def _(gate: Gate) -> None:
     gate.start().command("drill_start", button="office", reason="training")
 
 
-@seeded("drill_is_announced_first", becomes(drill, "RECEIVED", drill.STAGES.index(Stage.SENT)))
+@seeded("drill_is_announced_first", becomes(drill, "FROM_AFAR", {*FROM_AFAR, Stage.SENT}))
 def _(gate: Gate) -> None:
     ref = gate.start().announce()
     gate.send(AlarmStage(ref, "mqtt", Stage.SENT))
