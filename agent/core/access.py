@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from agent.core import campus, campus_passage, door, duty, lane, people, visits
 from agent.core.campus import CLOSED_PLAN, Decision
-from agent.core.events import CardBad, CardRead, Command, Now
+from agent.core.events import CardBad, CardRead, Command, Now, Seq
 from agent.core.log import Log
 from agent.core.people import Person
 from agent.core.records import Value
@@ -141,6 +141,7 @@ def _grant_door(
     if decision.why in WRONG_CARD:
         state = _count_wrong(state, reader, log, locks_out=False)
     state = door.unlock(state, reader.door, ref, now, egress=_free_to_leave(state, reader))
+    _tell_duress(reader, person, log, ref)
     return state if person is None else campus_passage.passed(state, reader, person, decision, ref, now, log)
 
 
@@ -151,8 +152,7 @@ def _grant_lane(
     log.cause = log.add("access.granted", f"lane:{reader.lane}", data)
     if reader.direction == "in":
         state = visits.on_passage(state, str(data["holder"]))
-    if person is not None and person.duress:
-        log.add("access.duress", f"reader:{reader.id}", {"holder": person.holder, "reader": reader.id})
+    _tell_duress(reader, person, log)
     asked = Command("", Rank.CONSOLE, str(data["holder"]), "lower", {"lane": reader.lane})
     state, _ = lane.on_command(state, asked, now, log)
     return state
@@ -170,8 +170,7 @@ def _deny(
     data = _passage(reader, event, person)
     data["why"] = decision.why
     ref = log.add("access.denied", f"reader:{reader.id}", data)
-    if person is not None and person.duress:  # in distress all the same, whatever the card is refused for
-        log.add("access.duress", f"reader:{reader.id}", {"holder": person.holder, "reader": reader.id}, cause=ref)
+    _tell_duress(reader, person, log, ref)
     if person is not None:
         state = campus_passage.refused(state, reader, person, decision, ref, now, log)
     return _count_wrong(state, reader, log, locks_out=True) if decision.why in WRONG_CARD else state
@@ -190,10 +189,15 @@ def _presence(
         return _deny(state, reader, event, person, decision, now, log)
     data = _passage(reader, event, person)
     log.add("access.presence", f"reader:{reader.id}", data)
-    if person is not None and person.duress:
-        log.add("access.duress", f"reader:{reader.id}", {"holder": person.holder, "reader": reader.id})
+    _tell_duress(reader, person, log)
     state = replace(state, access=replace(state.access, guard_at=now.mono_s, guard=str(data["holder"])))
     return duty.on_presence(state, reader.id, str(data["holder"]), now, log)
+
+
+def _tell_duress(reader: ReaderRules, person: Person | None, log: Log, cause: Seq | None = None) -> None:
+    """Whoever shows such a card is in distress, whatever the card opens or is refused for."""
+    if person is not None and person.duress:
+        log.add("access.duress", f"reader:{reader.id}", {"holder": person.holder, "reader": reader.id}, cause=cause)
 
 
 def _passage(reader: ReaderRules, event: CardRead, person: Person | None) -> dict[str, Value]:

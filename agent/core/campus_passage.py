@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from agent.core import calendar, campus, people, visits
 from agent.core.campus import Decision
 from agent.core.crowd import Mark
+from agent.core.door import rules_of as door_rules
 from agent.core.events import Now, Seq
 from agent.core.log import Log
 from agent.core.people import Person
@@ -31,12 +32,10 @@ def passed(
     state: BoxState, reader: ReaderRules, person: Person, decision: Decision, ref: Seq, now: Now, log: Log
 ) -> BoxState:
     """The lock opened for this person at a door. `decision.why` is "" unless an evacuation way opened all the same."""
-    if person.duress:
-        log.add("access.duress", f"reader:{reader.id}", {"holder": person.holder, "reader": reader.id}, cause=ref)
     if not campus.leaves(reader):
         state = visits.on_passage(state, person.holder)
     if state.policy is None:
-        return _seen(state, reader, person, now)
+        return _seen(state, person, now, inside=not campus.leaves(reader))
     if decision.slip and not decision.why:
         state = _use_slip(state, decision.slip, person.holder, ref, now, log)
     if not campus.leaves(reader) and campus.breaks_soft_passback(state, person, now):
@@ -52,7 +51,7 @@ def passed(
         state = _first_of_two(state, reader, person.holder, ref, now, log)
         if person.kind in campus.FIRST_CARDS:
             state = _first_card(state, reader, now)
-    return _seen(state, reader, person, now)
+    return _seen(state, person, now, inside=not campus.leaves(reader))
 
 
 def refused(
@@ -66,8 +65,9 @@ def refused(
     if not fetches and decision.why not in ("guardian_missing", "second_person"):
         return state
     state = _remember(state, reader, person, decision, ref, now)
-    is_evacuation = any(rules.id == reader.door and rules.evacuation_way for rules in state.rules.doors)
-    return _release_waiting(state, reader, person, ref, now, log) if fetches and is_evacuation else state
+    if not fetches or not door_rules(state.rules, reader.door).evacuation_way:
+        return state
+    return _release_waiting(state, reader, person, ref, now, log)
 
 
 def _counts(person: Person, decision: Decision) -> bool:
@@ -76,9 +76,9 @@ def _counts(person: Person, decision: Decision) -> bool:
     return not person.banned and decision.why in ("", *TIMETABLE_REASONS)
 
 
-def _seen(state: BoxState, reader: ReaderRules, person: Person, now: Now) -> BoxState:
-    mark = Mark(not campus.leaves(reader), person.kind, person.group, now.mono_s, now.wall_ms)
-    return put(state, crowd=state.campus.crowd.put(person.holder, mark))
+def _seen(state: BoxState, who: Person | Shown, now: Now, *, inside: bool) -> BoxState:
+    mark = Mark(inside, who.kind, who.group, now.mono_s, now.wall_ms)
+    return put(state, crowd=state.campus.crowd.put(who.holder, mark))
 
 
 def _use_slip(state: BoxState, slip: str, holder: str, ref: Seq, now: Now, log: Log) -> BoxState:
@@ -117,8 +117,7 @@ def _release_waiting(state: BoxState, reader: ReaderRules, guardian: Person, ref
         granted = log.add("access.granted", f"door:{reader.door}", data, cause=ref)
         if shown.slip:
             state = _use_slip(state, shown.slip, shown.holder, granted, now, log)
-        mark = Mark(False, shown.kind, shown.group, now.mono_s, now.wall_ms)
-        state = put(state, crowd=state.campus.crowd.put(shown.holder, mark))
+        state = _seen(state, shown, now, inside=False)
         state = _settle(state, reader.door, shown, "")
     return state
 
@@ -133,8 +132,7 @@ def _first_of_two(state: BoxState, reader: ReaderRules, second: str, ref: Seq, n
             "direction": "in", "group": shown.kind, "holder": shown.holder, "reader": reader.id, "with": second
         }  # fmt: skip
         log.add("access.granted", f"door:{reader.door}", data, cause=ref)
-        mark = Mark(True, shown.kind, shown.group, now.mono_s, now.wall_ms)
-        state = put(visits.on_passage(state, shown.holder), crowd=state.campus.crowd.put(shown.holder, mark))
+        state = _seen(visits.on_passage(state, shown.holder), shown, now, inside=True)
         state = _settle(state, reader.door, shown, "")
     return state
 
@@ -177,8 +175,5 @@ def on_tick(state: BoxState, now: Now, log: Log) -> BoxState:
 
 
 def _left_alone(state: BoxState, door: str, shown: Shown) -> bool:
-    return (
-        shown.why == "guardian_missing"
-        and shown.direction == "out"
-        and any(rules.id == door and rules.evacuation_way for rules in state.rules.doors)
-    )
+    missing = shown.why == "guardian_missing" and shown.direction == "out"
+    return missing and door_rules(state.rules, door).evacuation_way
