@@ -9,8 +9,8 @@ from agent.core.facts_campus import (
     holder_of,
     is_banned,
     is_good,
+    is_out_of_time,
     kind_of,
-    limits_of,
     may_leave,
     minute_of,
     today,
@@ -101,15 +101,13 @@ def dead_cards_open_no_entry(step: Step) -> str | None:
         return None
     if not _granted(step):
         return None
-    card, wall = step.event.card, step.now.wall_ms
+    card = step.event.card
     visit = visit_of(step, card)
     if visit is not None and credential_of(step, card) is None:
         return _of_visit(step, reader, card, visit)
     if credential_of(step, card) is None or is_banned(step, card):
         return f"{reader.id} let a card in that is unknown or banned"
-    first, last = limits_of(step, card)
-    dated = step.now.trust is not ClockTrust.UNTRUSTED and (wall < first or (last and wall >= last))
-    return f"{reader.id} let a card in outside its validity" if dated else None
+    return f"{reader.id} let a card in outside its validity" if is_out_of_time(step, card) else None
 
 
 def _of_visit(step: Step, reader: ReaderRules, card: str, visit: tuple[str, float, bool]) -> str | None:
