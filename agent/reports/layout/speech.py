@@ -14,25 +14,17 @@ from hardware.site import Site
 
 GROUP: Mapping[str, str] = {**choices.PEOPLE, "visit": choices.PEOPLE["visitor"]}
 MORE_WHY: Mapping[str, str] = {
-    "not_on_site": mark("no guard's card at the box"),
-    "monitor_only": mark("this lane is only watched"),
-    "journal": mark("the journal cannot write"),
     "no answer": mark("no answer"),
     "step": mark("it was set"),
     "broker away": mark("the broker is away"),
     "heartbeat": mark("its controller stands still"),
     "power": mark("power came"),
-    "restart": mark("started anew"),
     "cut": mark("line cut"),
     "shorted": mark("line shorted"),
     "disagree": mark("contacts contradict each other"),
     "unread": mark("not measured"),
-    "plc": mark("its controller reports a fault"),
     "reversals": mark("was turned round twice in a row"),
-    "lockdown": mark("way in locked down"),
     "drill": mark("drill"),
-    "command": mark("ended by a person"),
-    "real_press": mark("a real press"),
 }
 
 
@@ -82,7 +74,7 @@ class Speech:
 
     def why(self, ident: str) -> str:
         """A reason in words; one without words stands for itself."""
-        return self.of(MORE_WHY, ident) if ident in MORE_WHY and ident not in words.WHY else self.w.why(ident)
+        return self.of(MORE_WHY, ident) if ident in MORE_WHY else self.w.why(ident)
 
     # ── times ──────────────────────────────────────────────────────────────────────────────────────────────────
 
