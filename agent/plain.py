@@ -24,7 +24,7 @@ def line(text: str) -> str:
 class Formatter(logging.Formatter):
     """One message, one line; the traceback of a bug of ours keeps its own."""
 
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # the base class calls it so
         return line(super().formatMessage(record))[:MOST_MESSAGE]
 
 

@@ -13,21 +13,13 @@ import tempfile
 import time
 from pathlib import Path
 
+from debian_chromium import CHROMIUM, FLAGS
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from agent.demo.gate import fetch
 
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "docs" / "pictures"
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 WIDE, TALL = 1280, 860
 
 
@@ -50,7 +42,7 @@ def main() -> int:
 
 def _take_all(urls: dict[str, str]) -> None:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
         page = browser.new_page(viewport={"width": WIDE, "height": TALL})
         time.sleep(2.0)
         _shot(page, urls["simulator"], "gate-idle")
@@ -80,7 +72,7 @@ def _reports() -> None:
         if command.run(line):
             raise SystemExit("the report could not be made")
         with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+            browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
             page = browser.new_page(viewport={"width": 794, "height": TALL})
             for language, suffix in (("zh_CN", "zh"), ("en", "en")):
                 page.goto(f"file://{next(Path(folder).glob(f'*-{language}.html'))}")

@@ -11,22 +11,14 @@ from typing import Any
 
 import httpx
 import pytest
+from debian_chromium import CHROMIUM, FLAGS
 from playwright.sync_api import Page, expect, sync_playwright
 from sim_gates import live_text
+from web_chromium import UNLESS_LEFT_OUT, must_be_there
 
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 ROOT = Path(__file__).parents[2]
 
-pytestmark = [pytest.mark.e2e, pytest.mark.skipif(not CHROMIUM.exists(), reason="no chromium here")]
+pytestmark = [pytest.mark.e2e, UNLESS_LEFT_OUT]
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +36,7 @@ def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="module")
 def page(http: httpx.Client) -> Iterator[Page]:
+    must_be_there()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
         page = browser.new_page(viewport={"width": 1440, "height": 1100})
