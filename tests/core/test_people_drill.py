@@ -190,6 +190,7 @@ def test_the_first_receipt_makes_it_a_drill_and_the_others_are_written_down() ->
     }  # fmt: skip
     assert records[0].cause == ref and records[0].data["drill"] is True
     assert kinds(gate.send(AlarmStage(ref, "mqtt", Stage.RECEIVED, "district"))) == ["alarm.stage"]
+    assert not gate.send(AlarmStage(ref, "mqtt", Stage.RECEIVED, "district")), "told twice, written once"
     assert not gate.send(AlarmStage(ref, "mqtt", Stage.SENT)), "stages only move on"
     assert gate.press()[0].data["drill"] is True
     assert "drill.ended" not in kinds(gate.wait(119.0))

@@ -249,6 +249,7 @@ def test_stages_light_the_lamps_and_only_move_forward() -> None:
     for stage, lit in ((Stage.SENT, (0, 0)), (Stage.RECEIVED, (1, 0)), (Stage.COMING, (1, 1)), (Stage.SENT, (1, 1))):
         gate.send(AlarmStage(ref, "mqtt", stage, "district"))
         assert (gate.lamp("received"), gate.lamp("coming")) == tuple(map(bool, lit))
+        assert not gate.send(AlarmStage(ref, "mqtt", stage, "district")), "told twice, written once"
     assert gate.state.panic.alarms[0].stages == {"mqtt": Stage.COMING, "dc09": Stage.QUEUED}
     assert [record.data["stage"] for record in gate.of("alarm.stage")] == ["sent", "received", "coming"]
     assert all(record.cause == ref for record in gate.of("alarm.stage"))
