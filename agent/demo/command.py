@@ -108,6 +108,7 @@ def _is_up(reader: dict[str, object]) -> bool:
 
 def _wait(stage: Stage) -> int:
     while True:
+        PATIENCE.check()
         dead = stage.died()
         if dead is not None:
             print(f"menwei demo: the {dead.name} ended; its last words:\n{dead.last_words()}", file=sys.stderr)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from agent.demo.processes import DemoError
+from agent.demo.processes import PATIENCE, DemoError
 from hardware.site import Site
 from hardware.terminals import Gpio, Use, uses
 
@@ -19,7 +19,8 @@ NOT_WITHIN = "not within {limit:g} s: {what}"
 
 
 def fetch(url: str, body: dict[str, Any] | None = None, timeout_s: float = 5.0) -> Any:
-    """GET, or POST with a JSON body. Raises DemoError with the peer's own words."""
+    """GET, or POST with a JSON body. Raises DemoError with the peer's own words, KeyboardInterrupt once told to end."""
+    PATIENCE.check()
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
     try:

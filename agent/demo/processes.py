@@ -22,16 +22,25 @@ PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 
 class Patience:
-    """To be told to end while a process is being started waits until it is known, so that it can be stopped too."""
+    """To be told to end while a process is being started waits until it is known, so that it can be stopped too.
+
+    What was told is remembered: the interpreter drops an exception that a signal handler raises inside a finaliser or
+    a weak reference's callback, so whoever waits asks again with `check`.
+    """
 
     def __init__(self) -> None:
-        self._starting = self._told = False
+        self._starting = False
+        self.told = False
 
     def interrupt(self, number: int, frame: object) -> None:
         """A signal handler: Ctrl-C, at once or as soon as it may be."""
-        if self._starting:
-            self._told = True
-        else:
+        self.told = True
+        if not self._starting:
+            raise KeyboardInterrupt
+
+    def check(self) -> None:
+        """Raises KeyboardInterrupt once somebody told the demo to end."""
+        if self.told:
             raise KeyboardInterrupt
 
     def __enter__(self) -> None:
@@ -39,9 +48,7 @@ class Patience:
 
     def __exit__(self, *_: object) -> None:
         self._starting = False
-        if self._told:
-            self._told = False
-            raise KeyboardInterrupt
+        self.check()
 
 
 PATIENCE = Patience()

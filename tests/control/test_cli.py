@@ -244,6 +244,35 @@ def test_a_demo_told_to_end_leaves_nothing_running_and_is_no_success(number: sig
     assert left_of(tmp_path) == []
 
 
+LOST_IN_A_FINALISER = """
+import os, signal
+from agent.demo import command, gate
+
+class Last:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGHUP)
+        for _ in range(100):
+            pass
+
+command._end_with_what_it_started()
+Last()
+print("went on", flush=True)
+try:
+    gate.fetch("http://127.0.0.1:1/")
+except KeyboardInterrupt:
+    print("heard")
+"""
+
+
+def test_an_end_told_in_the_middle_of_a_finaliser_is_heard_at_the_next_question() -> None:
+    """The interpreter drops what a signal handler raises there; the demo would play on as if nobody had spoken."""
+    command = [sys.executable, "-c", LOST_IN_A_FINALISER]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout.split("\n") == ["went on", "heard", ""]
+    assert "Exception ignored" in done.stderr and "KeyboardInterrupt" in done.stderr  # it was dropped indeed
+
+
 def left_of(folder: Path) -> list[str]:
     """The command lines of the processes that work in this folder, the demo itself not counted."""
     found = []
