@@ -39,6 +39,7 @@ NEEDED: Mapping[str, Parts] = {
     "ahead": frozenset({Part.UPSTREAM}),
     "anchor": frozenset({Part.UPSTREAM}),
     "command": frozenset({Part.CONSOLE}),
+    "explain": frozenset({Part.CONSOLE}),
     "guard": frozenset({Part.CONSOLE}),
     "note": _SPEAKS,
     "order": frozenset({Part.UPSTREAM}),

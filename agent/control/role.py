@@ -119,7 +119,7 @@ class Control:
         self._leftovers = leftover.Leftovers(self._runtime)
         self._policies = Policies(site, state.rules, self._runtime)
         self._server.on_policy = self._policies.take
-        self._server.on_guard = self._view.guard
+        self._server.on_guard, self._server.on_explain = self._view.guard, self._view.explain
         self._key_files = command_keys.KeyFiles(site, file)
         self._orders = Orders(site, self._key_files.now, self._runtime, self._clock)
         self._server.on_order = lambda payload, retained: self._orders.take(payload, retained=retained)

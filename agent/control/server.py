@@ -78,6 +78,9 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     last: bool = False
     order: str = ""
     retained: bool = False
+    card: str = ""
+    reader: str = ""
+    at_ms: int = 0
 
 
 class Server:
@@ -109,6 +112,7 @@ class Server:
         self.on_policy: Callable[[bytes, str, str], Awaitable[dict[str, Any]]] | None = None
         self.on_order: Callable[[bytes, bool], str] | None = None
         self.on_guard: Callable[[], object] = dict
+        self.on_explain: Callable[[str, str, int], dict[str, Any]] = lambda card, reader, at_ms: {}
         self.receipts: dict[str, float] = {}  # path → when it last told of an alarm that is there, monotonic
         self._uploads = Uploads()
         runtime.on_records = self._on_records
@@ -285,6 +289,8 @@ class Server:
                 return {"op": "state", "state": self._picture()}
             case "guard":
                 return {"op": "guard", "guard": self.on_guard()}
+            case "explain":
+                return self.on_explain(ask.card, ask.reader, ask.at_ms)
             case "ping":
                 return {"op": "pong", "turn_ms": self._runtime.turn_ms}
             case "subscribe":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from msgspec import structs
 
@@ -18,6 +19,7 @@ from agent.core import box
 from agent.guard_picture import Guard, guard
 from agent.picture_build import Extras, PathFigures, picture
 from agent.picture_devices import DeviceFigures
+from agent.preview import explain
 from hardware.site import Site
 from hardware.ways import sync_names
 
@@ -58,6 +60,14 @@ class View:
     def guard(self) -> Guard:
         """What only the guard's side may see."""
         return guard(self._runtime.state, self._clock.now())
+
+    def explain(self, card: str, reader: str, at_ms: int) -> dict[str, Any]:
+        """Why this card would be let through or refused, now or then; nothing of it happens."""
+        try:
+            found = explain.on_the_box(self._runtime.state, self._clock.now(), card, reader, at_ms)
+        except explain.Misasked as error:
+            return {"op": "done", "ok": False, "why": str(error)}
+        return {"op": "explain", "answer": found}
 
     def _extras(self) -> Extras:
         names = [f"lock:{door.id}" for door in self._site.door]

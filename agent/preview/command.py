@@ -48,29 +48,51 @@ def preview(arguments: argparse.Namespace) -> int:
 
 
 def explained(arguments: argparse.Namespace) -> int:
-    """Why a card would be let through or refused."""
-    policy, site = _policy(arguments)
-    if policy is None:
-        return MISUSE
-    if site is None:
+    """Why a card would be let through or refused: asked of the box, or of files where it is away."""
+    site = _site(arguments)
+    if site is None and arguments.policy is not None:
         return _misuse("name the box's site file with --config: it tells the readers")
-    from agent.site_rules import rules_of
-    from agent.web.words import WHY
-    from agent.web.words import Words as Catalogue
-
-    rules = rules_of(site)
     try:
-        at_ms = explain.moment(arguments.at, rules.utc_offset_min)
-        told = _told(site) if arguments.policy is None else None
-        found = explain.answer(policy, rules, arguments.card, arguments.reader, at_ms, told)
+        found = _of_the_box(arguments, site) if site is not None and arguments.policy is None else None
+        found = _of_files(arguments) if found is None else found
     except explain.Misasked as error:
         return _misuse(str(error))
+    if found is None or site is None:
+        return MISUSE
     if arguments.json:
         print(msgspec.json.encode(found).decode())
         return OK
-    reason = Catalogue(arguments.lang, site).of(WHY, found.why) if found.why else ""
-    print(explain.told(found, Words(arguments.lang), reason))
+    from agent.web.words import Words as Catalogue
+
+    words = Catalogue(arguments.lang, site)
+    why, held = (words.why(text) if text else "" for text in (found.why, found.held))
+    print(explain.told(found, Words(arguments.lang), why, held))
     return OK
+
+
+def _of_the_box(arguments: argparse.Namespace, site: Site) -> explain.Answer | None:
+    """What the box itself would decide; None where it does not run. Raises Misasked with what it says against it."""
+    from agent.site_rules import rules_of
+
+    at_ms = explain.moment(arguments.at, rules_of(site).utc_offset_min)
+    asked = {"op": "explain", "card": arguments.card, "reader": arguments.reader, "at_ms": at_ms}
+    told = _asked(site, asked)
+    if told is None:
+        return None
+    if told.get("op") != "explain":
+        raise explain.Misasked(str(told.get("why", "the box does not say")))
+    return msgspec.convert(told["answer"], explain.Answer)
+
+
+def _of_files(arguments: argparse.Namespace) -> explain.Answer | None:
+    from agent.site_rules import rules_of
+
+    policy, site = _policy(arguments)
+    if policy is None or site is None:
+        return None
+    rules = rules_of(site)
+    at_ms = explain.moment(arguments.at, rules.utc_offset_min)
+    return explain.answer(policy, rules, arguments.card, arguments.reader, at_ms)
 
 
 def _policy(arguments: argparse.Namespace) -> tuple[Policy | None, Site | None]:
@@ -118,18 +140,24 @@ def _in_force(site: Site) -> Policy | None:
 
 def _told(site: Site) -> Guard | None:
     """What the box says of today, if it runs."""
+    told = _asked(site, {"op": "guard"})
+    return None if told is None else msgspec.convert(told.get("guard", {}), Guard)
+
+
+def _asked(site: Site, message: dict[str, Any]) -> dict[str, Any] | None:
+    """The box's answer; None where it does not run."""
     from agent.link import ControlAway, ControlLink
     from hardware.places import control_socket
 
     async def ask() -> dict[str, Any]:
         link = ControlLink(control_socket(site), timeout_s=2.0)
         try:
-            return await link.request({"op": "guard"})
+            return await link.request(message)
         finally:
             await link.close()
 
     try:
-        return msgspec.convert(asyncio.run(ask()).get("guard", {}), Guard)
+        return asyncio.run(ask())
     except ControlAway:
         return None
 
@@ -153,7 +181,7 @@ def add_preview(verb: argparse.ArgumentParser) -> None:
 def add_explain(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--card", required=True)
     verb.add_argument("--reader", required=True)
-    verb.add_argument("--at", required=True, metavar="TIME", help="2026-09-21T10:15, or 10:15 for today")
+    verb.add_argument("--at", default=explain.NOW, metavar="TIME", help="2026-09-21T10:15, 10:15 for today; else now")
     _add_common(verb)
     verb.set_defaults(run=explained)
 

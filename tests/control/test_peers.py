@@ -67,7 +67,7 @@ def test_looking_needs_no_part_and_everything_else_does() -> None:
     assert all(may_ask(LOOKS, op) for op in ("state", "ping", "subscribe"))
     assert not any(may_ask(LOOKS, op) for op in NEEDED)
     assert not any(may_ask(CONSOLE, op) for op in ("stage", "path", "synced", "anchor", "ahead", "policy", "order"))
-    assert not any(may_ask(UPSTREAM, op) for op in ("guard", "command"))
+    assert not any(may_ask(UPSTREAM, op) for op in ("explain", "guard", "command"))
     assert all(may_ask(ALL, op) for op in NEEDED)
 
 

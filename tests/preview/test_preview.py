@@ -12,7 +12,6 @@ import pytest
 from agent import cli, muster
 from agent.core.calendar import Shift
 from agent.core.policy import Policy
-from agent.guard_picture import Guard, Slip, Visiting
 from agent.policy.command import from_folder
 from agent.policy.sources import Folder
 from agent.preview import day as days
@@ -113,45 +112,18 @@ def test_an_answer_names_the_rule(
     assert explain.told(found, ZH, "…")
 
 
-LENT = "uart-125k:0A00000001"
-TODAY = Guard(
-    day="2026-09-21",
-    swapped="exam",
-    bans=("guardian-0001",),
-    slips=(
-        Slip("s-7f3a0c1d2e9k", "pupil-0009", "staff-1", 1_789_956_000_000, 1_789_963_200_000, False, "waiting"),
-        Slip("s-7f3a0c1d2e9m", "pupil-0010", "staff-1", 1_789_956_000_000, 1_789_963_200_000, False, "used"),
-    ),
-    visits=(
-        Visiting(
-            handle="v-7f3a0c1d2e9k", kind="visitor", host="staff-1", purpose="meeting", card=True, lent=LENT,
-            door="wicket", lane="", from_ms=1_789_956_000_000, until_ms=1_789_963_200_000, left_s=60, consent="phone",
-            came=False,
-        ),
-    ),
-)  # fmt: skip  # the slips and the visit: 10:00 to 12:00
-
-
-@pytest.mark.parametrize(
-    ("card", "reader", "at", "why", "rule"),
-    [
-        ("0500000001", "wicket-in", "2026-09-21T15:50", "banned", "card"),
-        ("0200000009", "turnstile-out", "2026-09-21T10:15", "", "slip"),
-        ("020000000A", "turnstile-out", "2026-09-21T10:15", "slip_used", "slip"),
-        (LENT, "wicket-in", "2026-09-21T11:59", "", "not_bound"),
-        (LENT, "wicket-in", "2026-09-21T12:00", "expired", "card"),
-        ("0200000001", "turnstile-out", "2026-09-21T15:10", "", "考后离校"),
-        ("0200000001", "turnstile-out", "2026-09-22T15:10", "guardian_missing", "pickup"),
-    ],
-)
-def test_an_answer_on_the_box_knows_what_people_said_there(
-    policy: Policy, card: str, reader: str, at: str, why: str, rule: str
-) -> None:
-    """A card banned at the gate is not told to open; today's exam ends with today."""
+def test_an_answer_of_the_files_alone_is_no_plain_yes(policy: Policy) -> None:
     site, _ = loader.load(SITE)
     assert site is not None
-    found = explain.answer(policy, rules_of(site), card, reader, explain.moment(at, 480), TODAY)
-    assert (found.why, found.rule) == (why, rule)
+    found = explain.answer(policy, rules_of(site), "0200000009", "wicket-in", explain.moment("2026-09-21T07:30", 480))
+    assert (found.granted, found.basis) == (True, "files")
+    assert found.left_out == ("lockdown", "wrong_tries", "clock", "gate")
+    for w in (EN, ZH):
+        lines = explain.told(found, w, "").splitlines()
+        assert w.say("granted") not in lines and w.say("granted_unless") in lines
+        assert [w.say(f"left_{name}") in line for name, line in zip(found.left_out, lines[-4:], strict=True)] == [
+            True
+        ] * 4
 
 
 def test_an_answer_has_no_words_of_the_program_in_it(policy: Policy) -> None:

@@ -1,0 +1,65 @@
+"""`menwei explain` beside a running box: the box's own core answers, and a box that is away is told."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from control_scenes import DEMO, NoDevices, boot, demo_site
+
+from agent import cli
+from agent.control import compose, role
+from agent.core.events import CardRead, Command
+from agent.core.words import Rank
+from hardware.site import Site
+
+STAFF, NOBODYS = "0100A1B2C4", "0999999999"
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+    monkeypatch.setattr(compose, "Devices", NoDevices)
+    monkeypatch.setattr(role, "LIMIT_S", 60.0)
+    (tmp_path / "gatebox.toml").write_bytes(DEMO.read_bytes())
+    return demo_site(tmp_path)
+
+
+async def menwei(folder: Path, *words: str) -> int:
+    return await asyncio.to_thread(cli.main, ["explain", *words, "--config", str(folder / "gatebox.toml")])
+
+
+async def test_the_box_answers_with_what_is_the_matter_now(
+    site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ask = ("--card", STAFF, "--reader", "wicket-in")
+    async with boot(site) as control:
+        assert await menwei(tmp_path, *ask) == 0
+        assert "GRANTED\n" in capsys.readouterr().out
+        control._emit(Command("c1", Rank.CONSOLE, "guard-1", "lockdown", {}))
+        assert await menwei(tmp_path, *ask, "--json", "--at", "now") == 0
+        told = json.loads(capsys.readouterr().out)
+        assert (told["granted"], told["why"], told["basis"]) == (False, "lockdown", "now")
+        for _ in range(5):
+            control._emit(CardRead("wicket-in", f"uart-125k:{NOBODYS}"))
+        assert await menwei(tmp_path, *ask) == 0
+        assert "REFUSED: the reader is locked out" in capsys.readouterr().out
+        assert await menwei(tmp_path, *ask, "--at", "2026-09-21T10:00", "--lang", "zh_CN") == 0
+        out = capsys.readouterr().out
+        assert "放行，但下列情形除外" in out and "目前正在封锁" in out
+
+
+async def test_what_the_box_cannot_answer_is_misuse(
+    site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with boot(site):
+        for words, told in (
+            (("--card", STAFF, "--reader", "door"), "there is no reader “door”"),
+            (("--card", "so", "--reader", "wicket-in"), "is no card number"),
+            (("--card", STAFF, "--reader", "wicket-in", "--at", "0007-01-01T10:00"), "no time"),
+        ):
+            assert await menwei(tmp_path, *words) == 2
+            assert told in capsys.readouterr().err
+    assert await menwei(tmp_path, "--card", STAFF, "--reader", "wicket-in") == 2
+    assert "no school policy is in force" in capsys.readouterr().err
