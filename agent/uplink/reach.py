@@ -1,7 +1,9 @@
-"""Why a far side cannot be reached, in words that an installer can act on."""
+"""Why a far side cannot be reached, in words that an installer can act on. `agent.web.reasons` has every sentence in
+the other languages."""
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 
@@ -21,6 +23,12 @@ def why_not(error: BaseException, host: str, port: int) -> str:
         case TimeoutError():
             return f"no answer from {where}"
         case OSError():
-            return f"{where} cannot be reached: {error.strerror or error}"
+            return f"{where} cannot be reached: {os_word(error)}"
         case _:
             return f"{where}: {error}"
+
+
+def os_word(error: BaseException) -> str:
+    """The operating system's own word; asyncio puts one of its own, with the address, in its place."""
+    number = getattr(error, "errno", None)
+    return os.strerror(number) if isinstance(number, int) and number > 0 else str(error)

@@ -148,7 +148,8 @@ class Pages:
             name, data = await self.reports.file(month, form, language_of(request), table)
         except reports.NoReport as error:
             wait = {"retry-after": "60"} if error.status == 503 else {}
-            return PlainTextResponse(f"{error}\n", error.status, headers=NO_STORE | wait)
+            told = self.renderer.words[language_of(request)].reason(str(error))
+            return PlainTextResponse(f"{told}\n", error.status, headers=NO_STORE | wait)
         if form != "html":
             headers = headers | {"content-disposition": f'attachment; filename="{name}"'}
         return Response(data, media_type=reports.TYPES[form], headers=headers)

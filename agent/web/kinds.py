@@ -17,7 +17,7 @@ from agent.core.records import Weight
 from agent.journal.reader import Row
 from agent.locale import mark
 from agent.picture import Ref
-from agent.web import words
+from agent.web import reasons, words
 from agent.web.words import Words
 
 TITLES: Mapping[str, str] = {
@@ -333,7 +333,7 @@ def detail(record: Told, w: Words) -> str:
     if "bollard" in record.data and w.known("bollard", str(record.data["bollard"])):
         parts.insert(0, w.name("bollard", str(record.data["bollard"])))
     why = record.data.get("why")
-    if isinstance(why, str) and (why in words.WHY or why.startswith("sensor:")):
+    if isinstance(why, str) and (why in words.WHY or why.startswith("sensor:") or reasons.taken_apart(why)):
         parts.append(w.why(why))
     path = record.data.get("path")
     if isinstance(path, str) and path in words.PATH:

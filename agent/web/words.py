@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from agent import locale
 from agent.core.words import ClockTrust, Contact, Journal, Light, Line, Mode, Motion, Position, Sensor, Stage
 from agent.locale import mark
+from agent.web import reasons
 from hardware.site import Site
 
 UNKNOWN = mark("unknown")
@@ -357,7 +358,13 @@ class Words:
             return self.t("%(sensor)s not clear", sensor=self.of(SENSOR_NAME, rest))
         if kind == "still_pressed":
             return self.t("button still pressed: %(name)s", name=self.name("button", rest))
-        return self.of(WHY, kind if kind in WHY and ident not in WHY else ident)
+        if kind in WHY or ident in WHY:
+            return self.of(WHY, ident if ident in WHY else kind)
+        return self.reason(ident)
+
+    def reason(self, text: str) -> str:
+        """A technical reason in words, or the text itself where nobody has words for it."""
+        return reasons.say(text, self.t)
 
     # ── times and amounts ──────────────────────────────────────────────────────────────────────────────────────
 

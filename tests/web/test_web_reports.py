@@ -126,7 +126,7 @@ async def test_what_cannot_be_written_down_is_not_shown(rig: Rig) -> None:
     away = await rig.client.get(f"/reports/{MONTH}.html")
     rig.link.away, rig.link.refuses = False, "the journal cannot write"
     refused = await rig.client.get(f"/reports/{MONTH}.html")
-    for answer, why in ((away, "control has stopped"), (refused, "the journal cannot write")):
+    for answer, why in ((away, "控制程序已停止"), (refused, "the journal cannot write")):
         assert answer.status_code == 503 and why in answer.text and "Gate report" not in answer.text
 
 
@@ -271,7 +271,7 @@ async def test_a_process_that_does_not_end_is_ended(rig: Rig, monkeypatch: pytes
     await running.wait()
     assert (await rig.client.get("/reports")).status_code == 200
     answer = await asked
-    assert answer.status_code == 503 and "not made within" in answer.text
+    assert answer.status_code == 503 and "秒内没有生成" in answer.text
     assert started[0].returncode == -signal.SIGKILL and rig.link.notes == []
 
 

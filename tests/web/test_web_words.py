@@ -110,8 +110,6 @@ PLAIN = re.compile(
     r"|(calendar|plans)\.toml:\d+|turnstile|dongfang-primary|gate-1|b1c2d3|plc|cabinet|relays|panic-reset|fire-reset|“fire”|127\.0\.0\.1:\d+"
 )
 """What may stand in Latin letters on a Chinese page: ids and addresses of the site file, units, names of protocols."""
-RAW = ("connection refused", "no answer from 127.0.0.1:11502", "no answer")
-"""What a device's driver said, told as it is."""
 
 
 class Texts(HTMLParser):
@@ -146,8 +144,6 @@ async def test_no_text_is_left_untranslated(scene: str, tmp_path: Path) -> None:
         for path in ("/", "/schedule", "/devices", "/events", "/events?group=alarm"):
             answer = await client.get(path)
             for text in texts(answer.text):
-                for raw in RAW:
-                    text = text.replace(raw, "")
                 assert not re.search(r"[A-Za-z]{2,}", PLAIN.sub("", text)), (path, text)
 
 

@@ -270,8 +270,8 @@ def plc_dead(site: Site) -> Picture:
             base.health,
             devices=base.health.devices | gone,
             supplies={"mains": False, "battery": True, "tamper": True},
-            paths={"mqtt": down_device("connection refused", 5400)},
-            outputs={"light:main": "no answer"},
+            paths={"mqtt": down_device("nobody listens at 127.0.0.1:8883", 5400)},
+            outputs={"light:main": "reads back otherwise than it was written"},
         ),
     )
     lanes = {name: LaneOutputs(light=Light.RED, warning=False, hold={}) for name in ("main", "service")}

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from agent.uplink.dc09.frames import Answer, answer
+from agent.uplink.reach import why_not
 
 CONNECT_S = 5.0
 ANSWER_S = 5.0  # the standard lets a transmitter wait so long before it tries again
@@ -59,10 +60,15 @@ class Link:
             raise LinkLost(f"{self.name} does not answer") from None
         except (OSError, EOFError) as error:
             await self.close()
-            raise LinkLost(f"{self.name}: {_words(error)}") from None
+            raise LinkLost(self._why(error)) from None
         except BaseException:  # told to stop in the middle: a late answer must not meet the next question
             self._drop()
             raise
+
+    def _why(self, error: OSError | EOFError) -> str:
+        if isinstance(error, EOFError):
+            return f"{self.name} closed the connection without an answer"
+        return why_not(error, *self.address)
 
     async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         try:
@@ -114,9 +120,3 @@ class Link:
 def _is_for(said: Answer, seq: int) -> bool:
     """A yes names the message it is for; a no may come without a number."""
     return said.seq == seq if said.word == "ACK" else said.word == "NAK" or said.seq in (seq, 0, None)
-
-
-def _words(error: BaseException) -> str:
-    if isinstance(error, EOFError):
-        return "closed the connection without an answer"
-    return str(getattr(error, "strerror", None) or error)

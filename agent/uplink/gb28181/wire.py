@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Literal, Protocol, TypeAlias, cast
 
 from agent.uplink.gb28181.sip import MAX_MESSAGE, BadMessage, body_length
+from agent.uplink.reach import os_word, why_not
 
 CONNECT_S = 5.0
 
@@ -48,7 +49,7 @@ async def open_wire(transport: str, host: str, port: int, heard: Heard) -> Wire:
     except TimeoutError:
         raise LinkLost(f"{host}:{port} cannot be reached") from None
     except OSError as error:
-        raise LinkLost(f"{host}:{port}: {error.strerror or error}") from None
+        raise LinkLost(why_not(error, host, port)) from None
 
 
 # ── UDP ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -81,8 +82,8 @@ class _Udp(asyncio.DatagramProtocol):
         self._heard(data)
 
     def error_received(self, exc: Exception) -> None:
-        words = "nobody listens there" if isinstance(exc, ConnectionRefusedError) else _words(exc)
-        _lose(self.lost, f"{self._name}: {words}")
+        nobody = isinstance(exc, ConnectionRefusedError)
+        _lose(self.lost, f"nobody listens at {self._name}" if nobody else f"{self._name}: {_words(exc)}")
 
     def connection_lost(self, exc: Exception | None) -> None:
         _lose(self.lost, f"{self._name}: {_words(exc)}")
@@ -148,4 +149,4 @@ def _lose(lost: asyncio.Future[str], why: str) -> None:
 
 
 def _words(error: Exception | None) -> str:
-    return str(getattr(error, "strerror", None) or error or "the socket was closed")
+    return "the socket was closed" if error is None else os_word(error)

@@ -99,7 +99,7 @@ def outputs(picture: Picture, site: Site, w: Words) -> Iterator[Finding]:
                 weight=Weight.FAULT,
                 text=w.t("Does not obey: %(thing)s", thing=w.thing(output.id)),
                 advice=w.t("It reads back differently from what was commanded. Check the relay and its wires."),
-                detail=output.why,
+                detail=w.reason(output.why),
             )
     for reader in picture.readers:
         if reader.locked_out_until is not None:
@@ -167,12 +167,12 @@ def paths(picture: Picture, site: Site, w: Words) -> Iterator[Finding]:
                 text=w.t("Uplink %(path)s is down", path=w.of(words.PATH, path.id)),
                 advice=w.t("The other ways still carry alarms. Check the network and the district's server."),
                 since=path.since,
-                detail=path.why,
+                detail=w.reason(path.why),
             )
 
 
 def _paths_detail(paths: tuple[Path, ...], w: Words) -> str:
-    return w.t(", ").join(f"{w.of(words.PATH, path.id)}: {path.why or w.t(words.UNKNOWN)}" for path in paths)
+    return w.t("; ").join(f"{w.of(words.PATH, path.id)}: {w.reason(path.why) or w.t(words.UNKNOWN)}" for path in paths)
 
 
 def journal(picture: Picture, site: Site, w: Words) -> Iterator[Finding]:
@@ -184,7 +184,7 @@ def journal(picture: Picture, site: Site, w: Words) -> Iterator[Finding]:
             advice=w.t(
                 "Emergencies still work, from memory. Check the card or disk now: what happens may not be kept."
             ),
-            detail=journal.why,
+            detail=w.reason(journal.why),
         )
     if journal.used_percent is not None and journal.used_percent >= CARD_FULL_PERCENT:
         yield Finding(

@@ -50,7 +50,7 @@ def _drill(picture: Picture, drill: Drill, w: Words) -> Finding:
         case _:
             text = w.t("Nobody answered the announcement of the drill on “%(name)s”", name=name)
             advice = w.t("Every press is real. A guard on site may go ahead all the same, or end it.")
-    why = " · ".join(f"{w.of(words.PATH, path.id)}: {path.why}" for path in picture.paths if path.why)
+    why = " · ".join(f"{w.of(words.PATH, path.id)}: {w.reason(path.why)}" for path in picture.paths if path.why)
     return Finding(weight=Weight.WARNING, text=text, advice=advice, since=drill.since, ref=drill.ref, detail=why)
 
 
