@@ -62,11 +62,6 @@ def key_id(name: str, public: bytes) -> bytes:
     return hashlib.sha256(name.encode() + b"\n" + ED25519_TYPE + public).digest()[:4]
 
 
-def verifier_key(name: str, public: bytes) -> str:
-    """The C2SP text form of a public key, for other tools."""
-    return f"{name}+{key_id(name, public).hex()}+{base64.b64encode(ED25519_TYPE + public).decode()}"
-
-
 def sign(checkpoint: Checkpoint, key: Signer) -> bytes:
     """The signed note, UTF-8."""
     text = checkpoint.text()

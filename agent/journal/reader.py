@@ -132,11 +132,6 @@ class JournalReader:
         )
         return [(epoch, size, note.encode()) for epoch, size, note in rows]
 
-    def note_of(self, epoch: int, size: int) -> bytes | None:
-        """The checkpoint of exactly this tree, to compare with the one the far side has."""
-        rows = self._query("SELECT note FROM checkpoint WHERE epoch = ? AND size = ?", (epoch, size))
-        return rows[0][0].encode() if rows else None
-
     def newest_note(self, epoch: int) -> bytes | None:
         """The newest checkpoint of an epoch."""
         rows = self._query("SELECT note FROM checkpoint WHERE epoch = ? ORDER BY size DESC LIMIT 1", (epoch,))

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.journal import keys
-from agent.journal.checkpoint import BadNote, Checkpoint, key_id, parse, sign, verified, verifier_key
-from agent.journal.keys import BadKey, BoxKey, load_or_create, load_public, signed_by
+from agent.journal.checkpoint import BadNote, Checkpoint, key_id, parse, sign, verified
+from agent.journal.keys import ED25519_TYPE, BadKey, BoxKey, load_or_create, load_public, signed_by
 
 # The example that golang.org/x/mod/sumdb/note publishes for this format.
 NOTE_KEY = b"PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
@@ -23,6 +23,11 @@ NOTE_TEXT = b"If you think cryptography is the answer to your problem,\nthen you
 NOTE_SIGNATURE = "x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM="
 
 HEAD = Checkpoint(site_box="dongfang-primary/gate-1", epoch=3, size=1234, root=bytes(range(32)))
+
+
+def verifier_key(name: str, public: bytes) -> str:
+    """The C2SP text form of a public key, as other tools write it."""
+    return f"{name}+{key_id(name, public).hex()}+{base64.b64encode(ED25519_TYPE + public).decode()}"
 
 
 def test_published_note_example() -> None:
