@@ -16,7 +16,7 @@ from drivers.errors import BadFrame, Misuse, Refused
 from drivers.modbus_bus import Lane, ModbusBus, Words
 from drivers.ports import BollardState, HoldText, LaneState, LightText, ModeText, MotionText, SensorText
 from hardware import profiles, site
-from hardware.profiles import BollardProfile, RegisterMap, StateCodes
+from hardware.profiles import RegisterMap, StateCodes
 
 CYCLES_EVERY_S = 60.0  # D: cycle counts are for maintenance, not worth a place in every poll
 ECHO_S = 2.0  # domain rules, section 4: an echo stale for longer makes every input unknown
@@ -58,13 +58,11 @@ class LanePlc:
         self,
         lane: site.Lane,
         bus: ModbusBus,
-        profile: BollardProfile | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        facts = profile or profiles.bollard(lane.profile)
+        facts = profiles.bollard(lane.profile)
         self._lane = lane
-        self._facts = facts
         self.lacks = frozenset(facts.lacks)
         self._plc: _ReferencePlc | _StatePlc
         if facts.registers is not None:

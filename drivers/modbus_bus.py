@@ -14,15 +14,14 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 
 from pymodbus.pdu import ModbusPDU
-from pymodbus.pdu.bit_message import ReadCoilsRequest, ReadDiscreteInputsRequest, WriteSingleCoilRequest
+from pymodbus.pdu.bit_message import ReadCoilsRequest, WriteSingleCoilRequest
 from pymodbus.pdu.register_message import (
     ReadHoldingRegistersRequest,
     ReadInputRegistersRequest,
-    WriteMultipleRegistersRequest,
     WriteSingleRegisterRequest,
 )
 
@@ -46,20 +45,18 @@ GATEWAY_SILENT_CODES = (10, 11)  # the gateway answers for a unit that does not
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """Registers as read. Instants are monotonic seconds; `asked_at` is when the request went out."""
+    """Registers as read. `asked_at` is when the request went out, in monotonic seconds."""
 
     values: tuple[int, ...]
     asked_at: float
-    done_at: float
 
 
 @dataclass(frozen=True, slots=True)
 class Bits:
-    """Coils or discrete inputs as read. Instants as in `Words`."""
+    """Coils as read. `asked_at` as in `Words`."""
 
     values: tuple[bool, ...]
     asked_at: float
-    done_at: float
 
 
 class ModbusBus:
@@ -89,7 +86,6 @@ class ModbusBus:
         self._why = f"bus {bus.name}: not connected yet"
         self._said: bool | None = None
         self._missed = 0  # answers missing in a row
-        self._reconnects = 0
         self._down = asyncio.Event()
         self._tried = asyncio.Event()  # the first attempt to connect has ended
         self._tasks: set[asyncio.Task[None]] = set()
@@ -104,10 +100,6 @@ class ModbusBus:
     def why(self) -> str:
         """Why the bus is down; empty while it is up."""
         return "" if self.up else self._why
-
-    @property
-    def reconnects(self) -> int:
-        return self._reconnects
 
     def counts(self, unit: int) -> Counts:
         """What happened with `unit` since the start."""
@@ -159,7 +151,6 @@ class ModbusBus:
         self._missed = 0
         for unit in self._units.values():
             unit.relinked()
-        self._reconnects += self._said is not None
         self._backoff.reset()
         self._down.clear()
         if self._said is not True:
@@ -187,14 +178,10 @@ class ModbusBus:
 
     async def read_coils(self, unit: int, address: int, count: int, *, lane: Lane = Lane.POLL) -> Bits:
         """FC01."""
-        ask = wire.ask_bits(unit, wire.READ_COILS, address, count)
-        return await self._read_bits(ReadCoilsRequest(dev_id=unit, address=address, count=count), ask, count, lane)
-
-    async def read_discrete(self, unit: int, address: int, count: int, *, lane: Lane = Lane.POLL) -> Bits:
-        """FC02."""
-        ask = wire.ask_bits(unit, wire.READ_DISCRETE, address, count)
-        pdu = ReadDiscreteInputsRequest(dev_id=unit, address=address, count=count)
-        return await self._read_bits(pdu, ask, count, lane)
+        ask = wire.ask_coils(unit, address, count)
+        pdu = ReadCoilsRequest(dev_id=unit, address=address, count=count)
+        answer, asked_at = await self._read(pdu, ask, lane)
+        return Bits(tuple(answer.bits[:count]), asked_at)
 
     async def read_holding(self, unit: int, address: int, count: int, *, lane: Lane = Lane.POLL) -> Words:
         """FC03."""
@@ -226,22 +213,9 @@ class ModbusBus:
         await self._call(pdu, ask, lane, not_after)
         return self._clock()
 
-    async def write_registers(
-        self, unit: int, address: int, values: Sequence[int], *, lane: Lane = Lane.LEVEL
-    ) -> float:
-        """FC16. Returns when the device confirmed address and count (monotonic s)."""
-        ask = wire.ask_write_many(unit, address, values)
-        pdu = WriteMultipleRegistersRequest(dev_id=unit, address=address, registers=list(values))
-        await self._call(pdu, ask, lane)
-        return self._clock()
-
-    async def _read_bits(self, pdu: ModbusPDU, ask: Ask, count: int, lane: Lane) -> Bits:
-        answer, asked_at = await self._read(pdu, ask, lane)
-        return Bits(tuple(answer.bits[:count]), asked_at, self._clock())
-
     async def _read_words(self, pdu: ModbusPDU, ask: Ask, lane: Lane) -> Words:
         answer, asked_at = await self._read(pdu, ask, lane)
-        return Words(tuple(answer.registers), asked_at, self._clock())
+        return Words(tuple(answer.registers), asked_at)
 
     async def _read(self, pdu: ModbusPDU, ask: Ask, lane: Lane) -> tuple[ModbusPDU, float]:
         unit = self._unit(ask.unit)

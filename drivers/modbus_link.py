@@ -16,7 +16,7 @@ from pymodbus.client import AsyncModbusSerialClient, AsyncModbusTcpClient
 from pymodbus.pdu import ModbusPDU
 
 from drivers.errors import BadFrame, DriverError, LinkLost, NoAnswer
-from drivers.modbus_wire import MBAP_HEAD, TCP_TIMING, Ask, LineTiming, find_rtu, find_tcp, rtu_timing
+from drivers.modbus_wire import MBAP_HEAD, Ask, find_rtu, find_tcp, line_timing
 from drivers.serial_words import serial_trouble
 from hardware import site
 
@@ -50,7 +50,7 @@ class Link:
         self._clock = clock
         self._on_stray = on_stray
         self.tcp = bus.kind == "tcp"
-        self.timing: LineTiming = TCP_TIMING if self.tcp else rtu_timing(bus.baud, bus.parity, bus.stop_bits)
+        self.timing = line_timing(bus)
         self.where = f"{bus.host}:{bus.port}" if self.tcp else str(Path(folder, bus.device))
         self.last_heard = float("-inf")  # any byte, monotonic s
         self.broken = False  # the stream lost its framing: only a new connection helps

@@ -5,24 +5,24 @@ one with transaction number 0, to whichever call is waiting, and turns any echoe
 received byte passes `find_tcp` or `find_rtu` first: only the one frame that can answer the request in flight goes on.
 
 Sources: MODBUS Application Protocol V1.1b3 (function codes, echo of writes), MODBUS Messaging on TCP/IP V1.0b (MBAP
-header), MODBUS over Serial Line V1.02 (CRC-16, 3.5 characters, fixed 1.75 ms above 19 200 baud).
+header), MODBUS over Serial Line V1.02 (CRC-16).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from drivers.errors import Misuse
+from hardware import bus_time, site
 
-READ_COILS, READ_DISCRETE, READ_HOLDING, READ_INPUT = 1, 2, 3, 4
-WRITE_COIL, WRITE_REGISTER, WRITE_REGISTERS = 5, 6, 16
+READ_COILS, READ_HOLDING, READ_INPUT = 1, 3, 4
+WRITE_COIL, WRITE_REGISTER = 5, 6
 COIL_ON, COIL_OFF = 0xFF00, 0x0000
 EXCEPTION = 0x80
-MOST_BITS, MOST_WORDS, MOST_WRITTEN = 2000, 125, 123  # what one request may carry
+MOST_BITS, MOST_WORDS = 2000, 125  # what one request may carry
 MBAP_HEAD = 7  # transaction 2, protocol 2, length 2, unit 1
-FIXED_GAP_S = 0.00175
-FIXED_GAP_ABOVE_BAUD = 19200
+ASKED = 5  # the PDU of every request sent here: function, address, and a count or value
+ENVELOPE = 3  # unit and check sum around a PDU on a serial line
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,25 +30,23 @@ class Ask:
     """One request as far as its answer is concerned.
 
     `head` is how the answer's PDU must begin: function and byte count for a read, the whole echo for a write.
-    `size` is the answer's PDU length, `sent` the request's; both in bytes.
+    `size` is the answer's PDU length in bytes.
     """
 
     unit: int
     function: int
-    address: int
     head: bytes
     size: int
-    sent: int
     what: str
 
     @property
     def is_write(self) -> bool:
-        return self.function in (WRITE_COIL, WRITE_REGISTER, WRITE_REGISTERS)
+        return self.function in (WRITE_COIL, WRITE_REGISTER)
 
 
-def ask_bits(unit: int, function: int, address: int, count: int) -> Ask:
+def ask_coils(unit: int, address: int, count: int) -> Ask:
     _check(unit, address, count, MOST_BITS)
-    return _ask_read(unit, function, address, count, (count + 7) // 8)
+    return _ask_read(unit, READ_COILS, address, count, (count + 7) // 8)
 
 
 def ask_words(unit: int, function: int, address: int, count: int) -> Ask:
@@ -58,24 +56,18 @@ def ask_words(unit: int, function: int, address: int, count: int) -> Ask:
 
 def _ask_read(unit: int, function: int, address: int, count: int, payload: int) -> Ask:
     what = f"reading {count} from {address} (function {function})"
-    return Ask(unit, function, address, bytes((function, payload)), 2 + payload, 5, what)
+    return Ask(unit, function, bytes((function, payload)), 2 + payload, what)
 
 
 def ask_write(unit: int, function: int, address: int, value: int) -> Ask:
-    _check(unit, address, 1, 1, value)
+    _check(unit, address, 1, 1)
+    if not 0 <= value <= 0xFFFF:
+        raise Misuse(f"{value} for unit {unit} does not fit into a register of 0 to 65535")
     echo = bytes((function,)) + address.to_bytes(2, "big") + value.to_bytes(2, "big")
-    return Ask(unit, function, address, echo, 5, 5, f"writing {value} to {address} (function {function})")
+    return Ask(unit, function, echo, ASKED, f"writing {value} to {address} (function {function})")
 
 
-def ask_write_many(unit: int, address: int, values: Sequence[int]) -> Ask:
-    count = len(values)
-    _check(unit, address, count, MOST_WRITTEN, *values)
-    echo = bytes((WRITE_REGISTERS,)) + address.to_bytes(2, "big") + count.to_bytes(2, "big")
-    what = f"writing {count} registers from {address} (function {WRITE_REGISTERS})"
-    return Ask(unit, WRITE_REGISTERS, address, echo, 5, 6 + 2 * count, what)
-
-
-def _check(unit: int, address: int, count: int, most: int, *values: int) -> None:
+def _check(unit: int, address: int, count: int, most: int) -> None:
     """Unit 0 is a broadcast, which nobody answers and domain rule 5 forbids."""
     if not 1 <= unit <= 247:
         raise Misuse(f"unit {unit} is no device's own address; 1 to 247 it may be")
@@ -83,8 +75,6 @@ def _check(unit: int, address: int, count: int, most: int, *values: int) -> None
         raise Misuse(f"{count} at once of unit {unit}; 1 to {most} it may be")
     if not 0 <= address <= 0x10000 - count:
         raise Misuse(f"{count} from address {address} of unit {unit} leaves the range 0 to 65535")
-    if any(not 0 <= value <= 0xFFFF for value in values):
-        raise Misuse(f"{values} for unit {unit} does not fit into registers of 0 to 65535")
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,13 +159,11 @@ class LineTiming:
         """Request and answer on the wire with the silences around them, without the device's own thinking time."""
         if not self.char_s:
             return 0.0
-        return (ask.sent + ask.size + 6) * self.char_s + 2 * self.gap_s
+        return (ASKED + ask.size + 2 * ENVELOPE) * self.char_s + 2 * self.gap_s
 
 
 TCP_TIMING = LineTiming(0.0, 0.0)
 
 
-def rtu_timing(baud: int, parity: str, stop_bits: int) -> LineTiming:
-    char_s = (1 + 8 + (parity != "N") + stop_bits) / baud
-    gap_s = FIXED_GAP_S if baud > FIXED_GAP_ABOVE_BAUD else 3.5 * char_s
-    return LineTiming(char_s, gap_s)
+def line_timing(bus: site.Bus) -> LineTiming:
+    return TCP_TIMING if bus.kind == "tcp" else LineTiming(bus_time.char_s(bus), bus_time.silence_s(bus))

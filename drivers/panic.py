@@ -20,11 +20,10 @@ from hardware.terminals import Channel, Gpio, parse
 class LoopBoard:
     """`ports.LoopPort` over a Modbus analogue input board: one FC04 read of all channels, in millivolts."""
 
-    def __init__(self, board: site.AnalogBoard, bus: ModbusBus, profile: profiles.AnalogProfile | None = None) -> None:
-        self.name = board.name
+    def __init__(self, board: site.AnalogBoard, bus: ModbusBus) -> None:
         self._unit = board.unit
         self._bus = bus
-        self._profile = profile or profiles.analog(board.profile)
+        self._profile = profiles.analog(board.profile)
 
     async def read(self) -> tuple[LineText, ...]:
         """Each channel as its window says; a voltage in no window is "disagree": somebody has been at the line."""

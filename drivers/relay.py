@@ -16,11 +16,9 @@ class RelayBoard:
         self._bus = bus
         self._profile = profile or profiles.relay(board.profile)
 
-    async def write(self, channel: int, on: bool, *, urgent: bool = False) -> None:
-        """FC05. `urgent`: ahead of everything else waiting for the bus (release of egress, siren)."""
-        await self._bus.write_coil(
-            self._unit, self._address(channel), on, lane=Lane.EMERGENCY if urgent else Lane.LEVEL
-        )
+    async def write(self, channel: int, on: bool) -> None:
+        """FC05, ahead of everything else waiting for the bus: it may be the release of egress, or the siren."""
+        await self._bus.write_coil(self._unit, self._address(channel), on, lane=Lane.EMERGENCY)
 
     async def read(self) -> tuple[bool, ...]:
         """FC01, all channels in one go."""

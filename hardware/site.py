@@ -108,7 +108,7 @@ class Bollard(Model, frozen=True, kw_only=True):
     index: int
     name: str = ""
     commissioned: bool = False  # interlock recorded as tested; else it is never moved
-    power_loss: Literal["stays", "lowers", "rises"] = "stays"
+    power_loss: Literal["stays", "lowers", "rises"] = "stays"  # a note for people: nothing is decided by it
 
 
 class Lane(Model, frozen=True, kw_only=True):
@@ -147,7 +147,6 @@ class Door(Model, frozen=True, kw_only=True):
     contact: str = ""  # terminal; a closed contact means a closed door, an open circuit is never "closed"
     rex: str = ""  # terminal of the request-to-exit button inside
     evacuation_way: bool
-    zone_in: str = "campus"
     unlock_s: float = 5.0  # D
     held_open_s: float = 30.0  # D, GB 50396 asks for an alarm
 
@@ -330,7 +329,11 @@ class Reports(Model, frozen=True, kw_only=True):
 
 
 class Decisions(Model, frozen=True, kw_only=True):
-    """``[decisions]``: what the site has signed (domain rules, section 5). Defaults are the cautious answer."""
+    """``[decisions]``: what the site has signed (domain rules, section 5). Defaults are the cautious answer.
+
+    `peak_bollards` and `pictures_days` are notes for people: the policy's windows decide the first, and this build
+    keeps no pictures of events.
+    """
 
     signed_by: str = ""
     signed_on: str = ""

@@ -83,16 +83,6 @@ class Use(msgspec.Struct, frozen=True):
     def terminal(self) -> Terminal:
         return parse(self.text)
 
-    @property
-    def pulled_up(self) -> bool:
-        """Every GPIO input is pulled up: a contact to ground reads low when closed, and a cut wire reads high."""
-        return self.direction == "in"
-
-    @property
-    def rest_high(self) -> bool:
-        """The electrical level of a GPIO terminal at rest: an open contact and an energised output are high."""
-        return self.rest in ("open", "on")
-
 
 def uses(site: Site) -> list[Use]:
     """Every terminal the site names, in the file's order of tables, "plc" ones too, empty ones left out."""

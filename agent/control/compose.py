@@ -10,12 +10,13 @@ import contextlib
 import functools
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from agent.control.intake import Intake
 from agent.control.lanes import LaneWorker
 from agent.control.reconcile import OutputGroup
 from agent.control.tally import Tally, UnitCounts
+from agent.core.events import Event
 from agent.picture_devices import DeviceFigures
 from drivers.bollard import LanePlc
 from drivers.debounce import Contact
@@ -74,17 +75,9 @@ def inverted_outputs(site: Site) -> frozenset[str]:
     return frozenset(f"lock:{door.id}" for door in site.door if door.lock_kind == "fail_secure")
 
 
-def panic_lines(site: Site) -> PanicLines:
-    return PanicLines(site.panic_button)
-
-
-def contact() -> Contact:
-    return Contact()
-
-
-def sensor_contact() -> Contact:
-    """A vehicle sensor is occupied at once and clear only when it stays so."""
-    return Contact(rise_s=0.0)
+def intake_of(site: Site, emit: Callable[[Event], None]) -> Intake:
+    """The inputs with their filters. A vehicle sensor is occupied at once and clear only when it stays so."""
+    return Intake(site, PanicLines(site.panic_button), Contact, lambda: Contact(rise_s=0.0), emit)
 
 
 class Devices:
@@ -109,12 +102,10 @@ class Devices:
         self.tally = Tally(site)
         self._loop = asyncio.get_running_loop()
         self._tasks: list[asyncio.Task[None]] = []
-        self.buses = {bus.name: self._bus(bus.name) for bus in site.bus}
-
-    def _bus(self, name: str) -> ModbusBus:
-        bus = next(bus for bus in self._site.bus if bus.name == name)
-        on_link = functools.partial(self._report, f"bus:{name}")
-        return ModbusBus(bus, folder=self._site.folder, on_link=on_link)
+        self.buses = {
+            bus.name: ModbusBus(bus, folder=site.folder, on_link=functools.partial(self._report, f"bus:{bus.name}"))
+            for bus in site.bus
+        }
 
     def start(self) -> None:
         """Start every keeper. Nothing is written until the outputs are told what to be."""
@@ -131,15 +122,15 @@ class Devices:
         await bus.start()
         for lane in self._site.lane:
             if lane.bus == name:
-                open_lane = functools.partial(self._open_lane, lane.id)
+                open_lane = functools.partial(_answering, LanePlc, lane, bus)
                 self._keep(f"lane:{lane.id}", open_lane, self._lanes[lane.id].serve)
         for relays in self._site.relay_board:
             if relays.bus == name:
-                open_relays = functools.partial(self._open_relays, relays.name)
+                open_relays = functools.partial(_answering, RelayBoard, relays, bus)
                 self._keep(relays.name, open_relays, functools.partial(self._use_relays, relays.name))
         for loops in self._site.analog_board:
             if loops.bus == name:
-                open_loops = functools.partial(self._open_loops, loops.name)
+                open_loops = functools.partial(_answering, LoopBoard, loops, bus)
                 self._keep(loops.name, open_loops, functools.partial(self._use_loops, loops.name))
 
     async def close(self) -> None:
@@ -188,7 +179,7 @@ class Devices:
 
     async def _use_gpio(self, bank: GpioBank) -> None:
         """Poll the levels and keep the outputs until either fails."""
-        bank.listen(lambda gpio, high, at: self._on_edge(gpio, high, at))
+        bank.listen(self._on_edge)
         work: list[Coroutine[Any, Any, None]] = [self._poll_levels(bank)]
         if "gpio" in self._groups:
             work.append(self._groups["gpio"].serve(_GpioSwitches(bank)))
@@ -211,27 +202,9 @@ class Devices:
 
     # ── what hangs on a bus ────────────────────────────────────────────────────────────────────────────────────
 
-    async def _open_lane(self, lane_id: str) -> LanePlc:
-        lane = next(lane for lane in self._site.lane if lane.id == lane_id)
-        plc = LanePlc(lane, self.buses[lane.bus])
-        await plc.read()
-        return plc
-
-    async def _open_relays(self, name: str) -> RelayBoard:
-        board = next(board for board in self._site.relay_board if board.name == name)
-        relays = RelayBoard(board, self.buses[board.bus])
-        await relays.read()
-        return relays
-
     async def _use_relays(self, name: str, relays: RelayBoard) -> None:
         group = self._groups.get(name) or OutputGroup({}, lambda event: None)
         await group.serve(_RelaySwitches(relays))
-
-    async def _open_loops(self, name: str) -> LoopBoard:
-        board = next(board for board in self._site.analog_board if board.name == name)
-        loops = LoopBoard(board, self.buses[board.bus])
-        await loops.read()
-        return loops
 
     async def _use_loops(self, name: str, loops: LoopBoard) -> None:
         try:
@@ -273,10 +246,25 @@ class _RelaySwitches:
         self._relays = relays
 
     async def write(self, channel: int, on: bool) -> None:
-        await self._relays.write(channel, on, urgent=True)
+        await self._relays.write(channel, on)
 
     async def read(self) -> Mapping[int, bool]:
         return dict(enumerate(await self._relays.read()))
+
+
+class _Readable(Protocol):
+    async def read(self) -> object: ...
+
+
+_Facts = TypeVar("_Facts")
+_Device = TypeVar("_Device", bound=_Readable)
+
+
+async def _answering(make: Callable[[_Facts, ModbusBus], _Device], facts: _Facts, bus: ModbusBus) -> _Device:
+    """A device on a bus is there once it has answered a first read."""
+    device = make(facts, bus)
+    await device.read()
+    return device
 
 
 def _has_ended(task: asyncio.Task[None]) -> bool:

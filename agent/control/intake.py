@@ -68,14 +68,14 @@ class Intake:
         site: Site,
         lines: LineFilter,
         contact: Callable[[], ContactFilter],
+        sensor: Callable[[], ContactFilter],
         emit: Callable[[Event], None],
-        sensor: Callable[[], ContactFilter] | None = None,
     ) -> None:
         self._lines = lines
         self._emit = emit
         self._uses = {gpio: use for gpio, use in gpio_inputs(site).items() if use.role not in _PANIC}
-        made = {"sensor": sensor or contact}  # a vehicle sensor may be judged otherwise than a push button
-        self._contacts = {gpio: made.get(use.role, contact)() for gpio, use in self._uses.items()}
+        # A vehicle sensor is judged otherwise than a push button.
+        self._contacts = {gpio: (sensor if use.role == "sensor" else contact)() for gpio, use in self._uses.items()}
         self._fire_high = site.fire is None or site.fire.active == "open"
         self._ok_high = {
             name: supply.ok == "open"

@@ -19,9 +19,8 @@ from agent.control import command_keys, compose, leftover, machine, trend
 from agent.control.anchor import Anchor
 from agent.control.clock import BoxClock
 from agent.control.drills import Drills
-from agent.control.intake import Intake
 from agent.control.lanes import LaneWorker
-from agent.control.latency import Latencies, Press, recall
+from agent.control.latency import Latencies, recall
 from agent.control.notify import notify, watchdog_interval_s
 from agent.control.orders import Orders
 from agent.control.peers import USERS_VARIABLE, users
@@ -101,7 +100,7 @@ class Control:
         state = box.start(rules_of(site), epoch=opened.epoch, next_seq=opened.next_seq)
         self._groups = {device: OutputGroup(names, self._emit) for device, names in compose.output_groups(site).items()}
         self._picture = Picture(tuple(self._groups.values()), compose.inverted_outputs(site))
-        self._intake = Intake(site, compose.panic_lines(site), compose.contact, self._emit, compose.sensor_contact)
+        self._intake = compose.intake_of(site, self._emit)
         self._lanes = {lane.id: self._lane_worker(lane) for lane in site.lane}
         self._latencies = Latencies()
         for group in self._groups.values():
@@ -188,9 +187,6 @@ class Control:
     def _emit(self, event: Event) -> None:
         """An event from this loop's own thread."""
         records = self._runtime.handle(event)
-        self._after(event, records)
-
-    def _after(self, event: Event, records: Sequence[Record]) -> None:
         if isinstance(event, LaneReading):
             self._scan.read(f"lane:{event.lane}")
         self._view.trend.note(records)
@@ -220,7 +216,7 @@ class Control:
         log.info("ready: inputs read, outputs on")
 
     def _write_latency(self, ref: tuple[int, int]) -> None:
-        press: Press | None = self._latencies.find(ref)
+        press = self._latencies.find(ref)
         if press is not None:
             data: dict[str, object] = {"press": list(ref), **press.hops}
             self._emit(Note("panic.latency", press.button, "box", data))

@@ -9,14 +9,11 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from agent.control import role
-from agent.control.intake import Intake
+from agent.control import compose, role
 from agent.core.events import Event, Now
 from agent.core.records import Record
 from agent.core.words import ClockTrust
 from agent.picture_devices import DeviceFigures
-from drivers.debounce import Contact
-from drivers.panic import PanicLines
 from hardware import loader
 from hardware.site import PanicButton, Sensors, Site
 from hardware.terminals import gpio_inputs
@@ -44,6 +41,11 @@ def single_button_site() -> Site:
     return replace(site, panic_button=(PanicButton(id="lone", no="gpio:17", supervised=False),))
 
 
+def pins_at_rest(site: Site) -> dict[int, bool]:
+    """Every input pin's level when nothing happens: pulled up, so an open contact is high."""
+    return {gpio: use.rest == "open" for gpio, use in gpio_inputs(site).items()}
+
+
 class Wires:
     """An intake over a site, and every pin as somebody holds it. `told` is what came of it."""
 
@@ -51,9 +53,9 @@ class Wires:
         self.site = site
         self.told: list[Event] = []
         self.read: list[str] = []
-        self.intake = Intake(site, PanicLines(site.panic_button), Contact, self.told.append)
+        self.intake = compose.intake_of(site, self.told.append)
         self.intake.on_read = self.read.append
-        self.high = {gpio: use.rest_high for gpio, use in gpio_inputs(site).items()}
+        self.high = pins_at_rest(site)
         self.at = 10.0
 
     def poll(self, times: int = 1, every_s: float = 0.02) -> list[Event]:
@@ -72,16 +74,6 @@ class Wires:
         before = len(self.told)
         self.intake.lost(self.at + 0.001)
         return self.told[before:]
-
-
-class StillClock:
-    """`Now` as told."""
-
-    def __init__(self, mono_s: float = 100.0) -> None:
-        self.mono_s = mono_s
-
-    def now(self) -> Now:
-        return Now(self.mono_s, WALL_MS, ClockTrust.TRUSTED)
 
 
 class LoopClock:

@@ -7,19 +7,17 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from control_scenes import demo_site, until, wired_site
+from control_scenes import demo_site, pins_at_rest, until, wired_site
 from msgspec.structs import replace
 
 from agent.control import compose
 from agent.control.compose import Devices, inverted_outputs, output_groups
-from agent.control.intake import Intake
 from agent.control.reconcile import OutputGroup
 from agent.core.events import Event, PanicLine
-from agent.core.words import Line
+from agent.core.words import Line, Sensor
 from drivers.errors import LinkLost
 from drivers.ports import EdgeListener, LineText
 from hardware.site import Lane, Site
-from hardware.terminals import gpio_inputs
 
 
 class Bank:
@@ -28,7 +26,7 @@ class Bank:
     the: Bank
 
     def __init__(self, site: Site) -> None:
-        self.high = {gpio: use.rest_high for gpio, use in gpio_inputs(site).items()}
+        self.high = pins_at_rest(site)
         self.dead = False
         self.reads = 0
         self.listener: EdgeListener = lambda gpio, high, at: None
@@ -98,7 +96,7 @@ class Bench:
         monkeypatch.setattr(compose, "LOOP_POLL_S", 0.005)
         self.told: list[Event] = []
         self.reports: list[tuple[str, bool]] = []
-        self.intake = Intake(self.site, compose.panic_lines(self.site), compose.contact, self.told.append)
+        self.intake = compose.intake_of(self.site, self.told.append)
         groups = {"gpio": OutputGroup({}, self.told.append)}
         self.devices = Devices(self.site, self.intake, groups, {}, self._report)
 
@@ -199,13 +197,20 @@ def test_a_fail_secure_lock_is_energised_to_open() -> None:
 
 
 def test_a_sensor_wired_to_the_box_is_occupied_at_once_and_clear_only_when_it_stays_so() -> None:
-    sensor = compose.sensor_contact()
-    seen: list[bool | None] = []
+    site = wired_site()
+    intake = compose.intake_of(site, lambda event: None)
+    seen: list[Sensor] = []
+
+    def look() -> None:
+        sensors = intake.local_sensors("main")
+        assert sensors is not None
+        seen.append(sensors[0]["loop1"])
+
     for at in (0.0, 0.02, 0.04, 0.06):
-        sensor.level(False, at)
-    seen.append(sensor.high)
-    assert sensor.edge(True, 0.061)
-    seen.append(sensor.high)
-    sensor.edge(False, 0.062)
-    seen.append(sensor.high)
-    assert seen == [False, True, True]
+        intake.levels(pins_at_rest(site), at)
+    look()
+    intake.edge(14, True, 0.061)
+    look()
+    intake.edge(14, False, 0.062)
+    look()
+    assert seen == [Sensor.CLEAR, Sensor.OCCUPIED, Sensor.OCCUPIED]

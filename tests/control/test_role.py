@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from control_scenes import DEMO, MemoryBank, demo_site, until
+from control_scenes import DEMO, MemoryBank, demo_site, pins_at_rest, until
 from socket_scenes import Peer
 
 from agent.control import command_keys, compose, leftover, role
@@ -25,7 +25,6 @@ from agent.core.words import Line, Mode
 from agent.picture_devices import DeviceFigures
 from hardware import places
 from hardware.site import Site
-from hardware.terminals import gpio_inputs
 from sim.orders import Signer
 
 
@@ -48,7 +47,7 @@ class Hands:
         self.banks = {name: MemoryBank() for name in groups}
         self.started_at: float | None = None
         self.is_alive = True
-        self.high = {gpio: use.rest_high for gpio, use in gpio_inputs(site).items()}
+        self.high = pins_at_rest(site)
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:

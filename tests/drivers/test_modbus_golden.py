@@ -41,13 +41,6 @@ EXAMPLES = (
         bits("10110011 11010110 101"),
     ),
     Example(
-        "read discrete inputs 197-218",
-        lambda bus: bus.read_discrete(1, 196, 22),
-        "02 00 C4 00 16",
-        "02 03 AC DB 35",
-        bits("00110101 11011011 101011"),
-    ),
-    Example(
         "read holding registers 108-110",
         lambda bus: bus.read_holding(1, 107, 3),
         "03 00 6B 00 03",
@@ -58,13 +51,6 @@ EXAMPLES = (
     Example("write coil 173 on", lambda bus: bus.write_coil(1, 172, True), "05 00 AC FF 00", "05 00 AC FF 00", None),
     Example("write coil 173 off", lambda bus: bus.write_coil(1, 172, False), "05 00 AC 00 00", "05 00 AC 00 00", None),
     Example("write register 2", lambda bus: bus.write_register(1, 1, 3), "06 00 01 00 03", "06 00 01 00 03", None),
-    Example(
-        "write registers 2-3",
-        lambda bus: bus.write_registers(1, 1, (10, 0x0102)),
-        "10 00 01 00 02 04 00 0A 01 02",
-        "10 00 01 00 02",
-        None,
-    ),
 )
 NAMES = [example.name for example in EXAMPLES]
 

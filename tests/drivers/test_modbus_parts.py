@@ -10,6 +10,7 @@ from modbus_peers import crc
 from drivers import modbus_wire as wire
 from drivers.modbus_gate import Lane
 from drivers.modbus_units import PROBE_EVERY_S, PROBE_QUIET_S, PROBE_S, Unit, quiet_s
+from hardware import site
 
 ASK = wire.ask_words(1, wire.READ_INPUT, 0, 4)
 PDU = bytes.fromhex("04 08 00 01 00 02 00 03 00 04")
@@ -81,17 +82,9 @@ def test_exceptions_answer_too() -> None:
     assert wire.find_rtu(b"\x01\x83\x02" + crc(b"\x01\x83\x02"), ASK).frame == b""
 
 
-@pytest.mark.parametrize(
-    ("baud", "parity", "gap_ms"), [(9600, "N", 3.646), (19200, "N", 1.823), (19200, "E", 2.005), (38400, "E", 1.75)]
-)
-def test_silence_between_frames(baud: int, parity: str, gap_ms: float) -> None:
-    """3.5 characters, and 1.75 ms fixed above 19 200 baud (serial line guide, 2.5.1.1)."""
-    assert wire.rtu_timing(baud, parity, 1).gap_s * 1000 == pytest.approx(gap_ms, abs=0.001)
-
-
 def test_frame_times_at_9600_baud() -> None:
     """A two-bollard poll 29 ms and a single write 24 ms, silences included, as the reference map was sized for."""
-    timing = wire.rtu_timing(9600, "N", 1)
+    timing = wire.line_timing(site.Bus(name="b", kind="rtu", baud=9600))
     assert timing.frame_s(ASK) * 1000 == pytest.approx(29, abs=0.5)
     assert timing.frame_s(wire.ask_write(1, wire.WRITE_REGISTER, 8, 1)) * 1000 == pytest.approx(24, abs=0.5)
 

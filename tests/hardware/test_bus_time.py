@@ -28,8 +28,9 @@ def test_bits_of_a_character(bus: Bus, bits: int) -> None:
 
 
 def test_silence_is_in_characters_up_to_19200_baud_and_fixed_above() -> None:
-    assert bus_time.silence_s(rtu(9600)) == pytest.approx(3.5 * 10 / 9600)
-    assert bus_time.silence_s(rtu(19200, "E")) == pytest.approx(3.5 * 11 / 19200)
+    assert bus_time.silence_s(rtu(9600)) == pytest.approx(0.003646, abs=1e-6)
+    assert bus_time.silence_s(rtu(19200)) == pytest.approx(0.001823, abs=1e-6)
+    assert bus_time.silence_s(rtu(19200, "E")) == pytest.approx(0.002005, abs=1e-6)
     assert bus_time.silence_s(rtu(38400)) == 0.00175
 
 

@@ -64,31 +64,28 @@ def test_inputs_and_outputs_do_not_mix(demo: Site) -> None:
     assert not set(gpio_inputs(demo)) & set(gpio_outputs(demo))
     assert gpio_outputs(demo)[16].key == "door.wicket.lock"
     assert gpio_inputs(demo)[17].key == "panic_button.gatehouse.no"
-    assert all(use.pulled_up for use in gpio_inputs(demo).values())
-    assert not any(use.pulled_up for use in gpio_outputs(demo).values())
 
 
 @pytest.mark.parametrize(
-    ("key", "rest", "high"),
+    ("key", "rest"),
     [
-        ("panic_button.gatehouse.no", "open", True),
-        ("panic_button.gatehouse.nc", "closed", False),
-        ("panic_button.office.loop", "loop", False),
-        ("door.wicket.lock", "on", True),  # fail-safe: energised is locked
-        ("door.gatehouse.lock", "off", False),  # fail-secure: energised is open
-        ("door.wicket.contact", "closed", False),
-        ("door.wicket.rex", "open", True),
-        ("lane.main.raise_key", "open", True),
-        ("lane.main.sensors.loop1", "plc", False),
-        ("fire.terminal", "closed", False),
-        ("mains.terminal", "closed", False),
-        ("key.fire.terminal", "open", True),
-        ("indicators.siren", "off", False),
+        ("panic_button.gatehouse.no", "open"),
+        ("panic_button.gatehouse.nc", "closed"),
+        ("panic_button.office.loop", "loop"),
+        ("door.wicket.lock", "on"),  # fail-safe: energised is locked
+        ("door.gatehouse.lock", "off"),  # fail-secure: energised is open
+        ("door.wicket.contact", "closed"),
+        ("door.wicket.rex", "open"),
+        ("lane.main.raise_key", "open"),
+        ("lane.main.sensors.loop1", "plc"),
+        ("fire.terminal", "closed"),
+        ("mains.terminal", "closed"),
+        ("key.fire.terminal", "open"),
+        ("indicators.siren", "off"),
     ],
 )
-def test_what_a_wire_is_at_rest(demo: Site, key: str, rest: str, high: bool) -> None:
-    use = use_of(demo, key)
-    assert (use.rest, use.rest_high) == (rest, high)
+def test_what_a_wire_is_at_rest(demo: Site, key: str, rest: str) -> None:
+    assert use_of(demo, key).rest == rest
 
 
 def test_a_fire_contact_that_closes_and_a_gpio_sensor() -> None:
@@ -96,7 +93,7 @@ def test_a_fire_contact_that_closes_and_a_gpio_sensor() -> None:
     text = text.replace('  loop1 = "plc"', '  loop1 = "gpio:22"')
     site, mistakes = judge(text)
     assert site is not None, mistakes
-    assert use_of(site, "fire.terminal").rest_high
+    assert use_of(site, "fire.terminal").rest == "open"
     assert use_of(site, "lane.main.sensors.loop1").rest == "closed"  # an open contact is a vehicle, or a cut wire
 
 
