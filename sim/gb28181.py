@@ -14,7 +14,6 @@ import contextlib
 import hashlib
 import json
 import os
-import random
 import re
 import secrets
 import signal
@@ -358,22 +357,6 @@ def _xml(body: bytes) -> ElementTree.Element:
         return ElementTree.fromstring(body[found.end() :].decode(found[1].decode()))
     except (UnicodeDecodeError, ElementTree.ParseError) as error:
         raise Wrong(400, f"XML: {error}") from None
-
-
-class Noise:
-    """A link that loses and doubles messages, by a seed."""
-
-    def __init__(self, send: Callable[[bytes, Any], None], seed: int, loss: float, doubling: float) -> None:
-        self._send = send
-        self._dice = random.Random(seed)
-        self.loss = loss
-        self.doubling = doubling
-
-    def __call__(self, data: bytes, peer: Any) -> None:
-        if self._dice.random() >= self.loss:
-            self._send(data, peer)
-        if self._dice.random() < self.doubling:
-            self._send(data, peer)
 
 
 # ── the wires ──────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -27,7 +27,6 @@ from agent.core.events import (
     KeyInput,
     LaneReading,
     MotionSent,
-    NewEpoch,
     Now,
     PanicLine,
     PathHealth,
@@ -351,10 +350,6 @@ class Bridge:
             self.world.drive(terminal, False)
         for lane in self.world.lanes.values():
             lane.keep_alive(False)
-
-    def new_epoch(self) -> None:
-        """The journal's file was found damaged: records go on under a new epoch."""
-        self.feed(NewEpoch(self.state.epoch + 1, self.state.next_seq, "damaged"))
 
     def step_clock(self, step_ms: int, trust: ClockTrust) -> None:
         self.clock_off_ms += step_ms

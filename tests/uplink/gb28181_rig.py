@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import random
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from agent.core.words import Stage
 from agent.uplink.gb28181.path import Gb28181Path
 from agent.uplink.gb28181.wire import Heard, LinkLost, OpenWire, Wire
 from agent.uplink.path import Alarm, alarm_of
 from hardware.site import Board, Gb28181, PanicButton, Site, SiteIds
-from sim.gb28181 import DEVICE, PLATFORM, Noise, Platform, Udp, send_tcp, serve_tcp
+from sim.gb28181 import DEVICE, PLATFORM, Platform, Udp, send_tcp, serve_tcp
 
 PASSWORD = "gate one, secret"
 INPUTS = ("34020000001340000001", "34020000001340000002")
@@ -46,6 +47,22 @@ class Told:
     @property
     def up(self) -> bool:
         return self.ups[-1:] != [] and self.ups[-1][0]
+
+
+class Noise:
+    """A link that loses and doubles messages, by a seed."""
+
+    def __init__(self, send: Callable[[bytes, Any], None], seed: int, loss: float, doubling: float) -> None:
+        self._send = send
+        self._dice = random.Random(seed)
+        self.loss = loss
+        self.doubling = doubling
+
+    def __call__(self, data: bytes, peer: Any) -> None:
+        if self._dice.random() >= self.loss:
+            self._send(data, peer)
+        if self._dice.random() < self.doubling:
+            self._send(data, peer)
 
 
 class _Joined:
