@@ -138,10 +138,10 @@ def _index(policy: Policy) -> Index:
         for pupil in pickup.pupils:
             guardians.setdefault(pupil, set()).add(pickup.guardian)
     cards = (one for one in policy.credentials.values() if one.group in policy.groups)
-    kinds: dict[str, str] = {one.holder: policy.groups[one.group].kind for one in cards}
+    known = [(one.holder, policy.groups[one.group].kind) for one in cards]
     return Index(
         {pupil: tuple(found) for pupil, found in slips.items()},
         {pupil: frozenset(found) for pupil, found in guardians.items()},
-        kinds,
-        dict(Counter(kinds.values())),
+        dict(known),
+        dict(Counter(kind for _, kind in set(known))),
     )

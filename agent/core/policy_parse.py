@@ -41,6 +41,7 @@ from agent.core.strange import NOT_JSON
 _Entry = TypeVar("_Entry", bound=msgspec.Struct)
 _Key = TypeVar("_Key")
 MOST_CARDS = 200_000  # D: twice what the greatest school is taken to have; a million would take a small board's memory
+MOST_HELD = 16  # D: so many cards of one pupil are held against each other; a column filled down would be thousands
 MAX_FOUND = 200  # D: a list longer than this is read by nobody
 
 
@@ -351,7 +352,7 @@ def _no_pseudonym(source: str, name: str, found: Found) -> None:
 
 
 def _judge_people(policy: Policy, found: Found) -> None:
-    kinds = {one.holder: _kind_of(policy, one) for one in policy.credentials.values()}
+    kinds = _kinds(policy, found)
     for slip in policy.slips.values():
         for text, name in ((slip.id, "the leave slip's number"), (slip.issuer, "the issuer")):
             if not is_code(text):
@@ -369,6 +370,39 @@ def _judge_people(policy: Policy, found: Found) -> None:
     for one in policy.passes.values():
         _holder(one.holder, ("vehicle", "bus"), kinds, one.source or "passes", found)
         _judge_times(one.start, one.end, f"the pass of {one.holder}", one.source or "passes", found)
+
+
+def _kinds(policy: Policy, found: Found) -> dict[str, set[str]]:
+    """What each holder is. One person may be several things, a guardian and a teacher; a pupil is nothing else, and of
+    one grade: with the other card they would leave in class hours, which is what the closed campus is about."""
+    kinds: dict[str, set[str]] = {}
+    cards: dict[str, list[Credential]] = {}
+    for one in policy.credentials.values():
+        kinds.setdefault(one.holder, set()).add(_kind_of(policy, one))
+        cards.setdefault(one.holder, []).append(one)
+    for holder, held in cards.items():
+        if len(held) > 1 and "pupil" in kinds[holder]:
+            _judge_pupils_cards(policy, holder, held, found)
+    return kinds
+
+
+def _judge_pupils_cards(policy: Policy, holder: str, held: list[Credential], found: Found) -> None:
+    """Only cards that are valid at one time contradict; of a grade's, only those in use: a lost one may keep last
+    year's."""
+    file = policy.credentials_file or "credentials"
+    for one, other in combinations(held[:MOST_HELD], 2):
+        first = f"{file}:{one.line}"
+        if (one.to_ms and one.to_ms <= other.from_ms) or (other.to_ms and other.to_ms <= one.from_ms):
+            continue
+        kinds = [_kind_of(policy, one), _kind_of(policy, other)]
+        if "pupil" in kinds and kinds[0] != kinds[1] and "" not in kinds:
+            what = f"{holder} is a {kinds[1]} here and a {kinds[0]} in {first}"
+            cure = "give each of the two a code of its own: a pupil with both cards could leave in class hours"
+            found.append(Contradiction(f"{file}:{other.line}", what, cure))
+        elif kinds == ["pupil", "pupil"] and one.grade != other.grade and not (one.state or other.state):
+            what = f"{holder} is in grade {other.grade or 'none'} here and in {one.grade or 'none'} in {first}"
+            cure = "write the same grade for both cards, or correct the holder"
+            found.append(Contradiction(f"{file}:{other.line}", what, cure))
 
 
 def _judge_duty(policy: Policy, found: Found) -> None:
@@ -429,11 +463,12 @@ def _known(name: str, known: Mapping[str, object], what: str, source: str, found
         found.append(Contradiction(source, f"there is no {what} named {name!r}", f"name one of: {names}"))
 
 
-def _holder(holder: str, wanted: tuple[str, ...], kinds: Mapping[str, str], source: str, found: Found) -> None:
-    kind = kinds.get(holder)
-    if kind is None and not _HOLDERS & found.lost:
-        what = f"{holder} is not a {' or '.join(wanted)} that the credentials know"
-        found.append(Contradiction(source, what, "add a card for this holder, or correct the holder"))
-    elif kind and kind not in wanted:  # "": a group that is not there, which is told at the card
-        what = f"{holder} is a {kind}, not a {' or '.join(wanted)}"
+def _holder(holder: str, wanted: tuple[str, ...], kinds: Mapping[str, set[str]], source: str, found: Found) -> None:
+    known = kinds.get(holder)
+    if known is None:
+        if not _HOLDERS & found.lost:
+            what = f"{holder} is not a {' or '.join(wanted)} that the credentials know"
+            found.append(Contradiction(source, what, "add a card for this holder, or correct the holder"))
+    elif "" not in known and known.isdisjoint(wanted):  # "": a group that is not there, which is told at the card
+        what = f"{holder} is a {' and '.join(sorted(known))}, not a {' or '.join(wanted)}"
         found.append(Contradiction(source, what, "correct the holder"))

@@ -7,13 +7,13 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.core.policy import Contradiction, Policy
-from agent.policy.words import IN_FORCE, MADE, MORE, SUMMARY, told
+from agent.policy.words import IN_FORCE, MADE, MORE, REMARK, SUMMARY, told
 
 if TYPE_CHECKING:
     from agent.policy.bundle import Bundle
@@ -85,6 +85,7 @@ def from_folder(
 
 def _make(arguments: argparse.Namespace) -> int:
     from agent.policy.bundle import pack
+    from agent.policy.remarks import remarks
 
     if not arguments.folder.is_dir():
         return _misuse(f"{arguments.folder} is no folder")
@@ -110,10 +111,28 @@ def _make(arguments: argparse.Namespace) -> int:
     out = arguments.out or arguments.folder.resolve().parent / f"menwei-{site}-{version}.bundle"
     out.write_bytes(pack(wire, sealed, key))
     if arguments.json:
-        print(json.dumps({"ok": True, "file": str(out), "version": version, "cards": len(policy.credentials)}))
+        made = {"ok": True, "file": str(out), "version": version, "cards": len(policy.credentials)}
+        noticed = _listed(told(one, arguments.lang) for one in remarks(policy))
+        print(json.dumps(made | {"remarks": noticed}, ensure_ascii=False))
     else:
+        _remark(policy, arguments.lang)
         print(MADE[arguments.lang].format(out, version, len(policy.credentials), len(policy.plans)))
     return OK
+
+
+def _remark(policy: Policy, language: str) -> None:
+    """What is probably not meant, on the error output; it stops nothing."""
+    from agent.policy.remarks import remarks
+
+    found = remarks(policy)
+    for one in (told(one, language) for one in found[:MOST_TOLD]):
+        print(f"{one.source}: {REMARK[language]}{one.what}\n    → {one.cure}", file=sys.stderr)
+    if len(found) > MOST_TOLD:
+        print(MORE[language].format(len(found) - MOST_TOLD), file=sys.stderr)
+
+
+def _listed(found: Iterable[Contradiction]) -> list[dict[str, str]]:
+    return [{"source": one.source, "what": one.what, "cure": one.cure} for one in found]
 
 
 def _against(policy: Policy, site_file: Path) -> list[Contradiction]:
@@ -220,6 +239,7 @@ def _show(arguments: argparse.Namespace) -> int:
     policy, found = load(arguments.file)
     if policy is None:
         return _tell(found, arguments.lang, as_json=False)
+    _remark(policy, arguments.lang)
     calendar = policy.calendar
     print(f"version {policy.version} for {policy.site_box}")
     print(f"calendar {calendar.first} to {calendar.last}, {len(calendar.special)} special days")
@@ -296,8 +316,7 @@ def _tell(found: Sequence[Contradiction], language: str, *, as_json: bool) -> in
     """Everything that is wrong, one by one; what was in force stays."""
     found = [told(one, language) for one in found]
     if as_json:
-        listed = [{"source": one.source, "what": one.what, "cure": one.cure} for one in found]
-        print(json.dumps({"ok": False, "found": listed}, ensure_ascii=False))
+        print(json.dumps({"ok": False, "found": _listed(found)}, ensure_ascii=False))
         return MISUSE
     for one in found[:MOST_TOLD]:
         print(f"{one.source}: {one.what}\n    → {one.cure}", file=sys.stderr)

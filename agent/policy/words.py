@@ -161,6 +161,14 @@ ZH: Mapping[str, str] = {
     ),
     "{} cannot be {}": "{} 不能为 {}",
     "write a number from {} to {}": "请写 {} 到 {} 之间的数",
+    "{} is a {} here and a {} in {}": "{0} 在此处是{1}，在 {3} 是{2}",
+    "give each of the two a code of its own: a pupil with both cards could leave in class hours": (
+        "请为两者各用一个编号：学生若有两张卡，上课时间也能离校"
+    ),
+    "{} is in grade {} here and in {} in {}": "{0} 在此处是 {1} 年级，在 {3} 是 {2} 年级",
+    "write the same grade for both cards, or correct the holder": "请为两张卡写同一年级，或更正编号",
+    "{} of {} is for grade {}, and no pupil is in it": "{1} 的 {0} 针对 {2} 年级，但没有该年级的学生",
+    "correct the grade here or in {}; pupils are in: {}": "请更正此处或 {} 中的年级；现有学生的年级：{}",
     "{} stands in the roster and has no guard's card": "值班表中的 {} 没有保安卡",
     "add the guard to the credentials, or correct the roster": "请为其添加保安卡，或更正值班表",
     "this policy is for {}; this box is {}": "该规则属于 {}；本箱是 {}",
@@ -221,6 +229,7 @@ SUMMARY: Mapping[str, tuple[str, str]] = {
     "en": ("1 mistake: nothing was changed", "{} mistakes: nothing was changed"),
     "zh_CN": ("1 处错误：未作任何更改", "共 {} 处错误：未作任何更改"),
 }
+REMARK = {"en": "look at this: ", "zh_CN": "请注意："}
 MORE = {"en": "… and {} more", "zh_CN": "……另有 {} 处"}
 MADE = {"en": "{}: version {}, {} cards, {} day plans", "zh_CN": "{}：版本 {}，{} 张卡，{} 个日程"}
 IN_FORCE = {"en": "version {} is in force", "zh_CN": "版本 {} 已生效"}

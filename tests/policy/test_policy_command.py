@@ -149,3 +149,65 @@ def test_the_newest_bundle_of_a_stick_is_found(folder: Path, tmp_path: Path) -> 
 def test_a_stick_with_nothing_but_a_broken_bundle_brings_that_to_be_refused(tmp_path: Path) -> None:
     (tmp_path / "menwei-broken.bundle").write_bytes(b"x")
     assert command.newest_on(tmp_path) == tmp_path / "menwei-broken.bundle"
+
+
+def test_a_window_for_a_grade_nobody_is_in_is_told_and_stops_nothing(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    office(folder, plans_toml=FILES["plans.toml"].replace('grades = ["1"]', 'grades = ["1", "一", "7"]'))
+    line = 1 + FILES["plans.toml"].splitlines().index('direction = "out"') - 1
+    assert made(folder, tmp_path / "a.bundle") == 0
+    told = capsys.readouterr().err
+    for grade in ("一", "7"):
+        assert f"plans.toml:{line}: look at this: dismissal of week is for grade {grade}, and no pupil is in it" in told
+    assert told.count("plans.toml") == 2 and "pupils are in: 1\n" in told
+    assert command.run(["make", str(folder), "--lang", "zh_CN", "--json", "--version", "6"]) == 0
+    noticed = json.loads(capsys.readouterr().out)["remarks"]
+    assert [one["what"] for one in noticed] == [
+        "week 的 dismissal 针对 一 年级，但没有该年级的学生", "week 的 dismissal 针对 7 年级，但没有该年级的学生",
+    ]  # fmt: skip
+    assert command.run(["show", str(folder)]) == 0
+    assert "no pupil is in it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ("0200000009,pupil-0001,guard,,,,", "people.csv:7: pupil-0001 is a guard here and a pupil in people.csv:2"),
+        ("0200000009,staff-1,pupil,1,1-1,,", "people.csv:7: staff-1 is a pupil here and a staff in people.csv:4"),
+        ("0200000009,pupil-0001,pupil,2,2-1,,", "people.csv:7: pupil-0001 is in grade 2 here and in 1 in people.csv:2"),
+        ("0200000009,pupil-0001,guard,,,,挂失", "pupil-0001 is a guard here"),  # a lost card still opens the way out
+    ],
+)  # fmt: skip
+def test_a_pupil_is_nothing_else(more: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = office(tmp_path / "o", people_csv=FILES["people.csv"] + more + "\n")
+    assert command.run(["make", str(folder)]) == 2
+    assert told in capsys.readouterr().err
+    assert command.run(["make", str(folder), "--lang", "zh_CN"]) == 2
+    out = capsys.readouterr().err
+    assert "pupil-0001 在此处是" in out or "staff-1 在此处是学生，在 people.csv:4 是教职工" in out
+
+
+def test_a_person_may_have_several_cards(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A second one of the same kind, a teacher who is a parent, a lost one with last year's grade, and a pupil's that
+    ends before the same person comes as a guardian."""
+    head = "card,holder,group,grade,class,to,state,from\n"
+    rows = FILES["people.csv"].partition("\n")[2].replace("\n", ",\n")
+    more = (
+        "0200000009,pupil-0001,pupil,1,1-1,,,\n"
+        "0200000010,guardian-1,staff,,,,,\n"
+        "0200000011,pupil-0001,pupil,6,6-1,,lost,\n"
+        "0200000012,pupil-0002,guardian,,,,,2027-07-11\n"
+    )
+    folder = office(tmp_path / "o", people_csv=head + rows + more)
+    assert command.run(["show", str(folder)]) == 0, capsys.readouterr().err
+    office(folder, people_csv=head + rows + more.replace("2027-07-11", "2027-07-10"))
+    assert command.run(["show", str(folder)]) == 2
+    assert "people.csv:10: pupil-0002 is a guardian here" in capsys.readouterr().err
+
+
+def test_the_pick_up_list_of_a_teacher_stands_whichever_card_comes_first(tmp_path: Path) -> None:
+    for more in ("0200000010,guardian-1,staff,,,,\n", ""):
+        head, _, rows = FILES["people.csv"].partition("\n")
+        for people in (f"{head}\n{more}{rows}", f"{head}\n{rows}{more}"):
+            assert command.load(office(tmp_path / "o", people_csv=people))[1] == []
