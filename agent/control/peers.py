@@ -43,6 +43,7 @@ NEEDED: Mapping[str, Parts] = {
     "guard": frozenset({Part.CONSOLE}),
     "note": _SPEAKS,
     "order": frozenset({Part.UPSTREAM}),
+    "order_keys": frozenset({Part.UPSTREAM}),
     "path": frozenset({Part.UPSTREAM}),
     "policy": frozenset({Part.UPSTREAM, Part.STICK}),
     "stage": frozenset({Part.UPSTREAM}),

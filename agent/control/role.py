@@ -121,6 +121,7 @@ class Control:
         self._server.on_guard, self._server.on_explain = self._view.guard, self._view.explain
         self._key_files = command_keys.KeyFiles(site, file)
         self._orders = Orders(site, self._key_files.now, self._runtime, self._clock)
+        self._server.order_keys = self._orders.publics
         self._server.on_order = lambda payload, retained: self._orders.take(payload, retained=retained)
         self._view.orders = self._orders.figures
         self._devices = compose.Devices(site, self._intake, self._groups, self._lanes, self._report)

@@ -111,6 +111,7 @@ class Server:
         self.on_ahead: Callable[[int, int], None] = lambda epoch, seq: None  # what it has and we do not
         self.on_policy: Callable[[bytes, str, str], Awaitable[dict[str, Any]]] | None = None
         self.on_order: Callable[[bytes, bool], str] | None = None
+        self.order_keys: Callable[[], Sequence[bytes]] = tuple
         self.on_guard: Callable[[], object] = dict
         self.on_explain: Callable[[str, str, int], dict[str, Any]] = lambda card, reader, at_ms: {}
         self.receipts: dict[str, float] = {}  # path → when it last told of an alarm that is there, monotonic
@@ -309,6 +310,8 @@ class Server:
                 return self._policy(ask)
             case "order":
                 return self._order(ask)
+            case "order_keys":
+                return {"op": "order_keys", "keys": [key.hex() for key in self.order_keys()]}
             case "anchor":
                 self.on_anchor(ask.note.encode())
                 return {"op": "done", "id": ask.id, "ok": True}

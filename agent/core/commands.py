@@ -51,11 +51,11 @@ def on_command(state: BoxState, event: Command, now: Now, log: Log) -> BoxState:
     elif why not in ("no_id", "duplicate"):
         state = replace(state, commands=(*state.commands, event.id)[-KEPT_IDS:])
     if why:
-        log.add("command.refused", "command", _data(state, event, why), actor=event.actor)
+        log.add("command.refused", "command", told(state, event, why), actor=event.actor)
         return state
     if event.verb in LANE_VERBS:
         return _lane(state, event, now, log)
-    cause = log.add("command.done", "command", _data(state, event, ""), actor=event.actor)
+    cause = log.add("command.done", "command", told(state, event, ""), actor=event.actor)
     if event.verb in PEOPLE_VERBS:
         return _subject(event.verb).do(state, event, cause, now, log)
     return _VERBS[event.verb](state, event, cause, now, log)
@@ -69,7 +69,8 @@ def refusal(records: Sequence[Record]) -> str:
     return ""
 
 
-def _data(state: BoxState, event: Command, why: str) -> dict[str, Value]:
+def told(state: BoxState, event: Command, why: str) -> dict[str, Value]:
+    """What the record of its outcome says of a command; `why` it was refused, or ""."""
     args = _kept_args(state, event)
     verb, command_id = event.verb[:MAX_TEXT], event.id[:MAX_TEXT]
     data: dict[str, Value] = {"args": args, "id": command_id, "rank": event.rank.value, "verb": verb}
@@ -162,7 +163,7 @@ def _no_fire_reset(state: BoxState) -> str:
 
 def _lane(state: BoxState, event: Command, now: Now, log: Log) -> BoxState:
     state, why = lane.on_command(state, event, now, log)
-    log.add("command.refused" if why else "command.done", "command", _data(state, event, why), actor=event.actor)
+    log.add("command.refused" if why else "command.done", "command", told(state, event, why), actor=event.actor)
     return state
 
 

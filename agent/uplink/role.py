@@ -38,6 +38,7 @@ from agent.uplink.mqtt import BrokerLost, Connection, Settings, tls_context
 from agent.uplink.path import Alarm, AlarmPath, alarm_of, ending_of
 from agent.uplink.records import RecordLane
 from agent.uplink.reporter import Reporter
+from agent.uplink.sieve import Sieve
 from agent.uplink.source import JournalAway, Source
 from agent.uplink.state import OFFLINE, StateLane
 from agent.uplink.topics import Topics
@@ -92,7 +93,7 @@ class Uplink:
         self._state = StateLane(self._topics.state)
         self._picture: Message | None = None  # what control last told; None while it is away
         self._policies, self._anchors = couriers.policies(self._link), couriers.checkpoints(self._link)
-        self._commands = Commands(self._link, self._reporter)
+        self._commands = Commands(self._link, self._reporter, Sieve(f"{site.site.id}/{site.site.box}"))
         self._downward = Downward(
             self._topics,
             self._alarms.receipt,
@@ -131,6 +132,7 @@ class Uplink:
                 ("anchors", self._anchors.run),
                 *((f"cursor of {name}", keeper.run) for name, keeper in self._keepers().items()),
                 ("commands", self._commands.run),
+                ("keys of commands", self._commands.learn),
                 ("health", self._judge),
             ):
                 group.create_task(_guarded(name, work), name=name)

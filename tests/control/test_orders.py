@@ -17,12 +17,12 @@ from box_scenes import Box, turns, virtually
 from control_scenes import LoopClock, demo_site
 from msgspec.structs import replace
 
-from agent.control import orders as orders_module
 from agent.control.command_keys import KeyFiles, Keys
-from agent.control.orders import MOST_BYTES, Orders
+from agent.control.orders import Orders
 from agent.core.events import ClockChanged, Now
 from agent.core.records import utc_text
 from agent.core.words import ClockTrust
+from agent.order import MOST_BYTES, _time_ms
 from agent.pace import AT_ONCE, EVERY_S
 from hardware.site import CommandKey, Site
 from sim.orders import LIES, Signer, canonical
@@ -42,7 +42,7 @@ class Clock(LoopClock):
 
     def set(self, text: str) -> int:
         """Put wall time there; returns it in ms."""
-        wall_ms = orders_module._time_ms(text)
+        wall_ms = _time_ms(text)
         self.ahead_ms += wall_ms - self.now().wall_ms
         return wall_ms
 
@@ -238,6 +238,24 @@ async def test_a_flood_is_counted_and_not_written_down(tmp_path: Path) -> None:
     records = [record for record in bench.box.paper.records if record.kind == "command.refused"]
     assert records[-1].data["unrecorded"] == 1000 - AT_ONCE
     assert bench.give(bench.sign(bench.order())) == "", "a flood keeps nobody from commanding"
+
+
+@virtually
+async def test_a_flood_of_signed_ones_played_back_is_counted_too_and_hides_nobody_else(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    old = bench.sign(bench.order())
+    assert bench.give(old) == ""
+    for _ in range(1000):
+        assert bench.give(old) == "duplicate"
+    assert bench.outcomes() == [("command.done", ""), *[("command.refused", "duplicate")] * AT_ONCE]
+    assert bench.orders.figures().refused == {"duplicate": 1000}
+    bench.give(b"nonsense")
+    assert bench.outcomes()[-1] == ("command.refused", "malformed"), "a stranger is written down all the same"
+    await asyncio.sleep(EVERY_S * 1.1)
+    bench.give(old)
+    last = bench.box.paper.records[-1]
+    assert (last.kind, last.actor, last.data["id"]) == ("command.refused", "upstream:old", f"{BOX}/c1")
+    assert last.data["unrecorded"] == 1000 - AT_ONCE
 
 
 def test_nothing_a_stranger_wrote_becomes_a_record(tmp_path: Path) -> None:

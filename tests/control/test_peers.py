@@ -101,6 +101,16 @@ async def test_the_web_role_is_the_console_and_never_the_far_side(
     assert done[0]["ok"]
 
 
+async def test_the_uplink_hears_by_which_keys_commands_are_judged(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served.server.order_keys = lambda: (b"\x0f" * 32,)
+    (told,) = await ask_as(served, monkeypatch, Part.UPSTREAM, {"op": "order_keys"})
+    assert told["keys"] == ["0f" * 32]
+    (refused,) = await ask_as(served, monkeypatch, Part.CONSOLE, {"op": "order_keys"})
+    assert not refused["ok"]
+
+
 async def test_the_uplink_is_the_far_side_and_never_the_console(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:

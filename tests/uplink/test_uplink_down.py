@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+from pathlib import Path
 
 from uplink_ear import Ear
-from uplink_rig import FakeControl, Running, connected, until
+from uplink_rig import BOX, SITE, FakeControl, Running, connected, until
 
 from agent.uplink.commands import MOST_WAITING
 from hardware.site import Site
+from sim.orders import Signer
 
 
 async def test_commands_are_carried_to_control_as_they_came(
@@ -38,6 +40,26 @@ async def test_a_command_waits_for_control_and_a_flood_is_dropped(
         await until(lambda: len([m for m in control.asked if m["op"] == "order"]) == MOST_WAITING)
         await until(lambda: len([m for m in control.asked if m["op"] == "note"]) == 8)
     assert {m["data"]["why"] for m in control.asked if m["op"] == "note"} == {"flood"}
+
+
+async def test_what_the_district_signed_goes_before_a_flood_that_came_earlier(
+    site: Site, control: FakeControl, ear: Ear, running: Running, tmp_path: Path
+) -> None:
+    signer = Signer.of(tmp_path / "district.key")
+    control.order_keys = [signer._key.public_key().public_bytes_raw()]
+    async with running(site) as uplink:
+        await connected(control)
+        await until(lambda: uplink._commands._sieve.keys, what="control told its keys")
+        await control.stop()
+        for number in range(MOST_WAITING + 8):
+            ear.say("command", {"id": f"c-{number}"})
+        await until(lambda: uplink._commands.dropped == 8)
+        good = signer.payload(f"{SITE}/{BOX}", "lockdown", {})
+        ear.say("command", good)
+        await until(lambda: uplink._commands._first)
+        await control.start()
+        orders = await until(lambda: [m["order"] for m in control.asked if m["op"] == "order"][1:])
+    assert orders[0] == good.decode()
 
 
 async def test_a_policy_is_carried_to_control_in_pieces_once(

@@ -135,6 +135,7 @@ class FakeControl:
         self.journal = journal
         self.asked: list[dict[str, Any]] = []
         self.open_alarms: list[dict[str, Any]] = []
+        self.order_keys: list[bytes] = []
         self.measured: dict[str, Any] = {"scanned": True, "lanes": [], "doors": []}
         self.mute = False
         self.quick = asyncio.Event()  # cleared: it takes its time to tell its state
@@ -233,6 +234,8 @@ class FakeControl:
                 return {"op": "subscribed", "epoch": self.journal.epoch, "head": self.journal.next - 1}
             case "state":
                 return {"op": "state", "state": self.state()}
+            case "order_keys":
+                return {"op": "order_keys", "keys": [key.hex() for key in self.order_keys]}
             case "ping":
                 return {"op": "pong", "turns": 1}
             case _:
