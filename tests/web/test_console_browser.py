@@ -29,7 +29,7 @@ from agent.core.words import Line, Rank
 from agent.demo import school
 from agent.picture_build import Extras, picture
 from agent.web import role
-from agent.web.console import certificate, sessions
+from agent.web.console import app, certificate, sessions
 from agent.web.console.accounts import Accounts, Role
 from hardware import places
 from hardware.site import Site
@@ -227,6 +227,24 @@ async def test_no_alarm_is_not_said_of_a_box_that_is_not_heard(made: Browser, tm
     assert await page.locator("#offline-at").inner_text() != ""
     assert await page.locator("text=No alarm").is_hidden()
     await page.close()
+
+
+async def test_one_console_too_many_is_no_lost_box(
+    made: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "MOST_STREAMS", 1)
+    async with console(tmp_path) as (url, _), opened(made, url, 800, "en"):
+        page = await made.new_page(viewport={"width": 800, "height": 900}, ignore_https_errors=True)
+        await page.goto(f"{url}/guard/login?lang=en")
+        await page.fill("[name=login]", "gate")
+        await page.fill("[name=password]", PASSWORD)
+        await page.click("main form button")
+        await page.wait_for_selector("#offline.full:not([hidden])")
+        told = await page.locator("#offline").inner_text()
+        assert "Too many consoles are open" in told and "lost the box" not in told
+        assert "Close this page on another screen" in told
+        assert await page.locator("text=No alarm").is_hidden()
+        await page.close()
 
 
 async def test_a_log_in_that_has_ended_is_no_lost_box(

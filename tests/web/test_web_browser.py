@@ -18,6 +18,7 @@ from web_chromium import IN_A_BROWSER, OUT
 from web_rig import served
 
 from agent.picture import Picture
+from agent.web import stream
 
 WIDTHS = (360, 800, 1440)
 BETWEEN = (721, 1024, 1060)  # where the page changes its columns
@@ -179,6 +180,25 @@ async def test_a_lost_box_is_told_within_three_seconds(made: Browser, tmp_path: 
     assert await page.locator(".verdict").is_hidden(), "nothing may say all right"
     await shot(page, "status-offline-en-1440")
     await page.close()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_one_page_too_many_is_told_what_to_do_and_goes_on_when_there_is_room(
+    made: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, language: str
+) -> None:
+    monkeypatch.setattr(stream, "MAX_LISTENERS", 1)
+    async with served(tmp_path) as (url, _, _), opened(made, f"{url}/?lang={language}", 360) as first:
+        page = await made.new_page(viewport={"width": 360, "height": 900})
+        await page.goto(f"{url}/?lang={language}")
+        await page.wait_for_selector("#offline.full:not([hidden])")
+        told = await page.locator("#offline").inner_text()
+        assert ("Too many pages" if language == "en" else "打开的页面太多") in told and "lost the box" not in told
+        assert ("Close this page on another" if language == "en" else "关掉") in told and "失去" not in told
+        await fits(page)
+        await shot(page, f"status-full-{language}-360")
+        await first.goto("about:blank")
+        await page.wait_for_selector("html.live #offline:not(.full)[hidden]", state="attached")
+        await page.close()
 
 
 async def test_a_page_follows_control_through_a_restart(made: Browser, tmp_path: Path) -> None:

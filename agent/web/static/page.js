@@ -13,6 +13,7 @@ const offline = document.getElementById("offline");
 let heard = performance.now();
 let told = false;
 let lostAt = null;
+let full = false; // the box is there, and has no room for one more page
 let source = null;
 
 function connect() {
@@ -28,17 +29,19 @@ function connect() {
   };
 }
 
-// A log-in that has ended is no lost box: the page, loaded anew, goes to where one logs in.
+// A log-in that has ended is no lost box: the page, loaded anew, goes to where one logs in. Nor is a box that has no room.
 function ask() {
   const stop = new AbortController();
   fetch(body.dataset.stream, { signal: stop.signal }).then((answer) => {
     stop.abort();
     if (answer.status === 403) location.reload();
-  }).catch(() => {});
+    full = answer.status === 503;
+  }).catch(() => { full = false; });
 }
 
 function beat(news) {
   told = true;
+  full = false;
   heard = performance.now();
   times.take(news);
   root.classList.add("live");
@@ -75,13 +78,14 @@ function show(news) {
 
 function watch() {
   const broken = told && source.readyState !== EventSource.OPEN;
-  const silent = performance.now() - heard > (broken ? BROKEN_MS : SILENCE_MS);
+  const silent = full || performance.now() - heard > (broken ? BROKEN_MS : SILENCE_MS);
   if (silent && lostAt === null) {
     lostAt = heard;
     document.getElementById("offline-at").textContent = times.timeOfDay(times.boxAt(lostAt));
   }
   if (!silent) lostAt = null;
   offline.hidden = !silent;
+  offline.classList.toggle("full", full);
   root.classList.toggle("offline-now", silent);
   root.classList.toggle("live", !silent);
   if (silent) document.getElementById("offline-age").textContent = times.age((performance.now() - lostAt) / 1000);
