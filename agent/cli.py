@@ -69,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_check(verbs)
     _add_wiring(verbs)
     _add_status(verbs)
+    _add_doctor(verbs)
     _add_journal(verbs)
     _add_policy(verbs)
     _add_preview(verbs)
@@ -189,6 +190,23 @@ def _status(arguments: argparse.Namespace) -> int:
     if site is None:
         return MISUSE
     return asyncio.run(status.show(site, as_json=arguments.json))
+
+
+def _add_doctor(verbs: Verbs[argparse.ArgumentParser]) -> None:
+    verb = verbs.add_parser("doctor", help="a live self-test: what is wrong, where to look, what to do")
+    verb.add_argument("--config", type=Path, default=DEFAULT_SITE, metavar="FILE", help="the site file")
+    verb.add_argument("--json", action="store_true")
+    verb.add_argument("--lang", choices=("en", "zh_CN"), default="en")
+    verb.set_defaults(run=_doctor)
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from agent.doctor import command
+
+    site = load_site(arguments.config)
+    if site is None:
+        return WRONG  # a site file with mistakes is something wrong, and it was told
+    return command.run(site, as_json=arguments.json, language=arguments.lang)
 
 
 def _add_journal(verbs: Verbs[argparse.ArgumentParser]) -> None:

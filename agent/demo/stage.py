@@ -114,6 +114,7 @@ class Stage:
             text += COMMAND_KEY
             ports = {"port": free_port(CENTRE_PORT), "platform_port": free_port(PLATFORM_PORT)}
             text += SECOND_PATH.format(**ports, account=ACCOUNT, password_file=PASSWORD_FILE)
+            (self.folder / PASSWORD_FILE).touch(0o600)
             (self.folder / PASSWORD_FILE).write_text(PASSWORD + "\n", "utf-8")
             self.site_file.write_text(text, "utf-8")
         site, mistakes = loader.load(self.site_file)

@@ -1,7 +1,8 @@
 """Brings the catalogues up to date: `python -m agent.locale.catalogue`. Needs Babel; the box itself does not.
 
-Extracts every marked text of `agent/web` and `agent/reports`, merges it into each `<language>.po` (a new text is left
-empty there, for a person to translate; it says which), and compiles the `.mo` files, the same bytes for the same texts.
+Extracts every marked text of `agent/web`, `agent/reports` and `agent/doctor`, merges it into each `<language>.po` (a
+new text is left empty there, for a person to translate; it says which), and compiles the `.mo` files, the same bytes
+for the same texts.
 """
 
 from __future__ import annotations
@@ -19,7 +20,12 @@ from babel.messages.pofile import read_po, write_po
 from agent.locale import FOLDER, LANGUAGES
 
 KEYWORDS = {"_": None, "t": None, "mark": None, "gettext": None, "n": (1, 2), "ngettext": (1, 2)}
-METHODS = [("web/**.py", "python"), ("web/templates/**.html", "jinja2"), ("reports/**.py", "python")]
+METHODS = [
+    ("web/**.py", "python"),
+    ("web/templates/**.html", "jinja2"),
+    ("reports/**.py", "python"),
+    ("doctor/**.py", "python"),
+]
 OPTIONS = {"web/templates/**.html": {"trimmed": "true"}}
 SOURCE_LANGUAGE = "en"
 DATE = datetime(2026, 1, 1, tzinfo=UTC)  # a real date would change the files without a change of text

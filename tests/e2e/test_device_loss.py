@@ -3,8 +3,12 @@ heard all the while."""
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from house import LAMP_MS, House
@@ -69,6 +73,23 @@ def test_a_device_is_lost_and_comes_back_and_a_press_is_heard_all_the_while(hous
     if loss.raises:
         house.reset()
         house.lower()
+
+
+def test_the_self_test_names_the_board_that_is_dead_and_nothing_is_wrong_once_it_is_back(house: House) -> None:
+    house.gate.do("fault", device="board:loops", kind="dead")
+    house.until("it is lost", lambda: "loops" in house.lost(), LOST_S)
+    told = doctor(house)
+    assert any(one["text"].startswith("No answer: ") and one["check"] for one in told["findings"])
+    assert "Bollards" in told["well"] and told["ok"] is False
+    house.gate.do("heal")
+    house.until("it is back", lambda: not house.lost(), 12)
+    assert not [one for one in doctor(house)["findings"] if one["text"].startswith("No answer")]
+
+
+def doctor(house: House) -> dict[str, Any]:
+    command = [sys.executable, "-m", "agent", "doctor", "--json", "--config", str(house.stage.site_file)]
+    told: dict[str, Any] = json.loads(subprocess.run(command, capture_output=True, text=True, check=False).stdout)
+    return told
 
 
 def test_a_rebooting_plc_comes_back_by_itself_and_nothing_moves_by_that(house: House) -> None:

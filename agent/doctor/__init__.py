@@ -1,0 +1,1 @@
+"""The live self-test: `menwei doctor`."""
