@@ -16,7 +16,7 @@ from agent.link import ControlAway, ControlLink
 from agent.locale import mark
 from agent.picture import Picture, decode
 from agent.web.findings import Finding, Weight, findings, glance
-from agent.web.words import Words
+from agent.web.words import CONTROL_AWAY, Words
 from hardware import places
 from hardware.site import Site
 
@@ -66,7 +66,9 @@ async def examine(site: Site, w: Words) -> Told:
     try:
         picture = await _picture(site)
     except ControlAway as error:
-        seen.append(_away(str(error), w))
+        seen.append(_away(w.reason(str(error)), w))
+    except (KeyError, msgspec.ValidationError):
+        seen.append(_away(w.of(CONTROL_AWAY, "unreadable"), w))
     else:
         seen += _of_picture(picture, site, w)
         seen += await asyncio.to_thread(list, looks.journal(picture, site, w))
@@ -87,8 +89,6 @@ async def _picture(site: Site) -> Picture:
     try:
         answer = await link.request({"op": "state"}, timeout_s=ANSWER_S)
         return decode(answer["state"])
-    except (KeyError, msgspec.ValidationError) as error:
-        raise ControlAway(f"control's picture cannot be read, it is of another version: {error}") from None
     finally:
         await link.close()
 

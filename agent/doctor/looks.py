@@ -19,6 +19,7 @@ from agent.journal.keys import KEY_FILE
 from agent.journal.reader import JournalReader
 from agent.journal.schema import FILE
 from agent.picture import Picture
+from agent.uplink.reach import os_word, why_not
 from agent.web.console import certificate
 from agent.web.findings import Finding, Weight
 from agent.web.listen import Address, parse
@@ -46,7 +47,7 @@ def journal(picture: Picture, site: Site, w: Words) -> Seen:
             text=w.t("The journal's file cannot be read"),
             advice=w.t("Run this as root or as the box's own user; if it stays, the card may be failing."),
             check=str(path),
-            detail=str(error),
+            detail=w.reason(str(error)),
         )
         return
     if epoch != picture.epoch or seq < picture.head:
@@ -69,7 +70,7 @@ def pages(site: Site, w: Words) -> Seen:
         try:
             why = _unhealthy(http.client.HTTPConnection(address.host, address.port, timeout=ANSWER_S), "/healthz")
         except (OSError, http.client.HTTPException) as error:
-            why = str(error) or type(error).__name__
+            why = why_not(error, address.host, address.port)
         yield from _page(w.t("Status page"), text, why, w)
     for text in site.web.guard_listen:
         address = _asked(text)
@@ -78,7 +79,7 @@ def pages(site: Site, w: Words) -> Seen:
             connection = http.client.HTTPSConnection(address.host, address.port, timeout=ANSWER_S, context=trusted)
             why = _unhealthy(connection, "/guard/login")
         except (OSError, http.client.HTTPException) as error:
-            why = str(error) or type(error).__name__
+            why = why_not(error, address.host, address.port)
         yield from _page(w.t("Guard console"), text, why, w)
 
 
@@ -114,7 +115,7 @@ def _page(name: str, where: str, why: str, w: Words) -> Seen:
         text=w.t("%(page)s does not answer as it should", page=name),
         advice=w.t("See whether the web role runs (menwei-web), and whether another program has its port."),
         check=where,
-        detail=why,
+        detail=w.reason(why),
     )
 
 
@@ -130,7 +131,7 @@ def certificates(site: Site, w: Words, now: datetime) -> Seen:
                 text=w.t("A certificate cannot be read"),
                 advice=w.t("The site file names it; put it there as PEM, readable by the box."),
                 check=str(path),
-                detail=str(error),
+                detail=w.reason(os_word(error)),
             )
             continue
         days = (ends - now).days
