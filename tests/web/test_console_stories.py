@@ -384,11 +384,40 @@ async def test_the_head_makes_a_code_and_a_guard_comes_in_by_it(tmp_path: Path) 
     assert made.status_code == 303 and made.headers["location"] == "/guard"
     night = next(account for account in desk.accounts.all() if account.login == "night")
     assert night.role is Role.GUARD
-    await desk.post("/guard/accounts", {"csrf": desk.console.sessions.all()[0].csrf, "remove": night.handle})
+    remove = {"csrf": desk.console.sessions.all()[0].csrf, "remove": night.handle}
+    asked = await desk.post("/guard/accounts", remove)
+    assert "Remove the account “night” (guard)?" in asked.text
+    assert [account.login for account in desk.accounts.all()] == ["gate", "night"], "one tap alone removes nobody"
+    other = await desk.post("/guard/accounts", remove | {"sure": desk.account.handle})
+    assert "Remove the account “night” (guard)?" in other.text and len(desk.accounts.all()) == 2
+    gone = await desk.post("/guard/accounts", remove | {"sure": night.handle})
+    assert "Account “night” is removed." in gone.text
     assert [account.login for account in desk.accounts.all()] == ["gate"] and len(desk.console.sessions) == 1
     kinds = desk.link.kinds()
     assert [kinds.count(f"account.{name}") for name in ("code", "made", "removed")] == [1, 1, 1]
     assert "night" not in legible(desk) and "gate'" not in repr([record.actor for record in desk.link.records])
+
+
+async def test_the_last_head_cannot_go_and_another_who_goes_by_his_own_hand_is_told(tmp_path: Path) -> None:
+    desk = Desked(tmp_path, Role.HEAD)
+    await desk.log_in()
+    own = {"csrf": desk.csrf, "remove": desk.account.handle}
+    for fields in (own, own | {"sure": desk.account.handle}):
+        answer = await desk.post("/guard/accounts", fields)
+        assert "The last head of security stays" in answer.text and "Remove for good" not in answer.text
+    assert desk.accounts.all() == (desk.account,)
+    desk.accounts.add("deputy", PASSWORD, Role.HEAD, 1)
+    assert "It is your own" in (await desk.post("/guard/accounts", own)).text
+    answer = await desk.post("/guard/accounts", own | {"sure": desk.account.handle})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/guard")
+    assert [account.login for account in desk.accounts.all()] == ["deputy"] and len(desk.console.sessions) == 0
+
+
+async def test_a_form_of_an_old_accounts_page_says_so(tmp_path: Path) -> None:
+    desk = Desked(tmp_path, Role.HEAD)
+    await desk.log_in()
+    answer = await desk.post("/guard/accounts", {"csrf": "old", "role": "guard"})
+    assert "The page was out of date" in answer.text
 
 
 async def test_the_stream_sends_what_changed_and_ends_with_the_session(desk: Desked) -> None:

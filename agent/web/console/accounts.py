@@ -123,15 +123,14 @@ class Accounts:
         )
         self._write(replace(kept, accounts=changed))
 
-    def remove(self, handle: str) -> Account:
+    def removable(self, handle: str) -> Account:
         """Raises BadAccount. The last head of security stays: nobody could let anybody in again."""
+        return _removable(self._read(), handle)
+
+    def remove(self, handle: str) -> Account:
+        """Raises BadAccount, as `removable`."""
         kept = self._read()
-        gone = next((account for account in kept.accounts if account.handle == handle), None)
-        if gone is None:
-            raise BadAccount("unknown_account")
-        heads = [account for account in kept.accounts if account.role is Role.HEAD]
-        if heads == [gone]:
-            raise BadAccount("last_head")
+        gone = _removable(kept, handle)
         self._write(replace(kept, accounts=tuple(one for one in kept.accounts if one is not gone)))
         return gone
 
@@ -171,6 +170,15 @@ class Accounts:
         for_web = os.geteuid() == 0 and folder.st_uid != 0  # the shell's root writes for the web role
         owner = (folder.st_uid, folder.st_gid) if for_web else None
         replace_file(self.path, msgspec.json.encode(kept), 0o600, owner)
+
+
+def _removable(kept: Kept, handle: str) -> Account:
+    gone = next((account for account in kept.accounts if account.handle == handle), None)
+    if gone is None:
+        raise BadAccount("unknown_account")
+    if [account for account in kept.accounts if account.role is Role.HEAD] == [gone]:
+        raise BadAccount("last_head")
+    return gone
 
 
 def _hasher() -> PasswordHasher:

@@ -47,6 +47,14 @@ LANGUAGE_S = 365 * 86_400
 HOME = "/guard"
 
 
+class Changed(msgspec.Struct, frozen=True):
+    """What became of a form of the accounts page: a new code, an account to ask about, or one that is gone."""
+
+    code: str = ""
+    asked: Account | None = None
+    gone: Account | None = None
+
+
 class Console:
     """The handlers, over the web role's feed and link."""
 
@@ -359,30 +367,33 @@ class Console:
         session = self._session(request)
         if session is None or session.account.role is not Role.HEAD:
             return _to(HOME)
-        code, why = "", ""
+        done, why = Changed(), ""
         if request.method == "POST":
             fields = _form(request)
             try:
-                code = await self._change(session, fields) if _is_of(session, fields) else ""
+                done, why = (await self._change(session, fields), "") if _is_of(session, fields) else (done, "csrf")
             except BadAccount as bad:
                 why = str(bad.args[0])
-        return self._page(
-            request, "console_accounts", session=session, accounts=self.accounts.all(), code=code, why=why
-        )
+            if self._session(request) is None:  # removed by its own hand
+                return _to(HOME)
+        accounts = self.accounts.all()
+        return self._page(request, "console_accounts", session=session, accounts=accounts, done=done, why=why)
 
-    async def _change(self, session: Session, fields: dict[str, str]) -> str:
-        """Make a code, which is returned, or remove an account. Raises BadAccount."""
-        if fields.get("remove"):
-            gone = self.accounts.remove(fields["remove"])
+    async def _change(self, session: Session, fields: dict[str, str]) -> Changed:
+        """Make a code, or remove an account, which is asked about first. Raises BadAccount."""
+        if handle := fields.get("remove", ""):
+            if fields.get("sure") != handle:
+                return Changed(asked=self.accounts.removable(handle))
+            gone = self.accounts.remove(handle)
             self.sessions.end_of(gone.handle)
             await self.note("account.removed", session.account.handle, {"account": gone.handle})
-            return ""
+            return Changed(gone=gone)
         try:
             role = Role(fields.get("role", ""))
         except ValueError:
             raise BadAccount("role") from None
         await self.note("account.code", session.account.handle, {"role": role.value})
-        return self.accounts.make_code(role, wall_ms())
+        return Changed(code=self.accounts.make_code(role, wall_ms()))
 
     # ── the rest ───────────────────────────────────────────────────────────────────────────────────────────────
 
