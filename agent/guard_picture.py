@@ -9,19 +9,21 @@ from datetime import date
 
 import msgspec
 
-from agent.core import access, calendar
+from agent.core import access, calendar, people
 from agent.core.events import Now
 from agent.core.state import BoxState
 from agent.picture import Asked
 from agent.picture_build import asked
 
 
-class Inside(msgspec.Struct, frozen=True):
-    """One person on the muster list."""
+class Inside(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One person on the muster list. A pupil's grade and class as the school wrote them, "" = not written."""
 
     holder: str
     kind: str
     since_ms: int  # UTC, when the card was shown
+    grade: str = ""
+    class_: str = msgspec.field(default="", name="class")
 
 
 class Slip(msgspec.Struct, frozen=True):
@@ -131,6 +133,7 @@ def guard(state: BoxState, now: Now) -> Guard:
     _, minute = calendar.local(now.wall_ms, state.rules.utc_offset_min)
     known = policy is not None and campus.day > 0
     boundary = calendar.next_boundary(campus.spans, minute) if known else 0
+    classes = people.index(policy).classes if policy is not None else {}
     inside = sorted(campus.crowd.inside(), key=lambda one: (one[1].kind, one[0]))
     return Guard(
         day=date.fromordinal(campus.day).isoformat() if known else "",
@@ -148,7 +151,7 @@ def guard(state: BoxState, now: Now) -> Guard:
         bans=tuple(sorted(campus.bans)),
         counts=campus.crowd.counts(),
         asked=tuple(map(asked, state.orders.asked)),
-        inside=tuple(Inside(holder, mark.kind, mark.since_ms) for holder, mark in inside),
+        inside=tuple(Inside(holder, mark.kind, mark.since_ms, *classes.get(holder, ())) for holder, mark in inside),
         day_windows=tuple(_windows(state)) if known else (),
         wall_ms=now.wall_ms,
         minute=minute,

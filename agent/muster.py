@@ -1,4 +1,5 @@
-"""`menwei muster`: who is inside, for an evacuation. Pseudonyms, or names where the school's name key is at hand."""
+"""`menwei muster`: who is inside, for an evacuation, class by class. Pseudonyms, or names where the school's name key
+is at hand."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from agent.guard_picture import Guard
+from agent import assembly
+from agent.guard_picture import Guard, Inside
 from agent.link import ControlAway, ControlLink
 from agent.policy.names import BadNames, NameTable, load_key
 from agent.preview.words import Words
@@ -20,8 +22,23 @@ from hardware.site import Site
 
 OK, WRONG = 0, 1
 STYLE = """body{font:14px system-ui,sans-serif}table{border-collapse:collapse;width:100%}
-td,th{border-bottom:1px solid #999;padding:4px;text-align:left}@page{size:A4;margin:15mm}tr{break-inside:avoid}"""
+td,th{border-bottom:1px solid #999;padding:4px;text-align:left}@page{size:A4;margin:15mm}tr{break-inside:avoid}
+h2{font-size:15px;margin:12px 0 2px;break-after:avoid}"""
 HEAD = {"en": ("Inside at", "Name", "Since"), "zh_CN": ("在校名单，时间", "姓名", "进入时间")}
+NO_CLASS = {"en": "%s, class not known", "zh_CN": "%s（班级未知）"}
+
+
+class Row(msgspec.Struct, frozen=True):
+    name: str
+    since: str
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """People who are counted together: a class, or everybody of a kind."""
+
+    kind: str
+    class_: str
+    people: tuple[Row, ...]
 
 
 def run(site: Site, *, form: str, language: str) -> int:
@@ -32,16 +49,27 @@ def run(site: Site, *, form: str, language: str) -> int:
         print(f"menwei: {error}", file=sys.stderr)
         return WRONG
     seen = msgspec.convert(told, Guard)
-    names = name_table(site)
-    rows = [(one.kind, names.name(one.holder), _clock(one.since_ms, site)) for one in seen.inside]
+    parts = listed(assembly.everybody(seen), name_table(site), site)
     now = datetime.now(ZoneInfo(site.site.timezone)).strftime("%Y-%m-%d %H:%M")
     if form == "json":
-        print(msgspec.json.encode({"at": now, "counts": seen.counts, "inside": rows}).decode())
+        print(as_json(parts, now))
     elif form == "html":
-        print(page(rows, seen.counts, now, site.site.name or site.site.id, language))
+        print(page(parts, now, site.site.name or site.site.id, language))
     else:
-        print(text(rows, seen.counts, now, language))
+        print(text(parts, now, language))
     return OK
+
+
+def listed(inside: tuple[Inside, ...], names: NameTable, site: Site) -> list[Part]:
+    """Class by class, in words."""
+    return [
+        Part(kind=part.kind, class_=part.label, people=tuple(_row(one, names, site) for one in part.people))
+        for part in assembly.sections(inside)
+    ]
+
+
+def _row(one: Inside, names: NameTable, site: Site) -> Row:
+    return Row(names.name(one.holder), _clock(one.since_ms, site))
 
 
 async def _ask(site: Site) -> dict[str, Any]:
@@ -73,31 +101,56 @@ def _clock(at_ms: int, site: Site) -> str:
     return datetime.fromtimestamp(at_ms / 1000, ZoneInfo(site.site.timezone)).strftime("%m-%d %H:%M") if at_ms else ""
 
 
-Rows = list[tuple[str, str, str]]
+def counts(parts: list[Part]) -> dict[str, int]:
+    """How many of each kind."""
+    found: dict[str, int] = {}
+    for part in parts:
+        found[part.kind] = found.get(part.kind, 0) + len(part.people)
+    return dict(sorted(found.items()))
 
 
-def text(rows: Rows, counts: dict[str, int], now: str, language: str) -> str:
+def as_json(parts: list[Part], now: str) -> str:
+    """`inside` is a row for each person: kind, name, since, class."""
+    rows = [(part.kind, row.name, row.since, part.class_) for part in parts for row in part.people]
+    classes = {part.class_: len(part.people) for part in parts if part.kind == "pupil"}
+    return msgspec.json.encode({"at": now, "counts": counts(parts), "classes": classes, "inside": rows}).decode()
+
+
+def _called(part: Part, language: str) -> str:
+    kind = Words(language).people(part.kind)
+    if part.kind == "pupil" and not part.class_:
+        return NO_CLASS[language] % kind
+    return f"{kind} {part.class_}".rstrip()
+
+
+def text(parts: list[Part], now: str, language: str) -> str:
     """For a terminal."""
     w = Words(language)
-    lines = [f"{HEAD[language][0]} {now}: {len(rows)}"]
-    lines += [f"  {w.people(kind)}: {count}" for kind, count in sorted(counts.items())]
-    lines += [f"  {w.people(kind)}  {name}  {since}" for kind, name, since in rows]
+    lines = [f"{HEAD[language][0]} {now}: {sum(len(part.people) for part in parts)}"]
+    lines += [f"  {w.people(kind)}: {count}" for kind, count in counts(parts).items()]
+    for part in parts:
+        lines.append(f"{_called(part, language)}: {len(part.people)}")
+        lines += [f"  {row.name}  {row.since}" for row in part.people]
     return "\n".join(lines)
 
 
-def page(rows: Rows, counts: dict[str, int], now: str, site: str, language: str) -> str:
-    """One sheet to print: a box to tick for each person."""
-    w = Words(language)
-    head = HEAD[language]
-    totals = " · ".join(f"{w.people(kind)} {count}" for kind, count in sorted(counts.items()))
-    body = "\n".join(
-        f"<tr><td>☐</td><td>{escape(w.people(kind))}</td><td>{escape(name)}</td><td>{since}</td></tr>"
-        for kind, name, since in rows
-    )
+def page(parts: list[Part], now: str, site: str, language: str) -> str:
+    """To print: a table for each class, a box to tick for each person."""
+    w, head = Words(language), HEAD[language]
+    totals = " · ".join(f"{w.people(kind)} {count}" for kind, count in counts(parts).items())
+    body = "\n".join(_table(part, language) for part in parts)
     return f"""<!doctype html>
 <html lang="{language.replace("_", "-")}"><meta charset="utf-8"><title>{escape(head[0])} {now}</title>
 <style>{STYLE}</style>
-<h1>{escape(site)}: {escape(head[0])} {now}</h1><p>{len(rows)} — {escape(totals)}</p>
-<table><thead><tr><th></th><th></th><th>{head[1]}</th><th>{head[2]}</th></tr></thead><tbody>
+<h1>{escape(site)}: {escape(head[0])} {now}</h1><p>{sum(len(part.people) for part in parts)} — {escape(totals)}</p>
 {body}
-</tbody></table></html>"""
+</html>"""
+
+
+def _table(part: Part, language: str) -> str:
+    head = HEAD[language]
+    rows = "\n".join(f"<tr><td>☐</td><td>{escape(row.name)}</td><td>{row.since}</td></tr>" for row in part.people)
+    return f"""<h2>{escape(_called(part, language))}: {len(part.people)}</h2>
+<table><thead><tr><th></th><th>{head[1]}</th><th>{head[2]}</th></tr></thead><tbody>
+{rows}
+</tbody></table>"""

@@ -112,6 +112,7 @@ class Index(msgspec.Struct, frozen=True):
     guardians: dict[str, frozenset[str]]  # pupil → guardians who may take them
     kinds: dict[str, str]  # holder → what the holder is
     counts: dict[str, int]  # kind → how many different holders have a card
+    classes: dict[str, tuple[str, str]]  # pupil → grade and class, by a card in use where there is one
 
 
 _kept: tuple[tuple[Policy, Index], ...] = ()
@@ -144,4 +145,16 @@ def _index(policy: Policy) -> Index:
         {pupil: frozenset(found) for pupil, found in guardians.items()},
         dict(known),
         dict(Counter(kind for _, kind in set(known))),
+        _classes(policy),
     )
+
+
+def _classes(policy: Policy) -> dict[str, tuple[str, str]]:
+    pupils = {group.id for group in policy.groups.values() if group.kind == "pupil"}
+    found: dict[str, tuple[str, str]] = {}
+    same: dict[tuple[str, str], tuple[str, str]] = {}  # one tuple for a class, not one for a pupil
+    for one in policy.credentials.values():
+        if one.group in pupils and (not one.state or one.holder not in found):
+            pair = (one.grade, one.class_)
+            found[one.holder] = same.setdefault(pair, pair)
+    return found

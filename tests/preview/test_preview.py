@@ -9,10 +9,12 @@ from xml.etree import ElementTree
 
 import pytest
 
-from agent import cli, muster
+from agent import assembly, cli, muster
 from agent.core.calendar import Shift
 from agent.core.policy import Policy
+from agent.guard_picture import Inside
 from agent.policy.command import from_folder
+from agent.policy.names import NameTable
 from agent.policy.sources import Folder
 from agent.preview import day as days
 from agent.preview import explain, svg
@@ -171,14 +173,52 @@ def test_what_cannot_be_answered_is_told(words: tuple[str, ...], told: str, caps
 
 # ── the muster list ────────────────────────────────────────────────────────────────────────────────────────────────
 
-ROWS = [("pupil", "赵一<b>", "09-21 07:30"), ("staff", "staff-1", "")]
+
+def pupil(number: int, grade: str, class_: str) -> Inside:
+    return Inside(f"pupil-{number}", "pupil", 0, grade, class_)
+
+
+INSIDE = (
+    pupil(1, "1", "1-10"), pupil(2, "1", "1-2"), pupil(3, "", ""), pupil(4, "1", "1-2"), pupil(5, "三", "三(1)班"),
+    pupil(6, "二", "二(1)班"), Inside("staff-1", "staff", 1_789_956_000_000),
+)  # fmt: skip
+
+
+def test_the_list_is_counted_class_by_class() -> None:
+    """A teacher counts one class: pupils first, 2 before 10, 二 before 三, those without a class last of them."""
+    found = [(part.kind, part.label, [one.holder for one in part.people]) for part in assembly.sections(INSIDE)]
+    assert found == [
+        ("pupil", "1-2", ["pupil-2", "pupil-4"]), ("pupil", "1-10", ["pupil-1"]), ("pupil", "二(1)班", ["pupil-6"]),
+        ("pupil", "三(1)班", ["pupil-5"]), ("pupil", "", ["pupil-3"]), ("staff", "", ["staff-1"]),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("grade", "class_", "called"),
+    [
+        ("1", "1-2", "1-2"), ("1", "2", "1 2"), ("1", "12", "1 12"), ("1", "1", "1 1"), ("7", "", "7"),
+        ("一年级", "一年级2班", "一年级2班"), ("一", "一(2)班", "一(2)班"), ("1", "1年级2班", "1年级2班"),
+        ("1", "1班", "1 1班"), ("", "3班", "3班"),
+    ],
+)  # fmt: skip
+def test_a_class_is_called_so_that_no_two_are_one(grade: str, class_: str, called: str) -> None:
+    assert assembly.class_name(grade, class_) == called
 
 
 def test_the_list_is_for_the_eye_and_for_paper() -> None:
-    told = muster.text(ROWS, {"pupil": 1, "staff": 1}, "2026-09-21 10:00", "zh_CN")
-    assert "在校名单，时间 2026-09-21 10:00: 2" in told and "学生: 1" in told
-    page = muster.page(ROWS, {"pupil": 1, "staff": 1}, "2026-09-21 10:00", "东方小学", "zh_CN")
-    assert page.count("☐") == 2 and "赵一&lt;b&gt;" in page and "<b>" not in page
+    site, _ = loader.load(SITE)
+    assert site is not None
+    parts = muster.listed(INSIDE, NameTable({"pupil-2": "赵一<b>"}), site)
+    told = muster.text(parts, "2026-09-21 10:00", "zh_CN").splitlines()
+    assert told[0] == "在校名单，时间 2026-09-21 10:00: 7" and told[1:3] == ["  学生: 6", "  教职工: 1"]
+    assert told[3] == "学生 1-2: 2" and told[4].strip() == "赵一<b>" and "学生（班级未知）: 1" in told
+    assert told[-2:] == ["教职工: 1", "  staff-1  09-21 10:00"]
+    page = muster.page(parts, "2026-09-21 10:00", "东方小学", "zh_CN")
+    assert page.count("☐") == 7 and "赵一&lt;b&gt;" in page and "<b>" not in page
+    assert "<h2>学生 1-2: 2</h2>" in page and page.count("<h2>") == 6
+    data = json.loads(muster.as_json(parts, "2026-09-21 10:00"))
+    assert data["counts"] == {"pupil": 6, "staff": 1} and data["classes"]["1-2"] == 2
+    assert data["inside"][0] == ["pupil", "赵一<b>", "", "1-2"]
 
 
 def test_names_need_their_key_and_their_absence_stops_nothing(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,10 +9,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from console_rig import BASE, NAMES, PASSWORD, Desked
+from console_rig import BASE, NAMES, PASSWORD, POLICY, Desked
 from test_web_words import texts
 
-from agent.core.events import AlarmStage, Command, DoorContact, PanicLine, PathHealth, Tick
+from agent.core.crowd import Mark
+from agent.core.events import AlarmStage, Command, DoorContact, InsideRecalled, PanicLine, PathHealth, Tick
 from agent.core.records import Record
 from agent.core.words import Contact, Line, Rank, Stage
 from agent.register.store import Register
@@ -311,6 +312,20 @@ async def test_the_muster_list_names_who_is_inside(desk: Desked) -> None:
     desk.link.card("0100A1B2C4", "wicket-in")
     page = (await desk.browser.get("/guard/muster?lang=en")).text
     assert f"<td>{NAMES['staff-1']}</td>" in page and ": 1</h1>" in page
+
+
+async def test_the_muster_list_is_by_class(desk: Desked) -> None:
+    """A teacher at the assembly point counts one class. The status page knows nothing of classes."""
+    assert POLICY is not None
+    holders = ("pupil-0009", "pupil-0001", "pupil-0900", "nobody-knows")
+    desk.link.send(InsideRecalled(tuple((holder, Mark(True, "pupil", "pupil", 0, 0)) for holder in holders)))
+    desk.link.card("0100A1B2C4", "wicket-in")
+    written = {one.holder: one.class_ for one in POLICY.credentials.values()}
+    page = (await desk.browser.get("/guard/muster?lang=en")).text
+    assert re.findall("<h2>(.*?)</h2>", page) == [
+        "pupils 1-1: 2", f"pupils {written['pupil-0900']}: 1", "pupils, class not known: 1", "staff: 1",
+    ]  # fmt: skip
+    assert "pupils 4" in page and f"<td>{NAMES['pupil-0009']}</td>" in page
 
 
 @pytest.mark.parametrize("card", ["", "0100A1B2D0"])

@@ -10,6 +10,7 @@ from functools import cached_property
 import msgspec
 from jinja2 import Environment
 
+from agent import assembly
 from agent.core.words import Stage
 from agent.guard_picture import Guard, Inside, Visiting, Window
 from agent.locale import LANGUAGES
@@ -166,10 +167,12 @@ class ConsoleView(View):
 
     @cached_property
     def inside(self) -> tuple[Inside, ...]:
-        """Everybody known to be inside, each once: an open visit that came in counts even where its mark is lost."""
-        marked = {one.holder for one in self.g.inside}
-        came = (visit for visit in self.g.visits if visit.came and visit.handle not in marked)
-        return (*self.g.inside, *(Inside(visit.handle, "visitor", visit.from_ms) for visit in came))
+        return assembly.everybody(self.g)
+
+    @property
+    def sections(self) -> tuple[assembly.Section, ...]:
+        """The muster list as it is counted: pupils class by class."""
+        return assembly.sections(self.inside)
 
     @property
     def counts(self) -> list[tuple[str, int]]:
