@@ -12,7 +12,7 @@ import contextlib
 import os
 import socket
 import struct
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from typing import Any
 import msgspec
 
 from agent.control.latency import Press
+from agent.control.path_words import PathWords
 from agent.control.peers import ALL, Parts, Users, may_ask, may_claim
 from agent.control.runtime import Runtime
 from agent.control.uploads import Refusal, Uploads
@@ -37,6 +38,11 @@ MAX_UNREAD = 1024 * 1024
 OVERDUE_S = 0.3  # D: press to first send is at most 0.5 s; a card gets this long before an alarm leaves from memory
 MOST_PEERS = 64  # D: connections of one role at once; root's shell is never turned away
 MOST_UNDURABLE = 1_000  # D: so many alarms are held for a card that refuses; the journal's queue holds them all
+# D: of one role's notes so many at once, then two a second: 13 consoles at work need less, and a role that was taken
+# over fills a card in a year instead of in an hour. The others are counted.
+NOTES_AT_ONCE = 500
+NOTES_EVERY_S = 0.5
+MOST_NOTE = 4096  # D: bytes; the longest has some 500
 STATE_EVERY_S = 0.1
 STATE_IDLE_S = 2.0
 # Known kinds that another role may write: the others tell what the gate itself saw or did.
@@ -103,6 +109,8 @@ class Server:
         self._held: Counter[int] = Counter()  # user id → connections
         self._turn = asyncio.Lock()
         self._pace = Pace()
+        self._notes: defaultdict[int, Pace] = defaultdict(lambda: Pace(NOTES_AT_ONCE, NOTES_EVERY_S))  # by user id
+        self._paths = PathWords(runtime.handle)
         self._state_timer: asyncio.TimerHandle | None = None
         self._undurable: list[Record] = []
         self._endings: list[Record] = []  # what ends an alarm and is not on disk yet; it can wait for that
@@ -301,11 +309,11 @@ class Server:
             case "stage":
                 return self._stage(ask)
             case "path":
-                return self._done(ask, PathHealth(ask.path, ask.up, ask.why))
+                return self._path(ask)
             case "synced":
                 return self._is_synced(ask)
             case "note":
-                return self._note(ask)
+                return self._note(ask, subscriber)
             case "policy":
                 return self._policy(ask)
             case "order":
@@ -350,6 +358,7 @@ class Server:
             stage = Stage(ask.stage)
         except ValueError:
             raise Refusal(f"unknown stage {ask.stage!r}") from None
+        self._must_be_a_path(ask.path)
         ref = (ask.epoch, ask.seq)
         now = asyncio.get_running_loop().time()
         self._runtime.latencies.stage(ref, stage)
@@ -357,10 +366,24 @@ class Server:
             self.receipts[ask.path] = now
         return self._done(ask, AlarmStage(ref, ask.path, stage, ask.by, now))
 
-    def _note(self, ask: Ask) -> dict[str, Any]:
+    def _must_be_a_path(self, name: str) -> None:
+        if name not in self._runtime.state.rules.paths:
+            raise Refusal(f"the site file that control runs by names no path {name[:64]!r}")
+
+    def _path(self, ask: Ask) -> dict[str, Any]:
+        self._must_be_a_path(ask.path)
+        self._paths.tell(PathHealth(ask.path, ask.up, ask.why))
+        return {"op": "done", "id": ask.id, "ok": True}
+
+    def _note(self, ask: Ask, peer: _Subscriber) -> dict[str, Any]:
         if ask.kind in WEIGHT and ask.kind not in _NOTABLE:
             raise Refusal(f"records of kind {ask.kind!r} are written by the gate itself")
-        return self._done(ask, Note(ask.kind, ask.subject, ask.actor, ask.data))
+        if len(_encode((ask.kind, ask.subject, ask.actor, ask.data))) > MOST_NOTE:
+            raise Refusal(f"a note is longer than {MOST_NOTE} bytes")
+        pace = self._notes[peer.uid]
+        if peer.parts != ALL and not pace.may(asyncio.get_running_loop().time()):
+            raise Refusal("too many notes at once: this one is only counted")
+        return self._done(ask, Note(ask.kind, ask.subject, ask.actor, ask.data | pace.held_back()))
 
     def _policy(self, ask: Ask) -> dict[str, Any] | Awaitable[dict[str, Any]]:
         """A bundle in pieces; the last one is answered when it was judged, and in force if it was good."""

@@ -120,6 +120,39 @@ async def test_the_uplink_is_the_far_side_and_never_the_console(
     assert not served.box.state.panic.lockdown
 
 
+@pytest.mark.parametrize("part", [Part.UPSTREAM, Part.CONSOLE])
+async def test_a_role_that_was_taken_over_fills_no_journal_with_notes(
+    part: Part, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some are written and the others counted. A press, and what the far side says of it, wait for none of them."""
+    monkeypatch.setattr(server_module, "NOTES_AT_ONCE", 30)
+    monkeypatch.setattr(server_module, "NOTES_EVERY_S", 1e9)
+    note = {"op": "note", "kind": "note", "subject": "s", "actor": "a", "data": {"x": 1}}
+    answers = await ask_as(served, monkeypatch, part, *[note] * 100)
+    again = await ask_as(served, monkeypatch, part, *[note] * 100)
+    assert [answer["ok"] for answer in answers + again] == [True] * 30 + [False] * 170
+    assert "counted" in again[0]["why"]
+    notes = [record for record in served.box.paper.records if record.kind == "note"]
+    assert len(notes) == 30
+    served.box.press()
+    ref = served.box.state.panic.alarms[0].ref
+    stage = STAGE | {"epoch": ref[0], "seq": ref[1]}
+    (received,) = await ask_as(served, monkeypatch, Part.UPSTREAM, stage)
+    assert received["ok"] and served.box.state.panic.alarms[0].stages == {"mqtt": "received"}
+    served.server._notes[WEB]._room = 1.0
+    await ask_as(served, monkeypatch, part, note)
+    assert served.box.paper.records[-1].data == {"unrecorded": 170, "x": 1}
+
+
+async def test_roots_own_notes_are_all_written_and_none_is_too_long(served: Served) -> None:
+    peer = await Peer.of(served.path)
+    note = {"op": "note", "kind": "note", "subject": "s", "actor": "a", "data": {}}
+    assert all([(await peer.ask(note))["ok"] for _ in range(server_module.NOTES_AT_ONCE + 5)])
+    long = await peer.ask(note | {"data": {"x": "y" * server_module.MOST_NOTE}})
+    assert not long["ok"] and "longer" in long["why"]
+    peer.close()
+
+
 async def test_asking_what_is_not_its_part_is_one_record_for_each_connection(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,16 +12,18 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from box_scenes import virtually
 from control_scenes import until
 from patience import within
 from socket_scenes import Message, Peer, Served, serving, subscribed
 
 from agent.control import server as server_module
+from agent.control.path_words import PathWords
 from agent.control.peers import ALL
 from agent.control.server import MAX_LINE, OVERDUE_S, Ask
 from agent.core.events import OutputFault, PathHealth
 from agent.core.words import Journal
-from agent.pace import AT_ONCE
+from agent.pace import AT_ONCE, EVERY_S
 
 DOCS = Path(__file__).parents[2] / "docs" / "local-socket.md"
 
@@ -111,16 +113,45 @@ async def test_stages_move_an_alarm_on(peer: Peer, served: Served) -> None:
 async def test_a_paths_last_receipt_is_the_far_sides_own_word(peer: Peer, served: Served) -> None:
     served.box.press()
     ref = served.box.state.panic.alarms[0].ref
-    stage = {"op": "stage", "epoch": ref[0], "seq": ref[1], "path": "dc09", "stage": "sent", "by": "box"}
+    stage = {"op": "stage", "epoch": ref[0], "seq": ref[1], "path": "mqtt", "stage": "sent", "by": "box"}
     await peer.ask(stage)
     assert served.server.receipts == {}
     await peer.ask(stage | {"stage": "received", "by": "centre"})
-    assert list(served.server.receipts) == ["dc09"]
+    assert list(served.server.receipts) == ["mqtt"]
 
 
 async def test_a_paths_health_is_told(peer: Peer, served: Served) -> None:
     assert (await peer.ask({"op": "path", "path": "mqtt", "up": True, "why": ""}))["ok"]
     assert served.box.state.health.paths["mqtt"].up
+
+
+@pytest.mark.parametrize("op", ["path", "stage"])
+async def test_a_path_that_the_site_file_does_not_name_is_none(peer: Peer, served: Served, op: str) -> None:
+    """Each name of its own would stay in the state for ever, and make each turn slower."""
+    served.box.press()
+    ref, state = served.box.state.panic.alarms[0].ref, served.box.state
+    ask = {"op": op, "path": "made-up", "up": False, "epoch": ref[0], "seq": ref[1], "stage": "received", "by": "x"}
+    answer = await peer.ask(ask)
+    assert answer["ok"] is False and "'made-up'" in answer["why"]
+    assert served.box.state == state and served.server.receipts == {}
+
+
+@virtually
+async def test_of_a_path_that_comes_and_goes_without_end_the_last_word_counts() -> None:
+    words: list[bool] = []
+    paths = PathWords(lambda word: words.append(word.up))
+    for turn in range(1001):
+        paths.tell(PathHealth("mqtt", turn % 2 == 1, "flapping"))
+    assert len(words) == AT_ONCE
+    paths.tell(PathHealth("dc09", True, ""))
+    assert len(words) == AT_ONCE + 1, "another path has a pace of its own"
+    await asyncio.sleep(EVERY_S * 1.5)
+    assert words[AT_ONCE + 1 :] == [False], "the last of the thousand"
+    paths.tell(PathHealth("mqtt", True, ""))
+    paths.tell(PathHealth("mqtt", False, ""))
+    paths.tell(PathHealth("mqtt", True, "at last"))
+    await asyncio.sleep(EVERY_S * 1.5)
+    assert words[-1] is True and len(words) == AT_ONCE + 3
 
 
 async def test_progress_of_the_far_side_is_passed_on(peer: Peer, served: Served) -> None:
