@@ -254,10 +254,18 @@ async def test_a_log_in_that_has_ended_is_no_lost_box(
     async with console(tmp_path) as (url, _):
         page = await made.new_page(ignore_https_errors=True)
         await log_in(page, url, "en")
+        await page.click("text=Note for the next watch")
+        await page.fill("#duty textarea[name=text]", "The lamp at the wicket flickers")
         monkeypatch.setattr(sessions, "LONGEST_S", -1.0)
         await page.wait_for_url("**/guard/login?ended=page")
         told = await page.locator(".flash.bad").inner_text()
         assert told == "The log-in has ended. Until you log in again this screen tells of no alarm."
+        monkeypatch.undo()
+        await page.fill("[name=login]", "gate")
+        await page.fill("[name=password]", PASSWORD)
+        await page.click("main form button")
+        await page.wait_for_url("**/guard#duty")
+        await expect(page.locator("#duty textarea[name=text]")).to_have_value("The lamp at the wicket flickers")
         await page.close()
 
 

@@ -98,7 +98,7 @@ async def test_what_the_shell_does_to_an_account_ends_its_open_page_too(tmp_path
     answer = await desk.post("/guard/do", {"csrf": "x", "verb": "lockdown"})
     assert answer.headers["location"] == "/guard/login?ended=form" and commands(desk) == []
     page = (await desk.browser.get("/guard/login?ended=form&lang=en")).text
-    assert "What was just sent was not done." in page
+    assert "What was just sent was not done;" in page
     assert len(desk.console.sessions) == 0
 
 

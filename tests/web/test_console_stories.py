@@ -22,7 +22,9 @@ from agent.web.console.app import Console
 from agent.web.console.asks import ASKS
 from agent.web.console.desk import MOST_CHOICES
 from agent.web.console.front import MAX_PHOTO
+from agent.web.console.kept import LEFT_S, MOST_LEFT, NOTHING, Answer, LeftOver, keep
 from agent.web.console.pages import PARTS
+from agent.web.console.sessions import Sessions
 
 VISITOR = {
     "name": "王小明",
@@ -433,6 +435,53 @@ async def test_a_form_of_an_old_accounts_page_says_so(tmp_path: Path) -> None:
     await desk.log_in()
     answer = await desk.post("/guard/accounts", {"csrf": "old", "role": "guard"})
     assert "The page was out of date" in answer.text
+
+
+VISIT = {"name": "赵建国", "id_number": "11010519491231002X", "host": "刘芳"}
+VISIT |= {"verb": "visit_register", "place_on_page": "visits"}
+
+
+@pytest.mark.parametrize("way", ["do", "left"])
+async def test_what_was_typed_when_the_log_in_ended_stands_in_its_form_again(desk: Desked, way: str) -> None:
+    """The web role was restarted: nobody is logged in, and what is sent or half typed is done by nobody."""
+    csrf, asked = desk.csrf, len(desk.link.asked)
+    desk.console.sessions = Sessions()
+    answer = await desk.post(f"/guard/{way}", {"csrf": csrf, **VISIT})
+    assert answer.headers.get("location", "") == ("/guard/login?ended=form" if way == "do" else "")
+    assert len(desk.link.asked) == asked and legible(desk).count("赵建国") == 0
+    entered = await desk.log_in()
+    assert entered.headers["location"] == "/guard#visits"
+    page = await desk.page()
+    assert "The log-in had ended before this was sent: nothing was done." in page
+    form = desk.typed(desk.form(page, "visit_register"))
+    assert (form["name"], form["host"], form["id_number"]) == ("赵建国", "刘芳", "…002X")
+    assert "赵建国" not in await desk.page(), "once"
+
+
+async def test_what_was_left_waits_for_its_own_browser_and_role_and_not_for_long(tmp_path: Path) -> None:
+    desk = Desked(tmp_path)
+    desk.accounts.add("plumber", PASSWORD, Role.MAINTENANCE, 1)
+    await desk.log_in()
+    desk.console.sessions = Sessions()
+    await desk.post("/guard/left", VISIT)
+    stranger = desk.client(cookies={"language": "en"})
+    await desk.post("/guard/login", {"login": "gate", "password": PASSWORD}, stranger)
+    assert "赵建国" not in (await stranger.get("/guard")).text
+    await desk.log_in("plumber")
+    assert "赵建国" not in (await desk.browser.get("/guard")).text
+    left = LeftOver()
+    form = keep("visit_register", VISIT, Answer("ended"), "")
+    left.put("", form, 0.0)
+    for number in range(MOST_LEFT + 1):
+        left.put(f"t{number}", form, 0.0)
+    assert left.take("t0", 1.0) == left.take("", 1.0) == NOTHING and left.take("t1", 1.0) == form
+    assert left.take("t2", LEFT_S) == NOTHING
+
+
+async def test_a_page_that_is_logged_in_leaves_nothing_behind(desk: Desked) -> None:
+    await desk.post("/guard/left", VISIT)
+    await desk.log_in()
+    assert "赵建国" not in await desk.page()
 
 
 async def test_the_stream_sends_what_changed_and_ends_with_the_session(desk: Desked) -> None:

@@ -30,7 +30,7 @@ from agent.web.console.accounts import Account, Accounts, BadAccount, Role
 from agent.web.console.asks import ASKS, GUARDS, Form, Refusal
 from agent.web.console.desk import Desk, Unknown
 from agent.web.console.front import Front
-from agent.web.console.kept import NOTHING, Answer, at_fault, keep, picked
+from agent.web.console.kept import NOTHING, Answer, LeftOver, at_fault, keep, picked
 from agent.web.console.pages import ConsolePages, ConsoleView, Told
 from agent.web.console.sessions import COOKIE, Session, Sessions, Tries
 from agent.web.feed import Feed, Link, wall_ms
@@ -64,6 +64,7 @@ class Console:
         self._desk = desk
         self.accounts = accounts
         self.sessions = Sessions()
+        self._left = LeftOver()
         self._tries = Tries()
         self._pace = Pace()
         self._pages = ConsolePages(feed, site)
@@ -79,6 +80,7 @@ class Console:
             Route(HOME, self.home),
             Route(f"{HOME}/stream", self.stream),
             Route(f"{HOME}/do", self.do, methods=["POST"]),
+            Route(f"{HOME}/left", self.left, methods=["POST"]),
             Route(f"{HOME}/muster", self.muster),
             Route(f"{HOME}/login", self.login, methods=["GET", "POST"]),
             Route(f"{HOME}/first", self.first, methods=["GET", "POST"]),
@@ -123,10 +125,14 @@ class Console:
             await self.note("account.locked", "console", data)
 
     async def _begin(self, request: Request, account: Account) -> Response:
-        self.sessions.end(request.cookies.get(COOKIE, ""))
-        token, _ = self.sessions.begin(account, _peer(request), time.monotonic())
+        old, now = request.cookies.get(COOKIE, ""), time.monotonic()
+        self.sessions.end(old)
+        token, session = self.sessions.begin(account, _peer(request), now)
+        left = self._left.take(old, now)
+        if left.verb in ASKS and account.role in ASKS[left.verb].roles:
+            session.kept, session.flash = left, ("bad", left.told)
         await self.note("account.login", account.handle, {"peer": _peer(request), "role": account.role.value})
-        response = _to(HOME)
+        response = _to(_home(session.kept.place))
         response.set_cookie(COOKIE, token, secure=True, httponly=True, samesite="strict", path="/")
         return response
 
@@ -284,9 +290,10 @@ class Console:
         """One form: one command, one answer on the page it came from."""
         session = self._session(request)
         if session is None:
+            self._leave(request)
             return _to_login(request)
         fields = _form(request)
-        verb, place = fields.get("verb", ""), fields.get("place_on_page", "")
+        verb = fields.get("verb", "")
         if not _is_of(session, fields):
             answer = Answer("csrf")
         elif verb not in ASKS or session.account.role not in ASKS[verb].roles:
@@ -299,8 +306,19 @@ class Console:
         told = self._pages.why(language, answer.why) if answer.why else self._pages.words[language].t("Done.")
         session.flash = ("bad" if answer.why else "ok", told)
         session.kept = keep(verb, fields, answer, told) if answer.why else NOTHING
-        anchor = f"#{place}" if place.isalpha() else ""
-        return _to(f"{HOME}{anchor}")
+        return _to(_home(fields.get("place_on_page", "")))
+
+    async def left(self, request: Request) -> Response:
+        """What stands half typed on a page whose log-in has ended, from its script. Nothing of it is done."""
+        if self._session(request, touch=False) is None:
+            self._leave(request)
+        return Response(status_code=204, headers=NO_STORE)
+
+    def _leave(self, request: Request) -> None:
+        fields = _form(request)
+        told = self._pages.why(language_of(request), "ended")
+        form = keep(fields.get("verb", ""), fields, Answer("ended"), told)
+        self._left.put(request.cookies.get(COOKIE, ""), form, time.monotonic())
 
     async def _ask(self, session: Session, verb: str, fields: dict[str, str]) -> Answer:
         """Ask control."""
@@ -458,6 +476,10 @@ def _is_of(session: Session, fields: dict[str, str]) -> bool:
 
 def _peer(request: Request) -> str:
     return request.client.host if request.client else ""
+
+
+def _home(place: str) -> str:
+    return f"{HOME}#{place}" if place.isascii() and place.isalpha() else HOME
 
 
 def _to(path: str) -> Response:

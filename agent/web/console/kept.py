@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 
 import msgspec
 
 from agent.register.store import masked
 
+LEFT_S = 600.0  # D: so long what was typed waits for its writer to log in again
+MOST_LEFT = 8  # D: a gatehouse has a tablet and a PC
 OWN = frozenset({"csrf", "verb", "place_on_page", "pick"})  # of the page, typed by nobody
 # Which field a reason of the gate is about: the first of these that the form has.
 ABOUT: Mapping[str, tuple[str, ...]] = {
@@ -60,13 +63,15 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
-    """One refused form. `told`: why, as a sentence; `field`: the one at fault, "" = none alone."""
+    """One refused form. `told`: why, as a sentence; `field`: the one at fault, "" = none alone; `place`: the part of
+    the page that it stands in."""
 
     verb: str = ""
     fields: Mapping[str, str] = {}
     told: str = ""
     field: str = ""
     people: tuple[tuple[str, str], ...] = ()
+    place: str = ""
 
 
 NOTHING = Kept()
@@ -79,7 +84,36 @@ def keep(verb: str, fields: Mapping[str, str], answer: Answer, told: str) -> Kep
         typed["id_number"] = masked(typed["id_number"])
     about = ABOUT.get(answer.why.partition(":")[0], ())
     field = answer.field or next((name for name in about if name in typed), "")
-    return Kept(verb=verb, fields=typed, told=told, field=field, people=answer.people)
+    place = fields.get("place_on_page", "")
+    return Kept(verb=verb, fields=typed, told=told, field=field, people=answer.people, place=place)
+
+
+class LeftOver:
+    """Forms of browsers whose log-in had ended, by the token they still show. In memory and for a short while: names
+    may stand in them. Whoever logs in with that browser has his form again; nothing of it is done."""
+
+    def __init__(self) -> None:
+        self._forms: dict[str, tuple[float, Kept]] = {}
+
+    def put(self, token: str, form: Kept, now: float) -> None:
+        """Of too many the oldest goes; a token that is none is no browser of ours."""
+        self._fresh(now)
+        if token:
+            self._forms.pop(digest(token), None)
+            self._forms = dict([*self._forms.items(), (digest(token), (now, form))][-MOST_LEFT:])
+
+    def take(self, token: str, now: float) -> Kept:
+        """Once."""
+        self._fresh(now)
+        return self._forms.pop(digest(token), (now, NOTHING))[1]
+
+    def _fresh(self, now: float) -> None:
+        self._forms = {name: one for name, one in self._forms.items() if now - one[0] < LEFT_S}
+
+
+def digest(token: str) -> str:
+    """What is kept of a token: a look at memory or a log gives nobody away."""
+    return hashlib.sha256(token.encode()).hexdigest()
 
 
 def picked(fields: dict[str, str]) -> dict[str, str]:

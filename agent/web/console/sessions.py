@@ -8,7 +8,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from agent.web.console.accounts import Account, Role
-from agent.web.console.kept import NOTHING, Kept
+from agent.web.console.kept import NOTHING, Kept, digest
 
 COOKIE = "__Host-menwei"
 IDLE_S = {Role.GUARD: 13 * 3600.0}  # D: a watch of twelve hours at an open screen, and its hand-over
@@ -59,24 +59,24 @@ class Sessions:
             del self._open[min(self._open, key=lambda name: self._open[name].seen_at)]
         token = secrets.token_urlsafe(32)
         session = Session(account=account, csrf=secrets.token_urlsafe(24), peer=peer, made_at=now, seen_at=now)
-        self._open[_digest(token)] = session
+        self._open[digest(token)] = session
         return token, session
 
     def find(self, token: str, now: float, *, touch: bool = True) -> Session | None:
         """The session of a token, unless its time is over. `touch` False: an open page alone keeps nobody logged in."""
-        session = self._open.get(_digest(token)) if token else None
+        session = self._open.get(digest(token)) if token else None
         if session is None:
             return None
         idle_s = IDLE_S.get(session.account.role, IDLE_OTHERS_S)
         if now - session.seen_at > idle_s or now - session.made_at > LONGEST_S:
-            del self._open[_digest(token)]
+            del self._open[digest(token)]
             return None
         if touch:
             session.seen_at = now
         return session
 
     def end(self, token: str) -> None:
-        self._open.pop(_digest(token), None)
+        self._open.pop(digest(token), None)
 
     def end_of(self, handle: str) -> None:
         """End all sessions of an account: it was removed, or its password changed."""
@@ -115,7 +115,3 @@ class Tries:
         """A log-in: what was counted against it from there is over."""
         self._known.add((login, peer))
         self._wrong = deque((one for one in self._wrong if one[1:] != (login, peer)), maxlen=MOST_KEPT)
-
-
-def _digest(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()

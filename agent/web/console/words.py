@@ -36,6 +36,7 @@ WHY: Mapping[str, str] = {
     "duplicate": mark("This was already decided. The page now shows how things stand."),
     "away": mark("The box's control program does not answer. Nothing is known to have been done; look at the gate."),
     "role": mark("This log-in may not do that."),
+    "ended": mark("The log-in had ended before this was sent: nothing was done. Look it over and send it again."),
     "csrf": mark("The page was out of date. Please try again."),
     "who": mark("Nobody is known by this name or number."),
     "which": mark("Several people could be meant: choose one of them, or type more of the name."),

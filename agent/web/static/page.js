@@ -34,9 +34,20 @@ function ask() {
   const stop = new AbortController();
   fetch(body.dataset.stream, { signal: stop.signal }).then((answer) => {
     stop.abort();
-    if (answer.status === 403) location.reload();
+    if (answer.status === 403) leave();
     full = answer.status === 503;
   }).catch(() => { full = false; });
+}
+
+// What was being typed is handed to the box first: it stands in its form again after the log-in.
+let typed = null;
+document.addEventListener("input", (event) => { typed = event.target.form; });
+
+function leave() {
+  const left = typed && typed.isConnected && typed.getAttribute("action") === "/guard/do"
+    ? fetch("/guard/left", { method: "POST", body: new URLSearchParams(new FormData(typed)) })
+    : Promise.resolve();
+  left.catch(() => {}).then(() => location.reload());
 }
 
 function beat(news) {
