@@ -17,17 +17,15 @@ from agent import plain
 from agent.site_file import DEFAULT_SITE, load_site
 
 OK, WRONG, MISUSE = 0, 1, 2
-OWN_LINE = ("account", "drill", "explain", "journal", "policy", "preview", "report", "sim")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; returns its exit code. Nobody is ever shown a traceback for something they typed."""
     sys.stdout, sys.stderr = plain.screen(sys.stdout), plain.screen(sys.stderr)
-    arguments = _parsed(list(sys.argv[1:] if argv is None else argv))
+    run = _chosen(list(sys.argv[1:] if argv is None else argv))
     _log_to(sys.stderr)
-    run: Callable[[argparse.Namespace], int] = arguments.run
     try:
-        return run(arguments)
+        return run()
     except KeyboardInterrupt:
         return OK
     except BrokenPipeError:
@@ -43,13 +41,14 @@ def _log_to(stream: TextIO) -> None:
     logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
-def _parsed(words: list[str]) -> argparse.Namespace:
+def _chosen(words: list[str]) -> Callable[[], int]:
     """Some verbs have a command line of their own; argparse would take its options for ours."""
-    if words and words[0] in OWN_LINE:
-        arguments = _parser().parse_args(words[:1])
-        arguments.rest = words[1:]
-        return arguments
-    return _parser().parse_args(words)
+    if words and words[0] in _OWN_LINE:
+        _, run_line = _OWN_LINE[words[0]]
+        return lambda: run_line(words[1:])
+    arguments = _parser().parse_args(words)
+    run: Callable[[argparse.Namespace], int] = arguments.run
+    return lambda: run(arguments)
 
 
 def _words(error: OSError) -> str:
@@ -70,14 +69,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_wiring(verbs)
     _add_status(verbs)
     _add_doctor(verbs)
-    _add_journal(verbs)
-    _add_policy(verbs)
-    _add_preview(verbs)
     _add_muster(verbs)
-    _add_report(verbs)
-    _add_account(verbs)
-    _add_drill(verbs)
-    _add_sim(verbs)
+    for name, (text, _) in _OWN_LINE.items():
+        verbs.add_parser(name, help=text, add_help=False)
     return parser
 
 
@@ -209,30 +203,6 @@ def _doctor(arguments: argparse.Namespace) -> int:
     return command.run(site, as_json=arguments.json, language=arguments.lang)
 
 
-def _add_journal(verbs: Verbs[argparse.ArgumentParser]) -> None:
-    verb = verbs.add_parser("journal", help="verify, export and prove what the journal holds", add_help=False)
-    verb.set_defaults(run=_journal)
-
-
-def _journal(arguments: argparse.Namespace) -> int:
-    from agent.journal import command
-
-    parser = argparse.ArgumentParser(prog="menwei")
-    command.add_parser(parser.add_subparsers(required=True))
-    return command.run(parser.parse_args(["journal", *arguments.rest]))
-
-
-def _add_policy(verbs: Verbs[argparse.ArgumentParser]) -> None:
-    verb = verbs.add_parser("policy", help="make, compare and apply the school's calendar and people", add_help=False)
-    verb.set_defaults(run=_policy)
-
-
-def _policy(arguments: argparse.Namespace) -> int:
-    from agent.policy import command
-
-    return command.run(arguments.rest)
-
-
 def _add_muster(verbs: Verbs[argparse.ArgumentParser]) -> None:
     verb = verbs.add_parser("muster", help="who is inside, for an evacuation; --html to print")
     verb.add_argument("--config", type=Path, default=DEFAULT_SITE, metavar="FILE")
@@ -250,63 +220,7 @@ def _muster(arguments: argparse.Namespace) -> int:
     return MISUSE if site is None else muster.run(site, form=arguments.form, language=arguments.lang)
 
 
-def _add_account(verbs: Verbs[argparse.ArgumentParser]) -> None:
-    verb = verbs.add_parser("account", help="who may log in at the guard console", add_help=False)
-    verb.set_defaults(run=_account)
-
-
-def _account(arguments: argparse.Namespace) -> int:
-    from agent.web.console import command
-
-    return command.run(arguments.rest)
-
-
-def _add_drill(verbs: Verbs[argparse.ArgumentParser]) -> None:
-    verb = verbs.add_parser("drill", help="announce, run and report drills of a panic button", add_help=False)
-    verb.set_defaults(run=_drill)
-
-
-def _drill(arguments: argparse.Namespace) -> int:
-    from agent.drills import command
-
-    return command.run(arguments.rest)
-
-
-def _add_preview(verbs: Verbs[argparse.ArgumentParser]) -> None:
-    preview = verbs.add_parser("preview", help="what the gate will do on a day, and why", add_help=False)
-    preview.set_defaults(run=_preview)
-    explain = verbs.add_parser("explain", help="why a card would be let through or refused", add_help=False)
-    explain.set_defaults(run=_explain)
-
-
-def _preview(arguments: argparse.Namespace) -> int:
-    from agent.preview import command
-
-    parser = argparse.ArgumentParser(prog="menwei preview")
-    command.add_preview(parser)
-    return command.preview(parser.parse_args(arguments.rest))
-
-
-def _explain(arguments: argparse.Namespace) -> int:
-    from agent.preview import command
-
-    parser = argparse.ArgumentParser(prog="menwei explain")
-    command.add_explain(parser)
-    return command.explained(parser.parse_args(arguments.rest))
-
-
-def _add_report(verbs: Verbs[argparse.ArgumentParser]) -> None:
-    verb = verbs.add_parser("report", help="the month for the five rules, as HTML, CSV and XLSX", add_help=False)
-    verb.set_defaults(run=_report)
-
-
-def _report(arguments: argparse.Namespace) -> int:
-    from agent.reports import command
-
-    return command.run(arguments.rest)
-
-
-# ── demo and simulator ─────────────────────────────────────────────────────────────────────────────────────────────
+# ── demo ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _add_demo(verbs: Verbs[argparse.ArgumentParser]) -> None:
@@ -331,11 +245,67 @@ def _demo(arguments: argparse.Namespace) -> int:
     )
 
 
-def _add_sim(verbs: Verbs[argparse.ArgumentParser]) -> None:
-    verb = verbs.add_parser("sim", help="the hardware simulator alone: --site FILE [--http PORT]", add_help=False)
-    verb.set_defaults(run=_sim)
+# ── verbs with a command line of their own ─────────────────────────────────────────────────────────────────────────
 
 
-def _sim(arguments: argparse.Namespace) -> int:
+def _journal(words: Sequence[str]) -> int:
+    from agent.journal import command
+
+    return command.run(words)
+
+
+def _policy(words: Sequence[str]) -> int:
+    from agent.policy import command
+
+    return command.run(words)
+
+
+def _preview(words: Sequence[str]) -> int:
+    from agent.preview import command
+
+    parser = argparse.ArgumentParser(prog="menwei preview")
+    command.add_preview(parser)
+    return command.preview(parser.parse_args(words))
+
+
+def _explain(words: Sequence[str]) -> int:
+    from agent.preview import command
+
+    parser = argparse.ArgumentParser(prog="menwei explain")
+    command.add_explain(parser)
+    return command.explained(parser.parse_args(words))
+
+
+def _report(words: Sequence[str]) -> int:
+    from agent.reports import command
+
+    return command.run(words)
+
+
+def _account(words: Sequence[str]) -> int:
+    from agent.web.console import command
+
+    return command.run(words)
+
+
+def _drill(words: Sequence[str]) -> int:
+    from agent.drills import command
+
+    return command.run(words)
+
+
+def _sim(words: Sequence[str]) -> int:
     """The simulator is never imported here: this process becomes it, so that ending the one ends the other."""
-    os.execv(sys.executable, [sys.executable, "-m", "sim", *arguments.rest])
+    os.execv(sys.executable, [sys.executable, "-m", "sim", *words])
+
+
+_OWN_LINE: dict[str, tuple[str, Callable[[Sequence[str]], int]]] = {
+    "journal": ("verify, export and prove what the journal holds", _journal),
+    "policy": ("make, compare and apply the school's calendar and people", _policy),
+    "preview": ("what the gate will do on a day, and why", _preview),
+    "explain": ("why a card would be let through or refused", _explain),
+    "report": ("the month for the five rules, as HTML, CSV and XLSX", _report),
+    "account": ("who may log in at the guard console", _account),
+    "drill": ("announce, run and report drills of a panic button", _drill),
+    "sim": ("the hardware simulator alone: --site FILE [--http PORT]", _sim),
+}

@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import secrets
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ WHY = {
 }
 
 
-def run(words: list[str]) -> int:
+def run(words: Sequence[str]) -> int:
     """Run one verb; returns its exit code."""
     arguments = _parser().parse_args(words)
     code: int = arguments.run(arguments)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,9 +18,17 @@ if TYPE_CHECKING:
 OK, WRONG, MISUSE = 0, 1, 2
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add `journal` and its verbs."""
-    parser = subparsers.add_parser("journal", help="verify, export and prove what the journal holds")
+def run(words: Sequence[str]) -> int:
+    """Run the verb chosen; returns its exit code."""
+    arguments = _parser().parse_args(words)
+    code: int = arguments.run(arguments)
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="menwei journal", description="verify, export and prove what the journal holds"
+    )
     verbs = parser.add_subparsers(title="journal verbs", required=True, metavar="VERB")
     verify = verbs.add_parser("verify", help="verify chain, trees and checkpoints; names the first bad record")
     verify.add_argument("file", type=Path)
@@ -38,17 +47,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     prove.add_argument("--since", type=Path, metavar="F", help="an older checkpoint kept elsewhere, to continue from")
     _add_file(prove)
     prove.set_defaults(run=_prove)
+    return parser
 
 
 def _add_file(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--file", type=Path, help="the journal file; without it the site file tells")
     parser.add_argument("--config", type=Path, metavar="FILE", help="the site file")
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Run the verb chosen; returns its exit code."""
-    code: int = arguments.run(arguments)
-    return code
 
 
 # ── verify ─────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import base64
 import csv
 import json
@@ -36,9 +35,7 @@ def found(tmp_path: Path) -> Opened:
 
 
 def menwei(*words: str | Path) -> int:
-    parser = argparse.ArgumentParser()
-    command.add_parser(parser.add_subparsers())
-    return command.run(parser.parse_args(["journal", *map(str, words)]))
+    return command.run([str(word) for word in words])
 
 
 def note_at(path: Path, size: int) -> bytes:

@@ -12,10 +12,12 @@ import pytest
 from console_rig import PASSWORD, Desked
 
 from agent.pace import AT_ONCE
+from agent.web.console import command
 from agent.web.console import sessions as s
 from agent.web.console.accounts import CODE_HOURS, FILE, Account, Accounts, BadAccount, Role
 from agent.web.console.sessions import Sessions, Tries
 from agent.web.feed import wall_ms
+from hardware import profiles
 
 HOUR_MS = 3_600_000
 
@@ -42,6 +44,19 @@ def test_the_first_account_is_made_with_a_code_once(accounts: Accounts) -> None:
     assert accounts.check("gate", PASSWORD) == made and accounts.check("gate", PASSWORD + "x") is None
     with pytest.raises(BadAccount, match="code"):
         accounts.redeem(code, "second", PASSWORD, 2)
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["before the verb", "behind it"])
+def test_a_code_from_the_boxs_own_shell(tmp_path: Path, capsys: pytest.CaptureFixture[str], before: bool) -> None:
+    """The site file and the language may stand where every other command has them."""
+    site = tmp_path / "gatebox.toml"
+    site.write_bytes((profiles.FOLDER / "sites/demo.toml").read_bytes())
+    common, verb = ["--config", str(site), "--lang", "en"], ["code", "--role", "guard"]
+    assert command.run(common + verb if before else verb + common) == 0
+    told = re.search(r"account \(guard\), good for 24 hours: (\S+)\n", capsys.readouterr().out)
+    assert told is not None
+    made = Accounts(tmp_path / "state/web").redeem(told[1], "gate", PASSWORD, wall_ms())
+    assert made.role is Role.GUARD
 
 
 def test_a_code_is_good_for_a_day_and_nothing_of_it_is_kept(accounts: Accounts) -> None:

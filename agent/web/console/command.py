@@ -49,9 +49,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="menwei account")
-    parser.add_argument("--config", type=Path, default=DEFAULT_SITE, metavar="FILE")
-    parser.add_argument("--lang", choices=LANGUAGES, default=DEFAULT)
+    parser = argparse.ArgumentParser(prog="menwei account", description="who may log in at the guard console")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     code = verbs.add_parser("code", help="a one-time code for a new account; shown once")
     code.add_argument("--role", choices=[role.value for role in Role], default=Role.HEAD.value)
@@ -59,7 +57,16 @@ def _parser() -> argparse.ArgumentParser:
     verbs.add_parser("passwd", help="a new password for an account").add_argument("login")
     verbs.add_parser("remove", help="an account that is not needed any more").add_argument("login")
     verbs.add_parser("fingerprint", help="of the box's certificate, to compare on a tablet")
+    # Before the verb or, as with every other command, behind it.
+    _add_common(parser, DEFAULT_SITE, DEFAULT)
+    for verb in verbs.choices.values():
+        _add_common(verb, argparse.SUPPRESS, argparse.SUPPRESS)
     return parser
+
+
+def _add_common(parser: argparse.ArgumentParser, config: Path | str, language: str) -> None:
+    parser.add_argument("--config", type=Path, default=config, metavar="FILE", help="the site file")
+    parser.add_argument("--lang", choices=LANGUAGES, default=language)
 
 
 _CODE = {
