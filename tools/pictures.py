@@ -45,7 +45,6 @@ def _take_all(urls: dict[str, str]) -> None:
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
         page = browser.new_page(viewport={"width": WIDE, "height": TALL})
         time.sleep(2.0)
-        _shot(page, urls["simulator"], "gate-idle")
         fetch(f"{urls['simulator']}/press", {"button": "gatehouse"})
         time.sleep(2.5)
         for language, suffix in (("zh_CN", "zh"), ("en", "en")):
