@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path as File
 
+from hardware import plain_file
+
 BYTES_MAX = 400_000  # D: a site file of 2 000 cards is 250 kB; anything larger is something else
 
 
@@ -19,17 +21,20 @@ class Unreadable(Exception):
 def read_text(path: File) -> str:
     """The text of a site file. Raises Unreadable."""
     try:
-        content = path.read_bytes()
+        content = plain_file.read(path, BYTES_MAX)
+        size = max(len(content), path.stat().st_size)
     except FileNotFoundError:
         raise Unreadable("file_missing") from None
     except IsADirectoryError:
         raise Unreadable("file_is_folder") from None
+    except plain_file.NotPlain:
+        raise Unreadable("file_strange") from None
     except PermissionError:
         raise Unreadable("file_forbidden") from None
     except (OSError, ValueError) as error:
         raise Unreadable("file_unreadable", why=getattr(error, "strerror", None) or error) from None
     if len(content) > BYTES_MAX:
-        raise Unreadable("file_too_big", size=len(content))
+        raise Unreadable("file_too_big", size=size)
     return _decode(content)
 
 

@@ -22,8 +22,9 @@ from agent.core.policy import Contradiction
 from agent.core.rules import BoxRules
 from agent.journal.keys import BadKey, load_public
 from agent.pace import Pace
+from agent.policy.names import MOST_KEY_BYTES
 from agent.policy.store import FOLDER, PolicyRefused, PolicyStore, Stored
-from hardware import places
+from hardware import places, plain_file
 from hardware.site import Site
 
 log = logging.getLogger("menwei.control")
@@ -109,7 +110,7 @@ def public_keys(site: Site) -> list[bytes]:
     for name in site.policy.keys:
         path: Path = places.resolve(site, name)
         try:
-            keys.append(load_public(path.read_bytes()))
+            keys.append(load_public(plain_file.read(path, MOST_KEY_BYTES)))
         except (OSError, BadKey) as error:
             log.warning("[policy] keys: %s cannot be used: %s", path, error)
     return keys

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from agent.core.drill import ANNOUNCE_S, REASONS
-from agent.drills.report import BadReport, digest, opened
+from agent.drills.report import MOST_BYTES, BadReport, digest, opened
 from agent.link import ControlAway, ControlLink
 from agent.picture import Drill, decode
 from agent.site_file import DEFAULT_SITE, load_site
+from hardware import plain_file
 from hardware.places import control_socket, storage_dir
 from hardware.site import Site
 
@@ -220,8 +221,8 @@ def _verify(arguments: argparse.Namespace) -> int:
     from agent.journal.keys import BadKey, load_public
 
     try:
-        data = arguments.file.read_bytes()
-        told = opened(data, load_public(arguments.key.read_bytes()))
+        data = plain_file.read(arguments.file, MOST_BYTES)
+        told = opened(data, load_public(plain_file.read(arguments.key, MOST_BYTES)))
         if arguments.journal is not None:
             _check_journal(arguments.journal, told["id"], digest(data))
     except BadKey as error:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from agent.journal.errors import Damaged, Trouble
+from hardware import plain_file
 
 if TYPE_CHECKING:
     from agent.journal.verify import Report
@@ -77,8 +78,7 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 
 def _small_file(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(1 << 20)
+    return plain_file.read(path, 1 << 20)
 
 
 def _as_json(report: Report) -> str:

@@ -18,6 +18,7 @@ from agent.core.strange import NOT_JSON
 from agent.journal.errors import FILE_ERRORS, Damaged, Trouble, told
 from agent.journal.head import file_base
 from agent.journal.schema import Base, about, connect_reader
+from hardware import plain_file
 
 SCAN_ROWS = 500
 SCAN_MOST = 50_000  # D: a page that asks for rare kinds must not read the whole journal
@@ -176,6 +177,7 @@ class JournalReader:
             file = (status.st_dev, status.st_ino)
             if self._connection is None or file != self._file:
                 self.close()
+                plain_file.check(self._path)
                 self._connection, self._file = self._connect(self._path), file
         except FILE_ERRORS as error:
             raise told(error) from error

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.core.policy import Contradiction, Policy
+from agent.policy.names import MOST_KEY_BYTES
 from agent.policy.words import IN_FORCE, MADE, MORE, REMARK, SUMMARY, told
+from hardware import plain_file
 
 if TYPE_CHECKING:
     from agent.policy.bundle import Bundle
@@ -150,7 +152,7 @@ def _signing_key(path: Path) -> Any:
     from agent.journal.keys import BadKey, load_private
 
     try:
-        return load_private(path.read_bytes())
+        return load_private(plain_file.read(path, MOST_KEY_BYTES))
     except OSError as error:
         _misuse(f"the signing key {path}: {error.strerror}; make one with: menwei policy key {path}")
     except BadKey as error:
@@ -207,12 +209,15 @@ def load(path: Path) -> tuple[Policy | None, list[Contradiction]]:
         policy, _, found = from_folder(path, 0, 0)
         return policy, found
     from agent.core.policy_parse import parse
-    from agent.policy.bundle import BadBundle
+    from agent.policy.bundle import MOST_BYTES, BadBundle
 
     try:
-        policy, found = parse(unsigned(path.read_bytes()).wire())
+        policy, found = parse(unsigned(plain_file.read(path, MOST_BYTES)).wire())
     except BadBundle as error:
         return None, [error.found]
+    except OSError as error:
+        cure = "check the file and its rights"
+        return None, [Contradiction(str(path), f"cannot be read: {error.strerror}", cure)]
     return policy, found
 
 
@@ -270,7 +275,7 @@ def newest_on(stick: Path) -> Path | None:
         if path.is_symlink() or not path.is_file() or path.stat().st_size > MOST_BYTES:
             continue
         try:
-            version = unsigned(path.read_bytes()).manifest.version
+            version = unsigned(plain_file.read(path, MOST_BYTES)).manifest.version
         except OSError:
             continue
         except BadBundle:
@@ -292,12 +297,14 @@ def _apply(arguments: argparse.Namespace) -> int:
     if site is None:
         return MISUSE
     from agent.link import ControlAway
+    from agent.policy.bundle import MOST_BYTES
     from agent.policy.upload import upload
     from hardware.places import control_socket
 
     try:
         source = "usb" if arguments.stick else "command"
-        answer = asyncio.run(upload(control_socket(site), file.read_bytes(), "command line", source))
+        data = plain_file.read(file, MOST_BYTES)
+        answer = asyncio.run(upload(control_socket(site), data, "command line", source))
     except ControlAway as error:
         print(f"menwei: {error}", file=sys.stderr)
         return WRONG

@@ -13,9 +13,11 @@ from pathlib import Path
 import msgspec
 
 from agent.journal.files import replace_file
+from hardware import plain_file
 
 NONCE = 12
 KEY_BYTES = 32
+MOST_KEY_BYTES = 4096  # D: a key is one line
 LABEL = b"menwei names 1"
 
 
@@ -33,7 +35,7 @@ def new_key(path: Path) -> None:
 def load_key(path: Path) -> bytes:
     """Raises BadNames."""
     try:
-        key = base64.b64decode(path.read_bytes().strip(), validate=True)
+        key = base64.b64decode(plain_file.read(path, MOST_KEY_BYTES).strip(), validate=True)
     except OSError as error:
         raise BadNames(f"the name key {path} cannot be read: {error.strerror}") from None
     except (binascii.Error, ValueError):

@@ -17,8 +17,9 @@ from zoneinfo import ZoneInfo
 from agent.core.policy import DAY_MINUTES, DAY_NAMES, Contradiction
 from agent.core.shapes import is_code
 from agent.policy import values
-from agent.policy.tables import BadTable, Row, read
+from agent.policy.tables import MOST_BYTES, BadTable, Row, read
 from agent.policy.values import BadValue
+from hardware import plain_file
 from hardware.toml_lines import Lines, locate
 
 Wire = dict[str, Any]
@@ -222,7 +223,11 @@ class Folder:
 
     def _toml(self, name: str) -> Wire:
         try:
-            text = (self._folder / name).read_text("utf-8-sig")
+            data = plain_file.read(self._folder / name, MOST_BYTES)
+            if len(data) > MOST_BYTES:
+                self._say(name, "is far too large for a table", "export only this school's people")
+                return {}
+            text = data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
             self._lines[name] = locate(text)
             found: Wire = _sourced(tomllib.loads(text), name, self._lines[name], ())
             return found

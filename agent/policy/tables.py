@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from agent.core.policy import Contradiction
+from hardware import plain_file
 
 Row = tuple[int, dict[str, str]]
 MOST_BYTES = 64 << 20
@@ -50,7 +51,7 @@ def read(path: Path, headings: Mapping[str, tuple[str, ...]], needed: tuple[str,
 
 def _decoded(path: Path) -> str:
     try:
-        data = path.read_bytes()
+        data = plain_file.read(path, MOST_BYTES)
     except OSError as error:
         raise BadTable(path.name, f"cannot be read: {error.strerror}", "check the file and its rights") from None
     if len(data) > MOST_BYTES:

@@ -50,6 +50,7 @@ ZH: Mapping[str, str] = {
     "leave it empty, or write 停用 or 挂失": "请留空，或写 停用 或 挂失",
     "the holder is no code that people.csv could have": "该编号不可能出现在 people.csv 中",
     "look whether the two columns are swapped": "请检查两列是否颠倒",
+    "this is a pipe, a device or a socket, and no file": "这是管道、设备或套接字，不是文件",
     # ── tables ──
     "the table is empty": "表格为空",
     "write the headings in its first line": "请在第一行写列标题",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from agent.site_file import DEFAULT_SITE, load_site
+from hardware import plain_file
 
 if TYPE_CHECKING:
     from agent.reports.files import Wanted
@@ -169,7 +170,7 @@ def _checked(site: Site, arguments: argparse.Namespace) -> int:
     from agent.reports.verify import NotTrue, verify
 
     try:
-        key = None if arguments.key is None else load_public(arguments.key.read_bytes())
+        key = None if arguments.key is None else load_public(plain_file.read(arguments.key, 1 << 20))
         form = _form(site, arguments.template)
         sealed, signatures = verify(arguments.file, site, _journal(site, arguments.journal), key, form)
     except NotTrue as error:

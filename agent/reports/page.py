@@ -19,6 +19,7 @@ from agent.reports.layout import Speech, Table, summary
 from agent.reports.layout.proof import SIGNATURE
 from agent.reports.layout.table import shown
 from agent.reports.model import Report
+from hardware import plain_file
 
 OWN = Path(__file__).parent / "templates" / "report.html"
 MOST_BYTES = 512 << 10  # D: a form of an office is some 20 kB
@@ -76,7 +77,7 @@ def render(report: Report, tables: tuple[Table, ...], s: Speech, sealed: Seal, f
 
 
 def _read(path: Path) -> str:
-    data = path.read_bytes()
+    data = plain_file.read(path, MOST_BYTES)
     if len(data) > MOST_BYTES:
         raise BadForm(f"{path.name} is larger than {MOST_BYTES >> 10} kB: it is no form of a report")
     try:

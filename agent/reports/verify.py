@@ -25,6 +25,7 @@ from agent.reports.make import AsOf
 from agent.reports.model import Report
 from agent.reports.month import parse
 from agent.reports.page import Seal
+from hardware import plain_file
 from hardware.site import Site
 
 MOST_BYTES = 32 << 20  # D: a report with every table full has 2.5 MB
@@ -78,11 +79,11 @@ def _kind(file: Path) -> str:
 
 
 def _seal_of(file: Path) -> Seal:
+    plain_file.check(file)  # also: a file that is not there is told before what is not beside it
     if _kind(file) == ".xlsx":
         return _decoded(_book_seal(file))
     if _kind(file) != ".csv":
         return _sealed(_text(file))
-    file.stat()  # a file that is not there is told before what is not beside it
     for other in sorted((*file.parent.glob("*.html"), *file.parent.glob("*.xlsx"))):
         if file.name.startswith(f"{other.stem}-"):
             return _seal_of(other)
@@ -108,8 +109,7 @@ def _book_seal(file: Path) -> str:
 
 
 def _text(file: Path) -> str:
-    with file.open("rb") as opened:
-        data = opened.read(MOST_BYTES + 1)
+    data = plain_file.read(file, MOST_BYTES)
     try:
         return data.decode() if len(data) <= MOST_BYTES else ""
     except UnicodeDecodeError:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from site_text_samples import GOOD
 
-from hardware import places, profiles
+from hardware import places, plain_file, profiles
 from hardware.loader import load
 
 HARDWARE = Path(profiles.__file__).parent
@@ -78,8 +78,8 @@ def test_no_file_a_folder_and_an_odd_path_are_told(tmp_path: Path) -> None:
 
 
 def test_a_forbidden_file_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_path: Path) -> bytes:
+    def refuse(_path: Path, _most: int) -> bytes:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)  # root, who may run the tests, is refused nothing
+    monkeypatch.setattr(plain_file, "read", refuse)  # root, who may run the tests, is refused nothing
     assert [m.code for m in load(tmp_path / "gatebox.toml")[1]] == ["file_forbidden"]

@@ -356,8 +356,8 @@ def test_two_usb_adapters_need_stable_names_and_one_does_not() -> None:
     ]
 
 
-FILES = ("file_missing", "file_is_folder", "file_forbidden", "file_unreadable", "file_too_big", "file_utf16",
-         "file_not_utf8", "file_zeros", "file_empty")  # fmt: skip
+FILES = ("file_missing", "file_is_folder", "file_strange", "file_forbidden", "file_unreadable", "file_too_big",
+         "file_utf16", "file_not_utf8", "file_zeros", "file_empty")  # fmt: skip
 
 
 def test_every_message_has_a_case() -> None:
