@@ -325,6 +325,26 @@ _DETAILS: Mapping[str, Mapping[str, str]] = {
 }
 
 
+def why_of(kind: str, why: str) -> Mapping[str, str]:
+    """The words for this reason of a record, where its kind has its own: "plc" of a bollard's fault is a fault that the
+    controller reports, "plc" of a reversal that the controller turned it round."""
+    return words.BOLLARD_FAULT if kind in _BOLLARD_FAULTS and why in words.BOLLARD_FAULT else {}
+
+
+_BOLLARD_FAULTS = frozenset({"lane.fault", "lane.unasked"})
+
+
+def _why(record: Told, w: Words) -> str:
+    why = record.data.get("why")
+    if not isinstance(why, str):
+        return ""
+    own = why_of(record.kind, why)
+    if own:
+        return w.of(own, why)
+    known = why in words.WHY or why.startswith("sensor:") or reasons.taken_apart(why)
+    return w.why(why) if known else ""
+
+
 def detail(record: Told, w: Words) -> str:
     """The few data fields that are words of the gate; anything else stays in the journal."""
     parts = [w.t(table[value]) for key, table in _DETAILS.items() if (value := str(record.data.get(key))) in table]
@@ -332,9 +352,7 @@ def detail(record: Told, w: Words) -> str:
         parts.append(w.t("drill"))
     if "bollard" in record.data and w.known("bollard", str(record.data["bollard"])):
         parts.insert(0, w.name("bollard", str(record.data["bollard"])))
-    why = record.data.get("why")
-    if isinstance(why, str) and (why in words.WHY or why.startswith("sensor:") or reasons.taken_apart(why)):
-        parts.append(w.why(why))
+    parts.append(_why(record, w))
     path = record.data.get("path")
     if isinstance(path, str) and path in words.PATH:
         parts.append(words.PATH[path])

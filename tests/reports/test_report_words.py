@@ -18,7 +18,9 @@ from agent.reports.layout.lanes import OUT
 from agent.reports.layout.panic import ENDED, HOP, HOPS
 from agent.reports.layout.proof import SIGNATURE, UNKNOWN
 from agent.reports.layout.speech import GROUP
+from agent.reports.layout.things import _device
 from agent.reports.make import _Books
+from agent.reports.model import DeviceSpan
 from agent.reports.month import Month
 from agent.web.choices import CONSENT, DRILL_REASON, HAZARD, PURPOSE, VISIT_KIND
 
@@ -54,6 +56,22 @@ def test_a_reason_is_of_its_own_list(speech: Speech) -> None:
     assert why_word("command:card_ban", "lost", speech) == speech.t("lost") != speech.why("lost")
     assert why_word("command:shift_day", "illness", speech) == speech.t("wave of illness")
     assert why_word("access.let_out", "illness", speech) == speech.t("ill")
+
+
+@pytest.mark.parametrize(
+    ("kind", "why", "text"),
+    [
+        ("lane.fault", "plc", "its controller reports a fault"),
+        ("lane.fault", "reversals", "was turned round twice in a row"),
+        ("lane.unasked", "unasked", "moved and nobody had asked"),
+        ("path.down", "nobody listens at 10.0.0.9:1", "nobody listens at 10.0.0.9:1"),
+    ],
+)
+def test_a_fault_in_the_log_of_devices_has_its_own_words(kind: str, why: str, text: str, speech: Speech) -> None:
+    """A controller that reports a fault has turned nothing round."""
+    span = DeviceSpan(thing="lane:main", kind=kind, why=why, from_ms=0, to_ms=60_000, ms=60_000, end="", ref=(1, 1))
+    told = _device(span, speech)
+    assert speech.w.reason(speech.t(text)) in told and speech.why("plc") not in told
 
 
 def test_kinds_have_words(speech: Speech) -> None:

@@ -181,6 +181,21 @@ def test_what_the_gate_refuses_is_never_told_by_its_id(ident: str, language: str
     assert told != ident and "_" not in told
 
 
+@pytest.mark.parametrize(
+    ("kind", "why", "text"),
+    [
+        ("lane.fault", "plc", "its controller reports a fault"),
+        ("lane.reversal", "plc", "the controller turned it round"),
+        ("device.lost", "bus plc: unit 1 has been silent for 7.0 s; not asked now", "has been silent for 7.0 s"),
+        ("device.lost", "an unknown word", ""),
+    ],
+)
+def test_a_record_tells_its_own_reason(kind: str, why: str, text: str) -> None:
+    told = kinds.Told(kind=kind, subject="lane:main", at="", cause=None, data={"why": why})
+    detail = kinds.detail(told, Words("en", SITE))
+    assert (text in detail) if text else not detail
+
+
 def test_no_template_speaks_for_itself() -> None:
     """Every text between tags is either an expression or marked; nothing is written straight into a template."""
     for path in TEMPLATES.glob("*.html"):

@@ -6,6 +6,7 @@ from agent.locale import mark
 from agent.reports.layout.speech import Speech, minutes
 from agent.reports.layout.table import Cell, Column, Table
 from agent.reports.model import DeviceSpan, Hazard, Report, Visit
+from agent.web import kinds
 from agent.web.choices import CONSENT, HAZARD, PURPOSE, VISIT_KIND
 
 END = {
@@ -116,6 +117,7 @@ def device_log(report: Report, s: Speech) -> Table:
 
 
 def _device(one: DeviceSpan, s: Speech) -> tuple[Cell, ...]:
+    own = kinds.why_of(one.kind, one.why)
     remarks = {
         "open": s.t("still so at the end of the report"),
         "restart": s.t("then the box went off; how long it lasted is unknown"),
@@ -123,7 +125,7 @@ def _device(one: DeviceSpan, s: Speech) -> tuple[Cell, ...]:
     return (
         s.thing(one.thing),
         s.kind(one.kind),
-        s.why(one.why) or None,
+        (s.of(own, one.why) if own else s.why(one.why)) or None,
         s.time(one.from_ms),
         None if one.end == "open" else s.time(one.to_ms),
         minutes(one.ms),
