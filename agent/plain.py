@@ -1,4 +1,5 @@
-"""What strangers wrote, where a person reads it: on a terminal, in a log. Letters only, nothing a terminal obeys.
+"""What strangers wrote, where a person reads it: on a terminal, in a log, in an office program's table. Letters only,
+nothing that a terminal obeys or a table carries out.
 
 A control character could clear the screen, recolour it, write over what stands above, or begin a line that looks like
 one of ours; a character that turns the direction of writing makes a line read as another.
@@ -12,6 +13,8 @@ from typing import Any, TextIO, cast
 MOST_MESSAGE = 2000  # D: characters; a far side's error may be as long as it likes
 _CONTROLS = (*range(0x20), *range(0x7F, 0xA0))  # C0, DEL and C1: Unicode 16, 23.1 (V)
 _TURNS = (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))  # UAX #9, table 1 (V)
+_FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
+_BREAKS = ("\t", "\r", "\n")
 _LINE = dict.fromkeys((*_CONTROLS, *_TURNS), "\N{REPLACEMENT CHARACTER}")
 _TEXT = {code: text for code, text in _LINE.items() if code not in (0x09, 0x0A)}
 
@@ -19,6 +22,12 @@ _TEXT = {code: text for code, text in _LINE.items() if code not in (0x09, 0x0A)}
 def line(text: str) -> str:
     """On one line."""
     return text.translate(_LINE)
+
+
+def cell(text: str) -> str:
+    """A cell of a CSV file, with an apostrophe before what an office program would take for a formula. Some pass over
+    blanks before it, and those of East Asia take the wide signs too (OWASP, "CSV Injection", S)."""
+    return f"'{text}" if text.startswith(_BREAKS) or text.lstrip().startswith(_FORMULA) else text
 
 
 class Formatter(logging.Formatter):

@@ -12,12 +12,12 @@ from typing import Literal
 
 import msgspec
 
+from agent import plain
 from agent.journal import schema
 from agent.journal.errors import FILE_ERRORS, Damaged, Trouble, told
 
 Format = Literal["jsonl", "csv"]
 COLUMNS = ("epoch", "seq", "at", "clock", "kind", "subject", "actor", "cause", "data", "evicted")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run instead of show
 
 
 class Bound(msgspec.Struct, frozen=True):
@@ -86,19 +86,15 @@ def _line(form: Format, epoch: int, seq: int, body: bytes | None) -> str:
     fields = json.loads(body)
     cause = fields["cause"]
     data = json.dumps(fields["data"], ensure_ascii=False, sort_keys=True)
-    plain = [fields[name] for name in COLUMNS[2:7]]
-    return _csv_line((epoch, seq, *plain, f"{cause[0]}-{cause[1]}" if cause else "", data, ""))
+    told_of = [fields[name] for name in COLUMNS[2:7]]
+    return _csv_line((epoch, seq, *told_of, f"{cause[0]}-{cause[1]}" if cause else "", data, ""))
 
 
 def _csv_line(cells: tuple[object, ...]) -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow([_harmless(cell) for cell in cells])
+    shown = [plain.cell(cell) if isinstance(cell, str) else cell for cell in cells]
+    csv.writer(text, lineterminator="\n").writerow(shown)
     return text.getvalue()
-
-
-def _harmless(cell: object) -> object:
-    """Card holders and subjects come from outside: none may become a formula in a spreadsheet."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
 
 
 __all__ = ["Bound", "Format", "Trouble", "export"]

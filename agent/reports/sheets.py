@@ -12,10 +12,10 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+from agent import plain
 from agent.reports.layout import Cell, Table
 from agent.reports.layout.table import Kind, shown
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 _FORMATS: dict[Kind, dict[str, str]] = {
     "text": {},
     "ref": {},
@@ -38,7 +38,7 @@ def to_csv(table: Table, number: str) -> bytes:
     """UTF-8 with a mark, CRLF, as Excel opens it with a double click. `number` heads the column of row numbers."""
     out = io.StringIO()
     writer = csv.writer(out)
-    writer.writerow([number, *(_harmless(column.title) for column in table.columns)])
+    writer.writerow([number, *(plain.cell(column.title) for column in table.columns)])
     for at, row in enumerate(table.rows, 1):
         kinds = [column.kind for column in table.columns]
         writer.writerow([at, *(_cell(cell, kind) for cell, kind in zip(row, kinds, strict=True))])
@@ -49,11 +49,7 @@ def _cell(cell: Cell, kind: Kind) -> str:
     if cell is None:
         return ""
     text = shown(cell, kind)
-    return _harmless(text) if isinstance(cell, str) else text
-
-
-def _harmless(text: str) -> str:
-    return f"'{text}" if text.lstrip(" ").startswith(FORMULA) else text
+    return plain.cell(text) if isinstance(cell, str) else text
 
 
 def write_xlsx(

@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta
 
 import msgspec
 
+from agent import plain
 from agent.journal.reader import Row
 from agent.web import kinds
 from agent.web.kinds import Line
@@ -16,7 +17,6 @@ from agent.web.words import Words
 
 MAX_TEXT = 30  # D: in Chinese some 270 bytes of a query
 CSV_ROWS = 5_000  # D: what an office program opens at once; older ones by naming days
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a cell that begins so would be carried out by an office program
 
 
 class BadDay(ValueError):
@@ -85,9 +85,5 @@ def to_csv(lines: Iterable[Line], w: Words) -> bytes:
         cause = "" if line.cause is None else f"{line.cause[0]}-{line.cause[1]}"
         number = f"{line.ref[0]}-{line.ref[1]}"
         time = w.date_time(line.at_ms) if line.at_ms else ""
-        writer.writerow(map(_harmless, (number, time, line.title, line.detail, line.subject, cause)))
+        writer.writerow(map(plain.cell, (number, time, line.title, line.detail, line.subject, cause)))
     return out.getvalue().encode("utf-8-sig")
-
-
-def _harmless(text: str) -> str:
-    return f"'{text}" if text.startswith(FORMULA) else text

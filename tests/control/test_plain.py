@@ -11,6 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from agent import plain
 from agent.policy.bundle import MAGIC
 
@@ -20,6 +22,18 @@ TRICKS = "\x1b[2J\x1b]0;all well\x07 a\nb\r\x9b31m \u202eneewnem\u2066 \x00\x7f"
 def test_a_line_is_one_line_of_letters() -> None:
     told = plain.line(TRICKS + "门卫 é →")
     assert told.isprintable() and told.endswith("门卫 é →") and "\n" not in told
+
+
+@pytest.mark.parametrize(
+    "text", ["=1", "+1", "-1", "@A1", " =1", "\t1", "\r1", "\n1", "＝1", "＋1", "－1", "＠A1", "\u3000=1"]
+)
+def test_a_cell_that_a_table_would_carry_out_is_text(text: str) -> None:
+    assert plain.cell(text) == f"'{text}"
+
+
+@pytest.mark.parametrize("text", ["", "门卫室", "1-1", "a=b", " x", "'=1"])
+def test_any_other_cell_stays_as_it_is(text: str) -> None:
+    assert plain.cell(text) == text
 
 
 def test_a_message_with_a_line_end_is_one_line_and_a_traceback_stays_readable() -> None:

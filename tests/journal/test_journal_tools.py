@@ -61,10 +61,10 @@ def test_csv_is_readable_and_harmless(found: Opened) -> None:
 def test_no_cell_is_a_formula(tmp_path: Path) -> None:
     import msgspec
 
-    odd = msgspec.structs.replace(record(1), subject="=1+1", actor="@x")
+    odd = msgspec.structs.replace(record(1), subject=" =1+1", actor="＠x")
     kept = write(tmp_path, [[odd]])
     row = next(csv.DictReader(export(kept.path, "csv")))
-    assert (row["subject"], row["actor"]) == ("'=1+1", "'@x")
+    assert (row["subject"], row["actor"]) == ("' =1+1", "'＠x")
 
 
 NO_RECORDS = (b"[" * 5000, b'{"data":' + b"[" * 5000, b'{"kind":"\xff"}', b"12", b'{"kind":1}', b"")

@@ -139,7 +139,7 @@ def test_csv_opens_in_excel_s_manner(site: Site, tmp_path: Path) -> None:
     assert rows[1][4:7] == ["2026-09-02 08:00:00", "2026-09-02 08:05:00", "5.0"]
 
 
-@pytest.mark.parametrize("text", [EVIL, "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "  =1", "\n=1"])
+@pytest.mark.parametrize("text", [EVIL, "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "  =1", "\n=1", "＝1", "\u3000=1"])
 def test_no_cell_of_a_csv_is_a_formula(text: str) -> None:
     table = Table(id="x", title="x", short="x", columns=(Column("a"), Column("b", "count")), rows=((text, -5),))
     row = list(csv.reader(io.StringIO(sheets.to_csv(table, "No.").decode("utf-8-sig"), newline="")))[1]

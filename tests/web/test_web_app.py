@@ -313,7 +313,9 @@ async def test_the_table_has_the_lines_of_the_page_and_no_formula(rig: Rig) -> N
     rows = list(csv.reader(io.StringIO(answer.content.decode("utf-8-sig"))))
     assert rows[0] == ["No.", "Time", "What happened", "Detail", "Where", "Because of"]
     assert len(rows) - 1 >= page.count('<td class="what">') > 0
-    assert to_csv([line_of("=1+1")], rig.pages.renderer.words["en"]).decode("utf-8-sig").splitlines()[1].count("'=1+1")
+    for formula in ("=1+1", " =1+1", "＝1+1", "-1"):
+        table = to_csv([line_of(formula)], rig.pages.renderer.words["en"]).decode("utf-8-sig")
+        assert table.splitlines()[1].count(f"'{formula}"), formula
 
 
 def line_of(title: str) -> Line:
