@@ -1,23 +1,57 @@
-"""What is allowed in a policy and is probably not meant. It stops no bundle; whoever makes one is told."""
+"""What is allowed in a policy and is probably not meant. It stops no bundle; whoever makes one is told.
+
+A grade is only a text. Written 1 in one file and 一, １ or 1.0 in the other, its pupils are let out by no window.
+"""
 
 from __future__ import annotations
 
-from agent.core.policy import Contradiction, Policy
+from agent.core.policy import Contradiction, Credential, Passage, Policy
 
 
 def remarks(policy: Policy) -> list[Contradiction]:
-    """Windows for a grade that no pupil is in: written "1" in one file and "一" in the other, nobody is let out."""
-    pupils = (one for one in policy.credentials.values() if policy.groups[one.group].kind == "pupil")
+    """Windows for a grade that no pupil is in, and pupils of a grade that no window lets out while others have one."""
+    pupils = [one for one in policy.credentials.values() if policy.groups[one.group].kind == "pupil"]
+    return [*_windows_for_nobody(policy, pupils), *_pupils_without_a_window(policy, pupils)]
+
+
+def _windows_for_nobody(policy: Policy, pupils: list[Credential]) -> list[Contradiction]:
     grades = {one.grade for one in pupils} - {""}
-    known = ", ".join(sorted(grades, key=lambda grade: (len(grade), grade))) or "none"
+    cure = f"correct the grade here or in {policy.credentials_file}; pupils are in: {_listed(grades)}"
     said: dict[tuple[str, str], Contradiction] = {}
     for plan in policy.plans.values():
         for window in plan.windows:
             for passage in window.passages:
                 source = passage.source or window.source or plan.source or plan.id
-                for grade in passage.grades:
-                    if grade not in grades:
-                        what = f"{window.label or window.kind} of {plan.id} is for grade {grade}, and no pupil is in it"
-                        cure = f"correct the grade here or in {policy.credentials_file}; pupils are in: {known}"
-                        said[source, grade] = Contradiction(source, what, cure)
+                for grade in (grade for grade in passage.grades if grade not in grades):
+                    what = f"{window.label or window.kind} of {plan.id} is for grade {grade}, and no pupil is in it"
+                    said[source, grade] = Contradiction(source, what, cure)
     return list(said.values())
+
+
+def _pupils_without_a_window(policy: Policy, pupils: list[Credential]) -> list[Contradiction]:
+    """By their group and grade, at the first line of each. A school whose pupils have no way out at all means it."""
+    ways = [p for plan in policy.plans.values() for window in plan.windows for p in window.passages]
+    out = [way for way in ways if way.direction != "in"]
+    kept: dict[tuple[str, str], list[int]] = {}
+    for one in pupils:
+        kept.setdefault((one.group, one.grade), []).append(one.line)
+    lost = {key: lines for key, lines in kept.items() if not any(_lets(way, *key) for way in out)}
+    if len(lost) == len(kept):
+        return []
+    cure = f"correct the grade here or in the day plans; windows are for: {_listed({g for p in out for g in p.grades})}"
+    return [
+        Contradiction(
+            f"{policy.credentials_file}:{min(lines)}",
+            f"no window of any plan lets out grade {grade or 'none'}: pupils affected {len(lines)}",
+            cure,
+        )
+        for (_, grade), lines in lost.items()
+    ]
+
+
+def _lets(way: Passage, group: str, grade: str) -> bool:
+    return (not way.groups or group in way.groups or "pupil" in way.groups) and (not way.grades or grade in way.grades)
+
+
+def _listed(grades: set[str]) -> str:
+    return ", ".join(sorted(grades, key=lambda grade: (len(grade), grade))) or "none"

@@ -169,6 +169,8 @@ ZH: Mapping[str, str] = {
     "{} is in grade {} here and in {} in {}": "{0} 在此处是 {1} 年级，在 {3} 是 {2} 年级",
     "write the same grade for both cards, or correct the holder": "请为两张卡写同一年级，或更正编号",
     "{} of {} is for grade {}, and no pupil is in it": "{1} 的 {0} 针对 {2} 年级，但没有该年级的学生",
+    "no window of any plan lets out grade {}: pupils affected {}": "没有任何时段放 {} 年级离校：涉及学生 {} 名",
+    "correct the grade here or in the day plans; windows are for: {}": "请更正此处或日程中的年级；已有时段的年级：{}",
     "correct the grade here or in {}; pupils are in: {}": "请更正此处或 {} 中的年级；现有学生的年级：{}",
     "{} stands in the roster and has no guard's card": "值班表中的 {} 没有保安卡",
     "add the guard to the credentials, or correct the roster": "请为其添加保安卡，或更正值班表",

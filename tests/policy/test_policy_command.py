@@ -170,6 +170,27 @@ def test_a_window_for_a_grade_nobody_is_in_is_told_and_stops_nothing(
     assert "no pupil is in it" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("grade", ["１", "1.0", ""])
+def test_pupils_whom_no_window_lets_out_are_told(
+    grade: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A spreadsheet's 1.0, a wide １ or an empty cell: on no day would these children's cards open."""
+    more = f"0200000009,pupil-0009,pupil,{grade},1-1,,\n0200000010,pupil-0010,pupil,{grade},1-1,,\n"
+    assert command.run(["show", str(office(tmp_path / "o", people_csv=FILES["people.csv"] + more))]) == 0
+    told = capsys.readouterr().err
+    assert (
+        f"people.csv:7: look at this: no window of any plan lets out grade {grade or 'none'}: pupils affected 2" in told
+    )
+    assert "windows are for: 1\n" in told and told.count("look at this") == 1
+    assert command.run(["show", str(tmp_path / "o"), "--lang", "zh_CN"]) == 0
+    assert "涉及学生 2 名" in capsys.readouterr().err
+
+
+def test_a_school_without_windows_out_means_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = office(tmp_path / "o", plans_toml=FILES["plans.toml"].replace('direction = "out"', 'direction = "in"'))
+    assert command.run(["show", str(folder)]) == 0 and capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize(
     ("more", "told"),
     [
