@@ -19,7 +19,8 @@ from agent.core.records import encode
 from bench.journal_rate import bench_record
 from bench.stats import ratio, summary
 from bench.whole import cpu_s
-from sim.broker import BrokerProcess, free_port, start_broker
+from sim.broker import BrokerProcess, start_broker
+from sim.ports import free_port
 from sim.redis_server import RedisProcess
 
 BOXES = 100

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from agent.demo.gate import Entry, Gate
-from agent.demo.processes import Child, DemoError, free_port, python
+from agent.demo.processes import Child, DemoError, python
 from hardware import loader
 from hardware.site import Site
+from sim.ports import free_port
 
 SITES = Path(loader.__file__).parent / "sites"
 PORTS = ("28888", "21502", "21883", "28080")
@@ -26,7 +27,7 @@ class Rig:
         self.site_file = self.folder / "gatebox.toml"
         text = (SITES / f"{site}.toml").read_text("utf-8")
         for port in PORTS:
-            text = text.replace(port, str(free_port(0)))
+            text = text.replace(port, str(free_port()))
         self.site_file.write_text(text, "utf-8")
         self.site = self._load()
         self.environment = dict(environment or {})

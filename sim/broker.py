@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from sim.ports import free_port
 from sim.server_process import ServerError, ServerProcess
 
 Kind: TypeAlias = Literal["mosquitto", "iotcore"]
@@ -78,12 +79,6 @@ def start_broker(
 def mosquitto_path() -> str | None:
     """Debian puts it where an ordinary user's PATH does not look."""
     return shutil.which("mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
-
-
-def free_port(host: str = "127.0.0.1") -> int:
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
 
 
 def _mosquitto(folder: Path, host: str, port: int, tls: Tls | None) -> list[str]:

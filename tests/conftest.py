@@ -11,6 +11,11 @@ import secrets
 import zlib
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# Hypothesis judges by the clock how long an example takes and how fast it is drawn: on a busy machine that is luck.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 SEED = int(os.environ.get("MENWEI_SEED") or secrets.randbelow(2**31))
 

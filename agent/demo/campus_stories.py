@@ -8,7 +8,7 @@ from typing import Any
 
 from agent.demo import school
 from agent.demo.eyes import ms_since, ready
-from agent.demo.gate import Gate
+from agent.demo.gate import WITHIN_S, Gate
 from agent.demo.stage import Stage
 from agent.demo.timeline import Timeline
 from agent.journal.reader import JournalReader
@@ -40,10 +40,10 @@ def class_hours(stage: Stage, gate: Gate, line: Timeline) -> None:
     line.step("leave slip taken", school.command(stage.site, "slip_add", **slip).get("ok") is True)
     since = time.monotonic_ns()
     gate.do("swipe", reader="turnstile-out", card=PUPIL)
-    gate.wait("the turnstile opens", lambda: gate.world()["doors"]["turnstile"]["locked"] is False, 3)
+    gate.wait("the turnstile opens", lambda: gate.world()["doors"]["turnstile"]["locked"] is False)
     granted = judged(stage, gate, "access.granted", since)
     line.step("the slip lets the pupil out", "policy" not in granted, _ms(granted, since))
-    gate.wait("the turnstile locks again", lambda: gate.world()["doors"]["turnstile"]["locked"] is True, 10)
+    gate.wait("the turnstile locks again", lambda: gate.world()["doors"]["turnstile"]["locked"] is True)
     since = time.monotonic_ns()
     gate.do("swipe", reader="turnstile-out", card=PUPIL)
     again = judged(stage, gate, "access.denied", since)
@@ -61,11 +61,11 @@ def _at_the_evacuation_way(stage: Stage, gate: Gate, line: Timeline) -> None:
     line.step("the wicket opens all the same", ms=ms_since(opened, since))
     told = judged(stage, gate, "access.unauthorised_exit", since)
     line.step("alarm: left against the timetable", told["holder"] == "pupil-0016", _ms(told, since))
-    gate.wait("the district has heard of it", lambda: gate.alarms("access.unauthorised_exit"), 10)
+    gate.wait("the district has heard of it", lambda: gate.alarms("access.unauthorised_exit"))
     line.step("the district has heard of it")
 
 
-def judged(stage: Stage, gate: Gate, kind: str, since_ns: int, limit_s: float = 5.0) -> dict[str, Any]:
+def judged(stage: Stage, gate: Gate, kind: str, since_ns: int, limit_s: float = WITHIN_S) -> dict[str, Any]:
     """The data of the first record of this kind after an instant, with its `mono_ns`."""
 
     def found() -> dict[str, Any] | None:

@@ -98,7 +98,7 @@ def _man_the_gatehouse(gate: Gate) -> None:
     """A guard comes on duty with his card; else the box soon tells that the gatehouse stands empty. Where the reader is
     slow to come the visitor of the demo may do it."""
     with contextlib.suppress(DemoError):
-        gate.wait("the guard's reader is there", lambda: any(_is_up(one) for one in gate.state()["readers"]), 20)
+        gate.wait("the guard's reader is there", lambda: any(_is_up(one) for one in gate.state()["readers"]))
         gate.do("swipe", reader=GUARD_READER, card=GUARD)
 
 

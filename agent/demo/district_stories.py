@@ -26,7 +26,7 @@ def commands(stage: Stage, gate: Gate, line: Timeline) -> None:
     line.title("The district locks the way in down, by a signed command.")
     asked = time.monotonic_ns()
     gate.order("lockdown")
-    gate.wait("the way in is locked down", lambda: gate.state()["panic"]["lockdown"], 10)
+    gate.wait("the way in is locked down", lambda: gate.state()["panic"]["lockdown"])
     line.step("command given → way in locked down", ms=(time.monotonic_ns() - asked) / 1e6)
     line.title("A staff card is refused now; from inside the way out stays free.")
     lock = gate.gpio("lock", "wicket", "lock")
@@ -42,32 +42,32 @@ def commands(stage: Stage, gate: Gate, line: Timeline) -> None:
     line.title("The box is killed (kill -9) and starts again; somebody replays the lockdown once more.")
     stage.box.kill()
     stage.box.start()
-    gate.wait("the box serves its page again", lambda: gate.state()["scanned"], 20)
-    gate.wait("the uplink is up", lambda: gate.state()["paths"][0]["up"], 20)
+    gate.wait("the box serves its page again", lambda: gate.state()["scanned"])
+    gate.wait("the uplink is up", lambda: gate.state()["paths"][0]["up"])
     gate.order("lockdown", lie="replay")
-    gate.wait("it is known", lambda: gate.state()["orders"]["refused"] == {"duplicate": 1}, 5)
+    gate.wait("it is known", lambda: gate.state()["orders"]["refused"] == {"duplicate": 1})
     line.step("replay after a restart: refused, its id is in the journal", bool(gate.state()["panic"]["lockdown"]))
     since = time.monotonic_ns()
     gate.order("raise", lane="main")
-    gate.wait("it is refused", lambda: gate.state()["orders"]["refused"].get("rank"), 5)
+    gate.wait("it is refused", lambda: gate.state()["orders"]["refused"].get("rank"))
     line.step("a raise from afar is refused, nothing on the wire", not requests(gate, "", since))
     line.title("The district asks for the all-clear. The gate only shows that.")
     gate.order("all_clear_request", reason="search over")
-    gate.wait("the page shows it", lambda: gate.state()["asked"], 10)
+    gate.wait("the page shows it", lambda: gate.state()["asked"])
     line.step("still locked down", bool(gate.state()["panic"]["lockdown"]))
     line.title("The guard finds the gate safe and turns the reset key.")
     turned = reset(gate)
-    gate.wait("the lockdown is over", lambda: not gate.state()["panic"]["lockdown"], 5)
+    gate.wait("the lockdown is over", lambda: not gate.state()["panic"]["lockdown"])
     line.step("key turned → all-clear", ms=(time.monotonic_ns() - turned) / 1e6)
     line.step("nothing is asked for any more", not gate.state()["asked"])
-    told = gate.wait("the district has the records", lambda: _told(gate), 10)
+    told = gate.wait("the district has the records", lambda: _told(gate))
     line.step(f"the district reads what came of it: {told}", told == ["lockdown", "all_clear_request"])
 
 
 def _refused(gate: Gate, line: Timeline, lie: str) -> None:
     before = sum(gate.state()["orders"]["refused"].values())
     gate.order("release", lie=lie, door="wicket")
-    gate.wait(f"{lie} is refused", lambda: sum(gate.state()["orders"]["refused"].values()) > before, 5)
+    gate.wait(f"{lie} is refused", lambda: sum(gate.state()["orders"]["refused"].values()) > before)
     line.step(f"{lie}: refused", gate.state()["orders"]["done"] == 1)  # the lockdown alone
 
 
@@ -90,12 +90,12 @@ def drill(stage: Stage, gate: Gate, line: Timeline) -> None:
     """A drill: announced and heard first, marked at every hop, a real press in it real, and its signed report."""
     ready(gate)
     line.title("A guard shows his card and announces a drill of the button in the gatehouse.")
-    gate.do("swipe", reader="guard", card=GUARD)
-    time.sleep(0.5)
+    shown = gate.do("swipe", reader="guard", card=GUARD)
+    judged(stage, gate, "access.presence", shown)
     asked = time.monotonic_ns()
     done = school.command(stage.site, "drill_start", button=BUTTON, minutes="2", reason="monthly_test")
     line.step("announced", done.get("ok") is True)
-    gate.wait("the drill runs", lambda: (gate.state()["panic"]["drill"] or {}).get("phase") == "running", 10)
+    gate.wait("the drill runs", lambda: (gate.state()["panic"]["drill"] or {}).get("phase") == "running")
     line.step("the district has heard of it: from here on a press is a drill", ms=(time.monotonic_ns() - asked) / 1e6)
     line.step(
         "at the district it is marked", [a["record"]["data"]["drill"] for a in gate.alarms("drill.started")] == [True]
@@ -106,7 +106,7 @@ def drill(stage: Stage, gate: Gate, line: Timeline) -> None:
     lit = gate.wait_pin("lamp 'sent' is on", lamp, 1, pressed)
     dark = gate.wait_pin("it flashes", lamp, 0, lit["ns"])
     line.step("lamp 'sent' flashes: this is a drill", ms=ms_since(dark, lit["ns"]))
-    alarm: Entry = gate.wait("the press reaches the district", lambda: _drilled(gate, pressed), 10)
+    alarm: Entry = gate.wait("the press reaches the district", lambda: _drilled(gate, pressed))
     line.step("at the district it is marked DRILL", alarm["record"]["data"]["drill"] is True)
     gate.wait(
         "its receipt is back", lambda: gate.state()["panic"]["alarms"][-1]["stages"].get("mqtt") == "received", 10
@@ -119,13 +119,14 @@ def drill(stage: Stage, gate: Gate, line: Timeline) -> None:
     line.step("staff come in as always", ms=ms_since(gate.wait_pin("it unlocks", lock, 0, swiped), swiped))
     line.title("Another button is pressed: that one is real, and the drill is over.")
     real = gate.do("press", button=OTHER)
-    steady = gate.wait_pin("lamp 'sent' is on", lamp, 1, real)
+    gate.wait_pin("lamp 'sent' is on", lamp, 1, real)
     wait_position(gate, "up", "main", "service")
     line.step("bollards up", bool(gate.state()["panic"]["latched"]))
+    steady_ns = time.monotonic_ns()
     time.sleep(1.5)
-    later = [e for e in gate.wire(steady["ns"]) if e["kind"] == "pin" and e["gpio"] == lamp and e["level"] == 0]
-    line.step("the lamp is steady now", not later)
-    gate.wait("the district has it", lambda: len(gate.alarms()) == 2, 10)
+    later = [e for e in gate.wire(steady_ns) if e["kind"] == "pin" and e["gpio"] == lamp]
+    line.step("the lamp is steady now", not later and gate.world()["lamps"]["sent"] is True)
+    gate.wait("the district has it", lambda: len(gate.alarms()) == 2)
     line.step("at the district it is marked as no drill", gate.alarms()[-1]["record"]["data"]["drill"] is False)
     line.step("it hears of the drill's end", _why(gate) == "real_press")
     settle(gate)
@@ -142,7 +143,7 @@ def _drilled(gate: Gate, since_ns: int) -> Entry | None:
 
 
 def _why(gate: Gate) -> str:
-    ended: list[Entry] = gate.wait("the drill's end is there", lambda: gate.alarms("drill.ended"), 10)
+    ended: list[Entry] = gate.wait("the drill's end is there", lambda: gate.alarms("drill.ended"))
     return str(ended[-1]["record"]["data"]["why"])
 
 

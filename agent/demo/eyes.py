@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from agent.demo.gate import Entry, Gate
+from agent.demo.gate import WITHIN_S, Entry, Gate
 
 REQUEST_CODES = {1: "raise", 2: "lower", 3: "efo"}
 
@@ -36,7 +36,7 @@ def all_up(gate: Gate, *lanes: str) -> bool:
     return all(found == "up" for found in lane_positions(gate, *lanes))
 
 
-def wait_position(gate: Gate, wanted: str, *lanes: str, limit_s: float = 12.0) -> None:
+def wait_position(gate: Gate, wanted: str, *lanes: str, limit_s: float = WITHIN_S) -> None:
     gate.wait(
         f"bollards {wanted} in {', '.join(lanes)}",
         lambda: all(found == wanted for found in lane_positions(gate, *lanes)),
@@ -62,16 +62,16 @@ def _kind_in(entry: Entry, kinds: tuple[str, ...]) -> bool:
 
 def ready(gate: Gate) -> None:
     """Wait until the box has read everything, sees the district, and its sensors have been clear for long enough."""
-    gate.wait("the box has read its inputs", lambda: gate.state()["scanned"], 20)
-    gate.wait("the uplink is up", lambda: gate.state()["paths"][0]["up"], 20)
-    gate.wait("the lanes are read", lambda: not any(lane["lost"] for lane in gate.state()["lanes"]), 10)
-    gate.wait("the readers are there", lambda: all(device["up"] for device in gate.state()["devices"]), 10)
+    gate.wait("the box has read its inputs", lambda: gate.state()["scanned"])
+    gate.wait("the uplink is up", lambda: gate.state()["paths"][0]["up"])
+    gate.wait("the lanes are read", lambda: not any(lane["lost"] for lane in gate.state()["lanes"]))
+    gate.wait("the readers are there", lambda: all(device["up"] for device in gate.state()["devices"]))
     time.sleep(1.5)
 
 
 def settle(gate: Gate) -> None:
     """Wait until every panic line is quiet: a reset is refused while a button is pressed."""
-    gate.wait("the buttons are released", lambda: _quiet(gate.state()), 10)
+    gate.wait("the buttons are released", lambda: _quiet(gate.state()))
 
 
 def _quiet(state: Entry) -> bool:
@@ -79,9 +79,9 @@ def _quiet(state: Entry) -> bool:
 
 
 def reset(gate: Gate) -> int:
-    """Turn the panic reset key and let it spring back; returns the instant before."""
+    """Turn the panic reset key and let it spring back once the box has seen it; returns the instant before."""
     asked = gate.do("key", key="panic-reset", position="on")
-    time.sleep(0.3)
+    gate.wait("the key is seen", lambda: any(key["on"] for key in gate.state()["keys"] if key["id"] == "panic-reset"))
     gate.do("key", key="panic-reset", position="off")
     return asked
 
@@ -92,7 +92,7 @@ def alarm_after(gate: Gate, alarm: Entry) -> Entry | None:
     def later() -> Entry | None:
         return next((a for a in gate.alarms() if (a["epoch"], a["seq"]) > (alarm["epoch"], alarm["seq"])), None)
 
-    found: Entry | None = gate.wait("the second alarm reaches the district", later, 10)
+    found: Entry | None = gate.wait("the second alarm reaches the district", later)
     return found
 
 

@@ -15,10 +15,11 @@ from hardware.site import Site
 from hardware.terminals import Gpio, Use, uses
 
 Entry = dict[str, Any]
+WITHIN_S = 30.0  # far more than anything at the gate takes: how long it took is measured, and told beside it
 NOT_WITHIN = "not within {limit:g} s: {what}"
 
 
-def fetch(url: str, body: dict[str, Any] | None = None, timeout_s: float = 5.0) -> Any:
+def fetch(url: str, body: dict[str, Any] | None = None, timeout_s: float = 20.0) -> Any:
     """GET, or POST with a JSON body. Raises DemoError with the peer's own words, KeyboardInterrupt once told to end."""
     PATIENCE.check()
     data = None if body is None else json.dumps(body).encode()
@@ -137,19 +138,19 @@ class Gate:
 
     # ── waiting ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def wait_wire(self, what: str, test: Callable[[Entry], bool], since_ns: int, limit_s: float = 3.0) -> Entry:
+    def wait_wire(self, what: str, test: Callable[[Entry], bool], since_ns: int, limit_s: float = WITHIN_S) -> Entry:
         """The first entry on the wire after `since_ns` that passes. Raises DemoError naming `what`."""
         found = self.wait(what, lambda: next(filter(test, self.wire(since_ns)), None), limit_s)
         assert isinstance(found, dict)
         return found
 
-    def wait_pin(self, what: str, gpio: int, level: int, since_ns: int, limit_s: float = 3.0) -> Entry:
+    def wait_pin(self, what: str, gpio: int, level: int, since_ns: int, limit_s: float = WITHIN_S) -> Entry:
         def right(entry: Entry) -> bool:
             return bool(entry["kind"] == "pin" and entry["gpio"] == gpio and entry["level"] == level)
 
         return self.wait_wire(what, right, since_ns, limit_s)
 
-    def wait(self, what: str, test: Callable[[], Any], limit_s: float) -> Any:
+    def wait(self, what: str, test: Callable[[], Any], limit_s: float = WITHIN_S) -> Any:
         """Poll until true; errors of a peer that is just starting count as "not yet"."""
         end = time.monotonic() + limit_s
         last = ""

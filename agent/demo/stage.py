@@ -8,7 +8,7 @@ from pathlib import Path
 
 from agent.demo import console, school
 from agent.demo.gate import Gate, fetch
-from agent.demo.processes import Child, DemoError, free_port, python
+from agent.demo.processes import START_S, Child, DemoError, free_port, python
 from hardware import loader
 from hardware.site import Site
 
@@ -75,6 +75,7 @@ class Stage:
             "simulator",
             python("-m", "sim", "--site", str(self.site_file), "--http", str(simulator)),
             self.folder,
+            urgent=True,
         )
         self.district = Child(
             "district",
@@ -84,7 +85,8 @@ class Stage:
         )  # fmt: skip
         self.centre = self._centre()
         self.platform = self._platform()
-        self.box = Child("box", python("-m", "agent", "run", "--config", str(self.site_file)), self.folder)
+        run = python("-m", "agent", "run", "--config", str(self.site_file))
+        self.box = Child("box", run, self.folder, urgent=True)
 
     def _centre(self) -> Child | None:
         """The receiving centre, where the site file names one on this machine."""
@@ -166,7 +168,7 @@ class Stage:
         return gate
 
     def _wait_for_box(self, gate: Gate) -> None:
-        end = time.monotonic() + 30
+        end = time.monotonic() + START_S
         while time.monotonic() < end:
             if not self.box.running():
                 raise DemoError(f"the box did not start; its last words:\n{self.box.last_words()}")

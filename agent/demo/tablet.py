@@ -13,7 +13,7 @@ import urllib.request
 from http.cookiejar import CookieJar
 
 from agent.demo import console
-from agent.demo.gate import Gate
+from agent.demo.gate import WITHIN_S, Gate
 from agent.demo.processes import DemoError
 from agent.web.console.certificate import AUTHORITY
 from hardware.places import web_dir
@@ -28,7 +28,7 @@ class Tablet:
         """Waits for the console and logs in. Raises DemoError."""
         self._base = gate.console.removesuffix("/guard")
         authority = web_dir(gate.site) / AUTHORITY
-        gate.wait("the console has its certificate", authority.exists, 20)
+        gate.wait("the console has its certificate", authority.exists)
         context = ssl.create_default_context(cafile=str(authority))
         self._cookies = CookieJar()
         self._opener = urllib.request.build_opener(
@@ -53,7 +53,7 @@ class Tablet:
         return told[1] == "ok", html.unescape(told[2])
 
     def _wait(self) -> None:
-        end = time.monotonic() + 20
+        end = time.monotonic() + WITHIN_S
         while True:
             try:
                 self._open("/guard/login")
@@ -67,7 +67,7 @@ class Tablet:
         data = urllib.parse.urlencode(fields).encode() if fields is not None else None
         request = urllib.request.Request(self._base + path, data, {"Origin": self._base})
         try:
-            with self._opener.open(request, timeout=10) as answer:
+            with self._opener.open(request, timeout=WITHIN_S) as answer:
                 return str(answer.read().decode())
         except (OSError, ValueError) as error:
             raise DemoError(f"{self._base}{path}: {error}") from None

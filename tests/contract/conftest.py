@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,14 +13,9 @@ import pytest
 from contract_rigs import Simulator
 
 from hardware import loader
+from sim.ports import free_port
 
 ROOT = Path(__file__).parents[2]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="session")
@@ -47,7 +41,7 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
         yield Simulator(told["http"], gate)
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
         process.stdout.close()
 
 

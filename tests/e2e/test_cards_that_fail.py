@@ -84,16 +84,16 @@ def test_on_a_full_card_panic_works_is_heard_and_is_written_down_later(full: tup
     house, card = full
     house.start()
     card.fill()
-    house.until("the box says so", lambda: write_something(house) and journal_health(house) == "failing", 10)
-    house.until("the district is told", lambda: house.told("journal.failing"), 5)
+    house.until("the box says so", lambda: write_something(house) and journal_health(house) == "failing")
+    house.until("the district is told", lambda: house.told("journal.failing"))
     heard(house)
     unlocked_from_memory(house)
     head = house.head()
     card.empty()
-    house.until("the card is taken again", lambda: journal_health(house) == "ok", 10)
-    pressed = house.until("the press is written down", lambda: house.records("panic.pressed", after=head), 5)
+    house.until("the card is taken again", lambda: journal_health(house) == "ok")
+    pressed = house.until("the press is written down", lambda: house.records("panic.pressed", after=head))
     assert len(pressed) == 1
-    house.until("the district has everything", lambda: synced(house), 15)
+    house.until("the district has everything", lambda: synced(house))
     box = house.gate.boxes()[0]
     assert (box["gap"], box["holes"], box["conflicts"]) == (None, [], 0)
     assert house.verified()
@@ -108,7 +108,7 @@ def write_something(house: House) -> bool:
 def unlocked_from_memory(house: House) -> None:
     """A responder is let in though nothing can be written."""
     asked = house.gate.do("swipe", reader="wicket-in", card="0300000001")
-    house.gate.wait_pin("the wicket unlocks", house.gate.gpio("lock", "wicket", "lock"), 0, asked, 3.0)
+    house.gate.wait_pin("the wicket unlocks", house.gate.gpio("lock", "wicket", "lock"), 0, asked)
 
 
 def journal_health(house: House) -> str:
@@ -127,7 +127,7 @@ def test_where_files_may_grow_no_more_panic_works_and_is_heard(tmp_path: Path) -
         house.start()
         fill_up_to_the_limit(house)
         heard(house)
-        house.until("the district is told", lambda: house.told("journal.failing"), 5)
+        house.until("the district is told", lambda: house.told("journal.failing"))
     finally:
         house.stop()
     assert "Traceback" not in house.log_of_control()
@@ -141,7 +141,7 @@ def fill_up_to_the_limit(house: House) -> None:
         house.ask(note)
         return journal_health(house) == "failing"
 
-    house.until("the box says so", failing, 15)
+    house.until("the box says so", failing)
 
 
 # ── damaged ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -150,7 +150,7 @@ def fill_up_to_the_limit(house: House) -> None:
 def test_a_damaged_journal_is_kept_aside_said_loudly_and_the_latch_is_known(house: House) -> None:
     house.start()
     heard(house)
-    house.until("the district has everything", lambda: synced(house), 15)
+    house.until("the district has everything", lambda: synced(house))
     house.control.kill()
     scribbled = bytearray(house.journal.read_bytes())
     scribbled[4096 : 4096 * 3] = os.urandom(8192)
@@ -159,15 +159,15 @@ def test_a_damaged_journal_is_kept_aside_said_loudly_and_the_latch_is_known(hous
     house.control.start()
     house.wait_scanned()
     assert house.state()["panic"]["latched"] and house.state()["epoch"] == 2
-    house.until("the lamp is on", lambda: house.gate.world()["lamps"]["sent"], 3)
+    house.until("the lamp is on", lambda: house.gate.world()["lamps"]["sent"])
     assert house.moved(began) == []
     files = [path for path in house.journal.parent.iterdir() if path.is_file()]
     kept = [path for path in files if path.read_bytes()[4096:8192] == scribbled[4096:8192]]
     assert kept and kept[0] != house.journal
     codes = {record["data"]["code"] for record in house.records("journal.problem")}
     assert codes == {"damaged", "latch_unproven"}
-    house.until("the district has the new epoch", lambda: house.told("box.new_epoch"), 10)
-    problems = house.until("the district is told", lambda: house.told("journal.problem"), 5)
+    house.until("the district has the new epoch", lambda: house.told("box.new_epoch"))
+    problems = house.until("the district is told", lambda: house.told("journal.problem"))
     assert any(kept[0].name in alarm["record"]["data"]["what"] for alarm in problems)
     assert house.verified()
 
@@ -182,7 +182,7 @@ def test_a_folder_nobody_may_write_is_said_and_panic_works_from_memory(tmp_path:
     try:
         house.start()
         assert journal_health(house) == "failing"
-        house.until("the district is told", lambda: house.told("journal.problem"), 5)
+        house.until("the district is told", lambda: house.told("journal.problem"))
         heard(house)
         said = house.log_of_control()
     finally:
@@ -221,12 +221,12 @@ def test_a_card_that_hangs_keeps_no_alarm_and_no_gate_waiting(house: House) -> N
     house.wait_raised("main", edge["ns"])
     alarm = house.alarm_of(edge["ns"])
     assert (alarm["received_ns"] - edge["ns"]) / 1e6 < 2000
-    house.until("the box says so", lambda: journal_health(house) == "failing", 6)
+    house.until("the box says so", lambda: journal_health(house) == "failing")
     unlocked_from_memory(house)
     (house.folder / "hang").unlink()
-    house.until("the card moves again", lambda: journal_health(house) == "ok", 6)
-    house.until("the press is written down", lambda: house.records("panic.pressed"), 5)
-    house.until("the district has everything", lambda: synced(house), 15)
+    house.until("the card moves again", lambda: journal_health(house) == "ok")
+    house.until("the press is written down", lambda: house.records("panic.pressed"))
+    house.until("the district has everything", lambda: synced(house))
     assert fetch(f"{house.gate.district}/alarms")["alarms"]
     assert house.verified()
 

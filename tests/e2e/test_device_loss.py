@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from house import LAMP_MS, House
 
+from agent.demo.eyes import ms_since
+
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(90)]
 
 LOST_S = 4.0  # an RTU board is given up after a few silent tries; everything else is quicker
@@ -66,9 +68,10 @@ def test_a_device_is_lost_and_comes_back_and_a_press_is_heard_all_the_while(hous
     for lane in loss.raises:
         house.wait_raised(lane, pressed_ns)
     house.gate.do("heal")
-    took_s = house.timed("everything is back", lambda: not house.lost(), 12)
+    took_s = house.timed("everything is back", lambda: not house.lost())
     assert took_s < BACK_S
-    told = {record["subject"] for record in house.records("device.lost", after=before)}
+    # Its bus says it for a lane whose own poll did not come round in time.
+    told = {record["subject"] for record in house.records("device.lost", "lane.lost", after=before)}
     assert {name.rpartition(":")[2] for name in loss.lost} <= {name.rpartition(":")[2] for name in told}
     if loss.raises:
         house.reset()
@@ -118,17 +121,17 @@ def test_without_its_pins_the_box_says_so_and_a_button_on_a_loop_is_still_heard(
     house.gate.do("fault", device="gpio", kind=kind)
     house.until("the pins are lost", lambda: "gpio" in house.lost(), LOST_S)
     assert [house.line(button) for button in ("gatehouse", "wicket", "office")] == ["unread", "unread", "normal"]
-    faults = house.until("the lines are an alarm", lambda: house.records("panic.line_fault", after=before), 3)
+    faults = house.until("the lines are an alarm", lambda: house.records("panic.line_fault", after=before))
     assert {record["data"]["line"] for record in faults} == {"unread"}
     asked = house.gate.do("press", button="office", hold_s=0.6)
     house.alarm_of(asked)
     blocked = {lane["id"]: lane["blocked"] for lane in house.state()["lanes"]}
     assert set(blocked.values()) == {"fire_unread"}, "nobody can tell that there is no fire"
     house.gate.do("heal")
-    took_s = house.timed("the pins are back", lambda: not house.lost(), 12)
+    took_s = house.timed("the pins are back", lambda: not house.lost())
     assert took_s < BACK_S
-    house.until("the lines are read", lambda: house.line("gatehouse") == "normal", 3)
-    house.until("the lamp is on again", lambda: house.gate.world()["lamps"]["sent"], 3)
+    house.until("the lines are read", lambda: house.line("gatehouse") == "normal")
+    house.until("the lamp is on again", lambda: house.gate.world()["lamps"]["sent"])
     assert house.moved(asked) == [], "a return of the pins is no press"
 
 
@@ -136,7 +139,8 @@ def test_a_pin_daemon_that_restarts_gets_every_output_anew(house: House) -> None
     lock = house.gate.gpio("lock", "wicket", "lock")
     heard(house)
     asked = house.gate.do("fault", device="gpio", kind="restart", down_s=0.3)
-    house.gate.wait_pin("the lock is driven anew", lock, 1, asked, 0.3 + BACK_S)
-    house.until("the lamp is on again", lambda: house.gate.world()["lamps"]["sent"], 3)
+    driven = house.gate.wait_pin("the lock is driven anew", lock, 1, asked)
+    assert ms_since(driven, asked) < (0.3 + BACK_S) * 1000
+    house.until("the lamp is on again", lambda: house.gate.world()["lamps"]["sent"])
     house.until("the pins are there", lambda: not house.lost(), BACK_S)
     assert house.gate.world()["doors"]["wicket"]["locked"]

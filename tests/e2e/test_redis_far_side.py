@@ -12,7 +12,7 @@ import pytest
 import redis
 from house import SITE_BOX, House
 
-from sim.broker import free_port
+from sim.ports import free_port
 from sim.redis_server import RedisProcess
 
 pytestmark = pytest.mark.e2e
@@ -45,13 +45,13 @@ def test_a_press_is_received_by_redis_and_the_journal_ends_there_whole(
     house.until("Redis has received the alarm", lambda: stage(house) == "received")
     house.gate.do("release", button="gatehouse")
     server.kill()
-    house.until("the loss of Redis is shown", lambda: not path(house)["up"], 20)
+    house.until("the loss of Redis is shown", lambda: not path(house)["up"])
     house.reset()
     house.press()
     server.start()
-    house.until("Redis has received the second alarm", lambda: stage(house) == "received", 20)
+    house.until("Redis has received the second alarm", lambda: stage(house) == "received")
     presses = [f"{record['epoch']}-{record['seq']}" for record in house.records("panic.pressed")]
-    house.until("the records are there too", lambda: presses[-1] in dict(entries(server, KEY)), 20)
+    house.until("the records are there too", lambda: presses[-1] in dict(entries(server, KEY)))
     house.uplink.stop()
     have = entries(server, KEY)
     assert have == bodies(house, len(have))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import socket
 from pathlib import Path
 
 from hardware.loader import examine
 from hardware.site import Site
+from sim.ports import free_port
 from sim.world import Change, World
 
 DEMO = Path(__file__).parents[2] / "hardware" / "sites" / "demo.toml"
@@ -46,10 +46,8 @@ def gate_of(site: Site) -> Gate:
 
 
 def live_text() -> str:
-    """The demo's site file with free ports: two that were free a moment ago."""
+    """The demo's site file with free ports."""
     text = demo_text()
     for fixed in ("18888", "11502"):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            text = text.replace(fixed, str(probe.getsockname()[1]))
+        text = text.replace(fixed, str(free_port()))
     return text

@@ -12,7 +12,7 @@ from fakeredis import TcpFakeServer
 from uplink_rig import BOX, SITE
 
 from hardware.site import Board, Mqtt, Redis, Site, SiteIds, Storage, Uplinks
-from sim.broker import free_port
+from sim.ports import free_port
 from sim.redis_server import RedisProcess
 
 KEY = f"menwei:{SITE}:{BOX}"

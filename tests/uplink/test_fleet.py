@@ -16,9 +16,10 @@ from uplink_certs import Authority
 from uplink_rig import SITE, Child, FakeControl, Running, SmallJournal, make_site, until
 
 from agent.core.records import Record
-from sim.broker import BrokerProcess, Tls, free_port, start_broker
+from sim.broker import BrokerProcess, Tls, start_broker
 from sim.fleet.__main__ import main, read_boxes
 from sim.fleet.plan import part_of
+from sim.ports import free_port
 from sim.redis_server import DURABLE, RedisProcess
 
 BOXES = ("gate-1", "gate-2", "gate-3", "gate-4")

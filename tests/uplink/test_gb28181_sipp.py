@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import socket
 import subprocess
 from collections.abc import AsyncIterator
 from functools import partial
@@ -18,6 +17,7 @@ from agent.uplink.gb28181 import path as path_module
 from agent.uplink.gb28181.path import Gb28181Path
 from agent.uplink.gb28181.wire import open_wire
 from sim.gb28181 import DEVICE, PLATFORM
+from sim.ports import free_port
 
 SCENARIO = (Path(__file__).parent / "sipp" / "gb28181_platform.xml").read_text("utf-8")
 
@@ -68,10 +68,7 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
 
 @pytest.fixture
 async def sipp(tmp_path: Path) -> AsyncIterator[Sipp]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    made = Sipp(tmp_path, port)
+    made = Sipp(tmp_path, free_port())
     yield made
     made.stop()
 

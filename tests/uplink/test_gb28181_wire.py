@@ -17,6 +17,7 @@ from gb28181_rig import INPUTS, PASSWORD, Rig, listening, press, until
 from agent.uplink.gb28181.path import Gb28181Path
 from agent.uplink.gb28181.wire import LinkLost, open_wire
 from sim.gb28181 import DEVICE, PLATFORM
+from sim.ports import free_port
 
 
 @pytest.fixture
@@ -46,11 +47,9 @@ async def test_alarms_and_questions_over_a_real_socket(rig: Rig, transport: str)
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 async def test_nobody_listening_is_said_at_once(rig: Rig, transport: str) -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM) as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     real(rig, port, transport)
-    await until(lambda: bool(rig.told.ups), 5)
+    await until(lambda: bool(rig.told.ups))
     assert not rig.told.up
     assert str(port) in rig.told.ups[0][1]
 

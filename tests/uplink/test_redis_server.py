@@ -22,7 +22,8 @@ from agent.uplink.redis.link import RedisLost
 from agent.uplink.redis.records import RecordStream
 from agent.uplink.reporter import Reporter
 from agent.uplink.source import Source
-from sim.broker import BrokerProcess, free_port
+from sim.broker import BrokerProcess
+from sim.ports import free_port
 from sim.redis_server import RedisProcess
 
 TOTAL = 10_000

@@ -35,7 +35,8 @@ from agent.uplink.mqtt import EXPIRY_S, NOBODY_LISTENS
 from agent.uplink.outbox import WINDOW
 from agent.uplink.role import Uplink
 from hardware.site import Site
-from sim.broker import BrokerProcess, free_port, start_broker
+from sim.broker import BrokerProcess, start_broker
+from sim.ports import free_port
 
 
 async def test_an_alarm_goes_through_its_stages(

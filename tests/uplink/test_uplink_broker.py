@@ -30,7 +30,8 @@ from uplink_rig import (
 from agent.uplink.mqtt import BrokerLost, Connection, Settings
 from agent.uplink.role import Uplink
 from hardware.site import Site
-from sim.broker import BrokerProcess, Tls, free_port, start_broker
+from sim.broker import BrokerProcess, Tls, start_broker
+from sim.ports import free_port
 
 SEEDS = (1, 2, 3, 4, 5)
 

@@ -15,7 +15,8 @@ from uplink_certs import Authority
 from uplink_rig import BOX, PREFIX, SITE, DistrictChild, FakeControl, Running, make_site, until
 
 from agent.uplink.mqtt import BrokerLost, Connection, Settings, tls_context
-from sim.broker import BrokerProcess, Tls, free_port, mosquitto_path, start_broker
+from sim.broker import BrokerProcess, Tls, mosquitto_path, start_broker
+from sim.ports import free_port
 
 DOCS = Path(__file__).parents[2] / "docs" / "mosquitto"
 OTHER = "gate-2"

@@ -21,7 +21,7 @@ from axe_playwright_python.async_playwright import Axe
 from console_rig import PASSWORD, CoreLink
 from playwright.async_api import Browser, Locator, Page, expect
 from web_chromium import IN_A_BROWSER, OUT
-from web_rig import free_port, listening
+from web_rig import listening
 
 from agent.core import box
 from agent.core.events import Command, PanicLine
@@ -33,6 +33,7 @@ from agent.web.console import app, certificate, sessions
 from agent.web.console.accounts import Accounts, Role
 from hardware import places
 from hardware.site import Site
+from sim.ports import free_port
 
 WIDTHS = (360, 800, 1440)
 LANGUAGES = ("zh_CN", "en")

@@ -14,7 +14,7 @@ import pytest
 import uvicorn
 import web_scenes as scenes
 from patience import within
-from web_rig import free_port, listening
+from web_rig import listening
 
 from agent.link import ControlLink
 from agent.web import server
@@ -24,6 +24,7 @@ from agent.web.feed import Feed
 from agent.web.guard import own_names
 from agent.web.ledger import Ledger
 from agent.web.listen import Address, bind
+from sim.ports import free_port
 
 
 class Served:

@@ -19,7 +19,7 @@ import web_journal
 import web_scenes as scenes
 from patience import within
 from scripted_control import ScriptedControl
-from web_rig import free_port, listening, served
+from web_rig import listening, served
 
 from agent.web import assets, role
 from agent.web.feed import Feed
@@ -27,6 +27,7 @@ from agent.web.listen import Address, bind, parse
 from agent.web.stream import State
 from hardware import places
 from hardware.site import Site
+from sim.ports import free_port
 
 FIRST_LOAD_BYTES = 150_000
 RSS_KB = 45_000

@@ -21,11 +21,12 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
-from web_rig import Rig, free_port, listening
+from web_rig import Rig, listening
 
 from agent.web.console.serve import ConsoleServer
 from agent.web.listen import Address, bind
 from agent.web.server import config
+from sim.ports import free_port
 
 DOCUMENT = json.loads((Path(__file__).parents[2] / "docs" / "openapi.json").read_text("utf-8"))
 # The stream never ends by itself; tests of the role listen to it.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from agent.web.ledger import Ledger
 from agent.web.listen import Address
 from hardware import places
 from hardware.site import Site
+from sim.ports import free_port
 
 
 class NoLink:
@@ -84,14 +84,8 @@ async def served(folder: Path, picture: Picture | None = None) -> AsyncIterator[
                 await running
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 async def listening(port: int) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             with contextlib.suppress(OSError):
                 _, writer = await asyncio.open_connection("127.0.0.1", port)
