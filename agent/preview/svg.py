@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xml.sax.saxutils import escape
+from html import escape  # not the one of xml.sax, which brings a web client along
 
 from agent.preview.day import DayView, Entry
 from agent.preview.words import Words, clock
@@ -27,7 +27,7 @@ def draw(seen: DayView, w: Words, *, bare: bool = False) -> str:
     height = top + ROW * max(1, len(seen.windows)) + 22 * len(notes) + (0 if bare else 30)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" {FONT} role="img">',
-        f"<title>{escape(seen.date)} {escape(seen.label)}</title>",
+        f"<title>{escape(seen.date, quote=False)} {escape(seen.label, quote=False)}</title>",
         f'<rect width="{WIDTH}" height="{height}" fill="#fff"/>',
         *([] if bare else _heading(seen, w)),
     ]
@@ -87,4 +87,4 @@ def _bar(entry: Entry, x: float, y: float, scale: float) -> list[str]:
 
 def _text(x: float, y: float, text: str, size: int, colour: str, weight: str = "normal", anchor: str = "start") -> str:
     look = f'font-size="{size}" fill="{colour}" font-weight="{weight}" text-anchor="{anchor}"'
-    return f'<text x="{x:.1f}" y="{y:.1f}" {look}>{escape(text)}</text>'
+    return f'<text x="{x:.1f}" y="{y:.1f}" {look}>{escape(text, quote=False)}</text>'
