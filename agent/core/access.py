@@ -63,7 +63,7 @@ def on_bad_card(state: BoxState, event: CardBad, log: Log) -> BoxState:
 def decide(state: BoxState, reader: ReaderRules, person: Person | None, now: Now) -> Decision:
     """Whether this person is let through here, and which rule says so. The first reason that holds, gravest first."""
     responder = person is not None and person.kind == "responder"
-    if not responder and _locked_out(state.access, reader.id, now):
+    if not responder and _locked_out(state.access, reader, now):
         return Decision("locked_out", "five wrong tries")
     if person is None:
         return Decision("unknown")
@@ -78,8 +78,9 @@ def refusal(state: BoxState, reader: ReaderRules, card: str, now: Now) -> str:
     return decide(state, reader, people.find(state, card), now).why
 
 
-def _locked_out(access: AccessState, reader: str, now: Now) -> bool:
-    return access.locked_out_until.get(reader, float("-inf")) > now.mono_s
+def _locked_out(access: AccessState, reader: ReaderRules, now: Now) -> bool:
+    """Egress is unaffected by it (GB 50396 5.1.5 V), at a turnstile as at an evacuation door."""
+    return not campus.leaves(reader) and access.locked_out_until.get(reader.id, float("-inf")) > now.mono_s
 
 
 def _of_credential(person: Person, reader: ReaderRules, now: Now) -> str:
@@ -139,7 +140,7 @@ def _grant_door(
         data["policy"] = decision.why
     ref = log.add("access.granted", f"door:{reader.door}", data)
     if decision.why in WRONG_CARD:
-        state = _count_wrong(state, reader, log, locks_out=False)
+        state = _count_wrong(state, reader, log)
     state = door.unlock(state, reader.door, ref, now, egress=_free_to_leave(state, reader))
     _tell_duress(reader, person, log, ref)
     return state if person is None else campus_passage.passed(state, reader, person, decision, ref, now, log)
@@ -173,7 +174,7 @@ def _deny(
     _tell_duress(reader, person, log, ref)
     if person is not None:
         state = campus_passage.refused(state, reader, person, decision, ref, now, log)
-    return _count_wrong(state, reader, log, locks_out=True) if decision.why in WRONG_CARD else state
+    return _count_wrong(state, reader, log) if decision.why in WRONG_CARD else state
 
 
 def _presence(
@@ -208,8 +209,9 @@ def _passage(reader: ReaderRules, event: CardRead, person: Person | None) -> dic
     return data | {"group": person.kind, "holder": person.holder}
 
 
-def _count_wrong(state: BoxState, reader: ReaderRules, log: Log, *, locks_out: bool) -> BoxState:
+def _count_wrong(state: BoxState, reader: ReaderRules, log: Log) -> BoxState:
     """GB 50396 5.1.5: five wrong tries in five minutes are an alarm and shut the reader, for entry, for a minute."""
+    locks_out = not campus.leaves(reader)
     rules, access, at = state.rules, state.access, log.now.mono_s
     recent = (*(t for t in access.wrong.get(reader.id, ()) if at - t < rules.wrong_window_s), at)
     if len(recent) < rules.wrong_tries:

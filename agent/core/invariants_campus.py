@@ -88,7 +88,7 @@ def only_pupils_are_kept_in(step: Step) -> str | None:
     if kind_of(step, step.event.card) in ("pupil", "") or _granted(step):
         return None
     reasons = {str(record.data.get("why")) for record in step.records if record.kind == "access.denied"}
-    bad = reasons - {"wrong_door", "expired", "not_yet_valid", "locked_out"}
+    bad = reasons - {"wrong_door", "expired", "not_yet_valid"}
     return f"{known.holder} was kept in: {sorted(bad)}" if bad else None
 
 

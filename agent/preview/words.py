@@ -45,7 +45,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "basis_now": ("asked of the box as it stands at this moment", "依据：本箱此刻的实际状态"),
     "basis_box": ("asked of what the box knows about that time", "依据：本箱对该时刻的已知情况"),
     "basis_files": ("asked of the school's files alone, not of the box", "依据：仅学校文件，未询问本箱"),
-    "left_out": ("not taken into account, and it would turn the answer round:", "未计入、但会改变结果的情形："),
+    "left_out": ("not taken into account, and it may turn the answer round:", "未计入、但可能改变结果的情形："),
     "left_lockdown": ("a lockdown of the way in", "入口封锁"),
     "left_lockdown_now": ("a lockdown of the way in: one is in force now", "入口封锁：目前正在封锁"),
     "left_wrong_tries": ("five wrong tries at this reader, and the wait that follows",

@@ -153,6 +153,13 @@ def _a_pass_is_good_at_any_time(patch: Patch) -> Gate:
     return gate
 
 
+def _wrong_tries_keep_in(patch: Patch) -> Gate:
+    gate = school(9)
+    patch.setattr(access, "_locked_out", lambda *_: True)
+    gate.card("house-out", TEACHER)
+    return gate
+
+
 SEEDED: dict[str, Callable[[Patch], Gate]] = {
     "pupils_stay_in_class_hours": _everybody_leaves,
     "leaving_against_the_timetable_is_told": _nobody_is_told,
@@ -194,6 +201,12 @@ def test_a_lent_card_opened_by_a_clock_set_back_is_seen(monkeypatch: Patch) -> N
     monkeypatch.setattr(Gate, "send", _lenient(Gate.send))
     gate = _the_clock_set_back_opens(monkeypatch)
     assert "dead_cards_open_no_entry" in {violation.name for violation in gate.violations}
+
+
+def test_a_wait_after_wrong_tries_that_keeps_staff_in_is_seen(monkeypatch: Patch) -> None:
+    monkeypatch.setattr(Gate, "send", _lenient(Gate.send))
+    gate = _wrong_tries_keep_in(monkeypatch)
+    assert "only_pupils_are_kept_in" in {violation.name for violation in gate.violations}
 
 
 def test_a_healthy_gate_in_the_same_scenes_breaks_nothing() -> None:

@@ -110,6 +110,17 @@ def test_five_wrong_tries_in_five_minutes_alarm_and_shut_the_reader_for_a_minute
     assert kinds(gate.card("wicket-in", STAFF)) == ["access.granted"]
 
 
+def test_wrong_tries_at_a_way_out_alarm_and_keep_nobody_in() -> None:
+    """At a turnstile as well: somebody's five tries must not hold a whole school's staff for a minute."""
+    gate = Gate().start()
+    for _ in range(5):
+        gate.card("house-out", UNKNOWN)
+    (told,) = gate.of("access.wrong_tries")
+    assert told.data["lockout_s"] == 0
+    assert gate.card("house-out", UNKNOWN)[0].data["why"] == "unknown"
+    assert kinds(gate.card("house-out", GUARD)) == ["access.granted"]
+
+
 def test_wrong_tries_far_apart_are_no_alarm() -> None:
     gate = Gate().start()
     for _ in range(12):
