@@ -68,12 +68,7 @@ def _window(span: Span, minute: int) -> pic.PlanWindow:
         peak=window.peak,
         bollards=window.bollards,
         closed=tuple(door for door, rule in window.doors.items() if rule == "closed"),
-        passages=tuple(
-            pic.PlanPassage(
-                direction=one.direction, groups=one.groups, grades=one.grades, doors=one.doors, lanes=one.lanes
-            )
-            for one in window.passages
-        ),
+        passages=tuple(map(_passage, window.passages)),
         source=window.source,
     )
 

@@ -9,20 +9,17 @@ CAP_S = 2.0  # D: with one attempt's own bound this keeps recovery within 5 s
 
 
 class Backoff:
-    """Delays `first_s`, doubling up to `cap_s`, each shortened by up to a quarter so that boxes spread out."""
+    """Delays FIRST_S, doubling up to CAP_S, each shortened by up to a quarter so that boxes spread out."""
 
-    def __init__(self, rng: random.Random, first_s: float = FIRST_S, cap_s: float = CAP_S) -> None:
-        assert 0 < first_s <= cap_s
+    def __init__(self, rng: random.Random) -> None:
         self._rng = rng
-        self._first_s = first_s
-        self._cap_s = cap_s
-        self._next_s = first_s
+        self._next_s = FIRST_S
 
     def next_s(self) -> float:
         """The pause before the next attempt, never above the cap."""
         pause = self._next_s * self._rng.uniform(0.75, 1.0)
-        self._next_s = min(self._next_s * 2, self._cap_s)
+        self._next_s = min(self._next_s * 2, CAP_S)
         return pause
 
     def reset(self) -> None:
-        self._next_s = self._first_s
+        self._next_s = FIRST_S

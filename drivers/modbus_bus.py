@@ -176,22 +176,22 @@ class ModbusBus:
 
     # ── what callers ask ───────────────────────────────────────────────────────────────────────────────────────────
 
-    async def read_coils(self, unit: int, address: int, count: int, *, lane: Lane = Lane.POLL) -> Bits:
+    async def read_coils(self, unit: int, address: int, count: int) -> Bits:
         """FC01."""
         ask = wire.ask_coils(unit, address, count)
         pdu = ReadCoilsRequest(dev_id=unit, address=address, count=count)
-        answer, asked_at = await self._read(pdu, ask, lane)
+        answer, asked_at = await self._read(pdu, ask)
         return Bits(tuple(answer.bits[:count]), asked_at)
 
-    async def read_holding(self, unit: int, address: int, count: int, *, lane: Lane = Lane.POLL) -> Words:
+    async def read_holding(self, unit: int, address: int, count: int) -> Words:
         """FC03."""
         ask = wire.ask_words(unit, wire.READ_HOLDING, address, count)
-        return await self._read_words(ReadHoldingRegistersRequest(dev_id=unit, address=address, count=count), ask, lane)
+        return await self._read_words(ReadHoldingRegistersRequest(dev_id=unit, address=address, count=count), ask)
 
-    async def read_input(self, unit: int, address: int, count: int, *, lane: Lane = Lane.POLL) -> Words:
+    async def read_input(self, unit: int, address: int, count: int) -> Words:
         """FC04."""
         ask = wire.ask_words(unit, wire.READ_INPUT, address, count)
-        return await self._read_words(ReadInputRegistersRequest(dev_id=unit, address=address, count=count), ask, lane)
+        return await self._read_words(ReadInputRegistersRequest(dev_id=unit, address=address, count=count), ask)
 
     async def write_coil(
         self, unit: int, address: int, on: bool, *, lane: Lane = Lane.LEVEL, not_after: float | None = None
@@ -213,15 +213,15 @@ class ModbusBus:
         await self._call(pdu, ask, lane, not_after)
         return self._clock()
 
-    async def _read_words(self, pdu: ModbusPDU, ask: Ask, lane: Lane) -> Words:
-        answer, asked_at = await self._read(pdu, ask, lane)
+    async def _read_words(self, pdu: ModbusPDU, ask: Ask) -> Words:
+        answer, asked_at = await self._read(pdu, ask)
         return Words(tuple(answer.registers), asked_at)
 
-    async def _read(self, pdu: ModbusPDU, ask: Ask, lane: Lane) -> tuple[ModbusPDU, float]:
+    async def _read(self, pdu: ModbusPDU, ask: Ask) -> tuple[ModbusPDU, float]:
         unit = self._unit(ask.unit)
         was_well = unit.failures == 0
         try:
-            return await self._call(pdu, ask, lane)
+            return await self._call(pdu, ask, Lane.POLL)
         except Refused as error:
             if error.code not in BUSY_CODES:
                 raise
@@ -229,7 +229,7 @@ class ModbusBus:
             first_loss = was_well and unit.failures > 0
             if not first_loss or unit.silent:
                 raise
-        return await self._call(pdu, ask, lane)
+        return await self._call(pdu, ask, Lane.POLL)
 
     # ── one transaction ────────────────────────────────────────────────────────────────────────────────────────────
 

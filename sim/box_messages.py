@@ -12,6 +12,7 @@ from typing import TypeAlias
 import msgspec
 
 Ref: TypeAlias = tuple[int, int]  # (epoch, seq)
+NOWHERE: Ref = (0, 0)  # before any record
 PREFIX = ("menwei", "v1")
 LANES = ("live", "late")
 

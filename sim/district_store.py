@@ -17,9 +17,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sim.box_messages import Garbage, Ref, Row, parse_record, parse_records, reach
+from sim.box_messages import NOWHERE, Garbage, Ref, Row, parse_record, parse_records, reach
 
-NOWHERE: Ref = (0, 0)
 STAGES = ("received", "acknowledged", "coming", "arrived")
 MAX_BOXES = 10_000
 

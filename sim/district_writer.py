@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from sim.box_messages import PREFIX, Garbage, Ref, address
-from sim.district_store import NOWHERE, STAGES, Box, Store, now_ms
+from sim.box_messages import NOWHERE, PREFIX, Garbage, Ref, address
+from sim.district_store import STAGES, Box, Store, now_ms
 
 LEAST_GROUP = 4  # messages of records in one transaction, where so many wait
 QUEUE = 4000  # more than every box's window together; beyond it messages are dropped and come again

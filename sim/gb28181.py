@@ -35,7 +35,6 @@ LIES = ("drop", "no_response", "delay", "double", "wrong_sn", "other_device", "e
 REPEAT_S = (0.5, 1.0, 2.0, 4.0, 4.0, 4.0)
 QUERIES = ("DeviceInfo", "DeviceStatus", "Catalog")
 CONTROLS = {"SetGuard": "GuardCmd", "ResetGuard": "GuardCmd", "ResetAlarm": "AlarmCmd", "Boot": "TeleBoot"}
-KEEP = 1000
 
 
 class Wrong(Exception):

@@ -16,7 +16,6 @@ SensorName = Literal["loop1", "loop2", "beam", "pressure"]
 SensorSays = Literal["clear", "occupied", "faulty"]
 
 PLACES: tuple[Place, ...] = get_args(Place)
-SENSORS: tuple[SensorName, ...] = get_args(SensorName)
 
 _VEHICLE: Mapping[Place, frozenset[SensorName]] = {
     "on_loop": frozenset({"loop1"}),

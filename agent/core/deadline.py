@@ -7,8 +7,6 @@ import msgspec
 from agent.core import campus_day, campus_passage, clock, door, drill, duty, health, lane, orders, panic, visits
 from agent.core.state import BoxState
 
-NEVER = float("inf")
-
 
 class _Answer(msgspec.Struct):
     state: BoxState

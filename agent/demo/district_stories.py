@@ -108,9 +108,7 @@ def drill(stage: Stage, gate: Gate, line: Timeline) -> None:
     line.step("lamp 'sent' flashes: this is a drill", ms=ms_since(dark, lit["ns"]))
     alarm: Entry = gate.wait("the press reaches the district", lambda: _drilled(gate, pressed))
     line.step("at the district it is marked DRILL", alarm["record"]["data"]["drill"] is True)
-    gate.wait(
-        "its receipt is back", lambda: gate.state()["panic"]["alarms"][-1]["stages"].get("mqtt") == "received", 10
-    )
+    gate.wait("its receipt is back", lambda: _stage(gate) == "received", 10)
     line.step(
         "nothing is latched, nothing moves", not gate.state()["panic"]["latched"] and not requests(gate, "", pressed)
     )

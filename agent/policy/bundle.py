@@ -34,9 +34,9 @@ _canonical = msgspec.json.Encoder(order="sorted").encode
 class BadBundle(Exception):
     """A bundle that cannot be taken; `found` says why and what would mend it."""
 
-    def __init__(self, what: str, cure: str, source: str = "bundle") -> None:
+    def __init__(self, what: str, cure: str) -> None:
         super().__init__(what)
-        self.found = Contradiction(source, what, cure)
+        self.found = Contradiction("bundle", what, cure)
 
 
 class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

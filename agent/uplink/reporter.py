@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from agent import plain
@@ -26,12 +26,9 @@ log = logging.getLogger(__name__)
 class Reporter:
     """Collects from the lanes without ever making them wait; `run` carries it to control."""
 
-    def __init__(
-        self, link: ControlLink, targets: Collection[str], clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, link: ControlLink, targets: Collection[str]) -> None:
         """`targets` are the far sides that keep the whole journal: what is told as synced is on all of them."""
         self._link = link
-        self._clock = clock
         self._targets = frozenset(targets)
         self._synced_by: dict[str, Ref] = {}
         self._stages: dict[tuple[str, Ref, Stage], str] = {}
@@ -82,7 +79,7 @@ class Reporter:
     def note(self, kind: str, subject: str, actor: str, data: dict[str, Any]) -> bool:
         """One record that decides nothing. Of many at once some are only counted, and the next one says how many: then
         this is False."""
-        if len(self._notes) >= NOTES or not self._pace.may(self._clock()):
+        if len(self._notes) >= NOTES or not self._pace.may(time.monotonic()):
             return False
         data = data | self._pace.held_back()
         self._notes.append({"op": "note", "kind": kind, "subject": subject, "actor": actor, "data": data})

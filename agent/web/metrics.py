@@ -72,10 +72,7 @@ def _panic(page: Page, p: Picture) -> None:
     page.one("panic_latched", "Whether a panic alarm is latched.", p.panic.latched)
     page.one("panic_alarms_open", "Open alarms.", len(p.panic.alarms))
     page.one("lockdown", "Whether the way in is locked down.", p.panic.lockdown)
-    lines = (
-        ({"button": b.id}, None if b.line == Line.UNREAD else b.line in (Line.NORMAL, Line.PRESSED))
-        for b in p.panic.buttons
-    )
+    lines = [({"button": button.id}, _whole(button.line)) for button in p.panic.buttons]
     page.family("panic_line_good", "Whether a panic button's line is whole.", lines)
     page.one("fire_latched", "Whether a fire release is latched.", p.fire.latched)
     page.one("fire_input", "Whether the fire panel's contact is active.", p.fire.input)

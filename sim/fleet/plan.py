@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 
 from sim.box_messages import Ref, Row, reach
 
-NOWHERE: Ref = (0, 0)
-
 
 def part_of(site: str, box: str, parts: int) -> int:
     """Which of so many workers writes this box's streams: one box, one writer."""

@@ -17,7 +17,6 @@ from redis.retry import Retry
 
 from sim.box_messages import Ref, Row
 
-NOWHERE: Ref = (0, 0)
 ANSWER_S = 10.0
 
 _APPEND = """

@@ -18,8 +18,8 @@ from typing import TypeAlias
 import msgspec
 from redis.exceptions import RedisError, ResponseError
 
-from sim.box_messages import PREFIX, Garbage, Ref, Row, address, parse_record, parse_records
-from sim.fleet.plan import NOWHERE, part_of, plan
+from sim.box_messages import NOWHERE, PREFIX, Garbage, Ref, Row, address, parse_record, parse_records
+from sim.fleet.plan import part_of, plan
 from sim.fleet.streams import Append, NotDurable, Streams
 
 QUEUE = 8000  # messages; beyond it they are dropped and come again

@@ -7,8 +7,8 @@ from random import Random
 
 import pytest
 
-from sim.box_messages import Ref, Row
-from sim.fleet.plan import NOWHERE, part_of, plan
+from sim.box_messages import NOWHERE, Ref, Row
+from sim.fleet.plan import part_of, plan
 
 TOTAL = 60
 

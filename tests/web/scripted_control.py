@@ -23,7 +23,6 @@ class ScriptedControl:
         self.mute = False  # True: connected, but not a word more, as a hung process
         self.head = (picture.epoch, picture.head)
         self.subscribers: set[asyncio.StreamWriter] = set()
-        self.pings = 0
         self.notes: list[dict[str, Any]] = []
         self._server: asyncio.Server | None = None
         self._beat: asyncio.Task[None] | None = None
@@ -53,10 +52,6 @@ class ScriptedControl:
     async def show(self, picture: Picture) -> None:
         self.picture = picture
         await self.tell({"op": "state", "state": self._state()})
-
-    async def say_head(self, epoch: int, seq: int) -> None:
-        self.head = (epoch, seq)
-        await self.tell({"op": "head", "epoch": epoch, "seq": seq})
 
     async def tell(self, line: dict[str, Any]) -> None:
         if self.mute:
@@ -92,7 +87,6 @@ class ScriptedControl:
     def _answer(self, ask: dict[str, Any], writer: asyncio.StreamWriter) -> None:
         match ask["op"]:
             case "ping":
-                self.pings += 1
                 _write(writer, {"op": "pong", "turn_ms": 1})
             case "state":
                 _write(writer, {"op": "state", "state": self._state()})

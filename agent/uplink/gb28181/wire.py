@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from typing import Literal, Protocol, TypeAlias, cast
 
@@ -11,8 +10,6 @@ from agent.uplink.gb28181.sip import MAX_MESSAGE, BadMessage, body_length
 from agent.uplink.reach import os_word, why_not
 
 CONNECT_S = 5.0
-
-log = logging.getLogger(__name__)
 
 Heard: TypeAlias = Callable[[bytes], None]
 Address: TypeAlias = tuple[str, int]
