@@ -359,6 +359,7 @@ class Path(Part, frozen=True, kw_only=True):
     why: str = ""
     backlog: int | None = None  # records the far side has not confirmed
     last_receipt: Instant | None = None
+    given_up: int = 0  # alarm messages that it gave up since its start, because too many waited
 
 
 class JournalPart(Part, frozen=True, kw_only=True):

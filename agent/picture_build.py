@@ -32,6 +32,7 @@ SupplyWord: TypeAlias = Literal["tamper", "mains", "battery"]
 class PathFigures(msgspec.Struct, frozen=True, kw_only=True):
     backlog: int | None = None
     last_receipt_at: float | None = None  # monotonic s
+    given_up: int = 0
 
 
 class BollardFigures(msgspec.Struct, frozen=True, kw_only=True):
@@ -379,6 +380,7 @@ def _path(name: str, health: core.DeviceState | None, figures: PathFigures) -> p
         why="" if health is None else health.why,
         backlog=figures.backlog,
         last_receipt=instant(figures.last_receipt_at),
+        given_up=figures.given_up,
     )
 
 

@@ -40,6 +40,7 @@ NEEDED: Mapping[str, Parts] = {
     "anchor": frozenset({Part.UPSTREAM}),
     "command": frozenset({Part.CONSOLE}),
     "explain": frozenset({Part.CONSOLE}),
+    "given_up": frozenset({Part.UPSTREAM}),
     "guard": frozenset({Part.CONSOLE}),
     "note": _SPEAKS,
     "order": frozenset({Part.UPSTREAM}),

@@ -110,7 +110,7 @@ class Control:
         self._view = View(site, self._runtime, self._clock, self._picture, self._spine, self._lanes, self._anchor)
         peers = users(os.environ.get(USERS_VARIABLE, ""))
         self._server = Server(self._runtime, self._view.picture, self._spine.synced, peers)
-        self._view.receipts = self._server.receipts
+        self._view.receipts, self._view.given_up = self._server.receipts, self._server.given_up
         self._server.on_anchor, self._server.on_ahead = self._anchor.compare, self._anchor.ahead
         self._drills = Drills(opened.path, places.storage_dir(site), opened.key, self._runtime)
         tell = self._runtime.on_records

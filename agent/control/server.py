@@ -123,6 +123,7 @@ class Server:
         self.on_guard: Callable[[], object] = dict
         self.on_explain: Callable[[str, str, int], dict[str, Any]] = lambda card, reader, at_ms: {}
         self.receipts: dict[str, float] = {}  # path → when it last told of an alarm that is there, monotonic
+        self.given_up: dict[str, int] = {}  # path → alarm messages it has given up since its uplink's start
         self._uploads = Uploads()
         runtime.on_records = self._on_records
         runtime.on_state = self._on_state
@@ -310,6 +311,8 @@ class Server:
                 return self._stage(ask)
             case "path":
                 return self._path(ask)
+            case "given_up":
+                return self._has_given_up(ask)
             case "synced":
                 return self._is_synced(ask)
             case "note":
@@ -369,6 +372,11 @@ class Server:
     def _must_be_a_path(self, name: str) -> None:
         if name not in self._runtime.state.rules.paths:
             raise Refusal(f"the site file that control runs by names no path {name[:64]!r}")
+
+    def _has_given_up(self, ask: Ask) -> dict[str, Any]:
+        self._must_be_a_path(ask.path)
+        self.given_up[ask.path] = max(ask.number, 0)
+        return {"op": "done", "id": ask.id, "ok": True}
 
     def _path(self, ask: Ask) -> dict[str, Any]:
         self._must_be_a_path(ask.path)

@@ -49,6 +49,7 @@ class View:
         self.devices: Callable[[], Mapping[str, DeviceFigures]] = dict
         self.orders: Callable[[], pic.Orders] = pic.Orders
         self.receipts: Mapping[str, float] = {}  # path → when it last told of an alarm that is there
+        self.given_up: Mapping[str, int] = {}  # path → alarm messages it has given up
         self.machine = pic.Machine()
         self.trend = Trend()
 
@@ -89,9 +90,15 @@ class View:
 
     def _paths(self) -> dict[str, PathFigures]:
         """Paths that take the whole journal have a backlog; the others tell of alarms alone."""
-        figures = {path: PathFigures(last_receipt_at=at) for path, at in self.receipts.items()}
-        whole = PathFigures(backlog=self._spine.backlog(), last_receipt_at=self._spine.synced_at)
-        return figures | dict.fromkeys(sync_names(self._site), whole)
+        whole, backlog = frozenset(sync_names(self._site)), self._spine.backlog()
+        return {
+            path: PathFigures(
+                backlog=backlog if path in whole else None,
+                last_receipt_at=self._spine.synced_at if path in whole else self.receipts.get(path),
+                given_up=self.given_up.get(path, 0),
+            )
+            for path in {*whole, *self.receipts, *self.given_up}
+        }
 
     def _journal(self) -> pic.JournalPart:
         anchor, figures = self._anchor, self._spine.figures()

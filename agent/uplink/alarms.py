@@ -206,8 +206,10 @@ class AlarmLane:
         """Forget received ones first, then the oldest that is not a panic: it still goes up with the records."""
         while len(self._alarms) > KEEP:
             worst = min(self._alarms.values(), key=lambda a: (not a.received, a.kind.startswith("panic."), a.ref))
-            self.dropped += not worst.received
             del self._alarms[worst.ref]
+            if not worst.received:
+                self.dropped += 1
+                self._reports.given_up(PATH, self.dropped)
 
 
 def is_live(at: str, within_ms: int = LATE_MS) -> bool:

@@ -184,6 +184,9 @@ class Dispatch:
     def path(self, path: str, up: bool, why: str = "") -> None:
         self._reports.path(path, up, why)
 
+    def given_up(self, path: str, count: int) -> None:
+        self._reports.given_up(path, count)
+
     def _make_room(self) -> None:
         """Forget received ones first, then the oldest that is not a panic."""
         while len(self._open) > KEEP:

@@ -34,11 +34,14 @@ class Ending(msgspec.Struct, frozen=True):
 
 
 class Reports(Protocol):
-    """Whom a path tells what became of its alarms and of itself. Nothing here waits."""
+    """Whom a path tells what became of its alarms and of itself. Nothing here waits. `given_up`: how many alarm
+    messages it has given up since its start, because too many waited."""
 
     def stage(self, path: str, ref: Ref, stage: Stage, by: str = "") -> None: ...
 
     def path(self, path: str, up: bool, why: str = "") -> None: ...
+
+    def given_up(self, path: str, count: int) -> None: ...
 
 
 class AlarmPath(Protocol):

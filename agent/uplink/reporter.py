@@ -35,6 +35,8 @@ class Reporter:
         self._furthest: dict[tuple[str, Ref], tuple[Stage, str]] = {}
         self._paths: dict[str, tuple[bool, str]] = {}
         self._paths_told: dict[str, tuple[bool, str]] = {}
+        self._given_up: dict[str, int] = {}
+        self._given_up_told: dict[str, int] = {}
         self._ahead: Ref | None = None
         self._synced: Ref | None = None
         self._synced_told: Ref | None = None
@@ -64,6 +66,10 @@ class Reporter:
         self._paths[path] = (up, plain.line(why[:MOST_WHY]))
         self._wake.set()
 
+    def given_up(self, path: str, count: int) -> None:
+        self._given_up[path] = count
+        self._wake.set()
+
     def synced(self, target: str, ref: Ref) -> None:
         """This far side has everything up to `ref`. Told on as far as every one has it, once each has spoken."""
         self._synced_by[target] = ref
@@ -89,6 +95,7 @@ class Reporter:
     def control_is_new(self) -> None:
         """Control (re)started: it knows nothing of the paths and of how far the far side is."""
         self._paths_told.clear()
+        self._given_up_told.clear()
         self._synced_told = None
         self._wake.set()
 
@@ -112,6 +119,10 @@ class Reporter:
             if self._paths_told.get(path) != told:
                 await self._ask({"op": "path", "path": path, "up": told[0], "why": told[1]})
                 self._paths_told[path] = told
+        for path, count in tuple(self._given_up.items()):
+            if self._given_up_told.get(path) != count:
+                await self._ask({"op": "given_up", "path": path, "number": count})
+                self._given_up_told[path] = count
         if self._synced is not None and self._synced != self._synced_told:
             synced = self._synced
             await self._ask({"op": "synced", "epoch": synced[0], "seq": synced[1]})

@@ -106,6 +106,8 @@ def _gate(page: Page, p: Picture) -> None:
 def _uplink(page: Page, p: Picture) -> None:
     page.family("uplink_up", "Whether an uplink path is up.", (({"path": path.id}, path.up) for path in p.paths))
     page.family("uplink_backlog", "Records not yet confirmed.", (({"path": path.id}, path.backlog) for path in p.paths))
+    given_up = (({"path": path.id}, path.given_up) for path in p.paths)
+    page.family("uplink_given_up", "Alarm messages given up since the start: too many waited.", given_up)
     counts = {"done": p.orders.done, **p.orders.refused}
     page.family("district_commands", "Signed commands by outcome.", (({"outcome": o}, n) for o, n in counts.items()))
     page.one("district_keys", "Keys of the district that this box knows.", p.orders.keys)

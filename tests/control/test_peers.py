@@ -66,7 +66,9 @@ def test_the_consoles_rank_is_its_own_and_every_other_is_nobodys() -> None:
 def test_looking_needs_no_part_and_everything_else_does() -> None:
     assert all(may_ask(LOOKS, op) for op in ("state", "ping", "subscribe"))
     assert not any(may_ask(LOOKS, op) for op in NEEDED)
-    assert not any(may_ask(CONSOLE, op) for op in ("stage", "path", "synced", "anchor", "ahead", "policy", "order"))
+    assert not any(
+        may_ask(CONSOLE, op) for op in ("stage", "path", "given_up", "synced", "anchor", "ahead", "policy", "order")
+    )
     assert not any(may_ask(UPSTREAM, op) for op in ("explain", "guard", "command"))
     assert all(may_ask(ALL, op) for op in NEEDED)
 

@@ -125,7 +125,13 @@ async def test_a_paths_health_is_told(peer: Peer, served: Served) -> None:
     assert served.box.state.health.paths["mqtt"].up
 
 
-@pytest.mark.parametrize("op", ["path", "stage"])
+async def test_what_a_path_has_given_up_is_told(peer: Peer, served: Served) -> None:
+    for number, kept in ((3, 3), (1, 1), (-5, 0)):  # an uplink that was started anew counts anew
+        assert (await peer.ask({"op": "given_up", "path": "mqtt", "number": number}))["ok"]
+        assert served.server.given_up == {"mqtt": kept}
+
+
+@pytest.mark.parametrize("op", ["path", "stage", "given_up"])
 async def test_a_path_that_the_site_file_does_not_name_is_none(peer: Peer, served: Served, op: str) -> None:
     """Each name of its own would stay in the state for ever, and make each turn slower."""
     served.box.press()
@@ -133,7 +139,7 @@ async def test_a_path_that_the_site_file_does_not_name_is_none(peer: Peer, serve
     ask = {"op": op, "path": "made-up", "up": False, "epoch": ref[0], "seq": ref[1], "stage": "received", "by": "x"}
     answer = await peer.ask(ask)
     assert answer["ok"] is False and "'made-up'" in answer["why"]
-    assert served.box.state == state and served.server.receipts == {}
+    assert served.box.state == state and served.server.receipts == served.server.given_up == {}
 
 
 @virtually

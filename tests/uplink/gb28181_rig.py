@@ -28,6 +28,7 @@ class Told:
     def __init__(self) -> None:
         self.stages: list[tuple[Ref, Stage]] = []
         self.ups: list[tuple[bool, str]] = []
+        self.lost = 0
         self.at: list[float] = []
         self.notes: list[tuple[str, str, str, dict[str, str | int]]] = []
 
@@ -40,6 +41,9 @@ class Told:
 
     def note(self, kind: str, subject: str, actor: str, data: dict[str, str | int]) -> None:
         self.notes.append((kind, subject, actor, data))
+
+    def given_up(self, path: str, count: int) -> None:
+        self.lost = count
 
     def received(self, seq: int = 7) -> bool:
         return ((1, seq), Stage.RECEIVED) in self.stages

@@ -30,12 +30,16 @@ class Told:
     def __init__(self) -> None:
         self.stages: list[tuple[Ref, Stage]] = []
         self.ups: list[tuple[bool, str]] = []
+        self.lost = 0
 
     def stage(self, path: str, ref: Ref, stage: Stage, by: str = "") -> None:
         self.stages.append((ref, stage))
 
     def path(self, path: str, up: bool, why: str = "") -> None:
         self.ups.append((up, why))
+
+    def given_up(self, path: str, count: int) -> None:
+        self.lost = count
 
     def received(self, seq: int = 7) -> bool:
         return ((1, seq), Stage.RECEIVED) in self.stages
@@ -107,6 +111,13 @@ async def until(test: Callable[[], bool], limit_s: float = 60.0) -> None:
     async with asyncio.timeout(limit_s):
         while not test():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
+
+
+async def test_what_a_flood_pushes_out_is_told(rig: Rig) -> None:
+    path = rig.path(1)
+    for seq in range(1, path_module.KEEP + 6):
+        path.take(press(seq, kind="door.forced", subject="door:wicket"))
+    assert path.dropped == rig.told.lost == 5
 
 
 @pytest.mark.parametrize("key_file", ["", "dc09.key"])

@@ -24,6 +24,9 @@ class Told:
     def path(self, path: str, up: bool, why: str = "") -> None:
         self.paths.append((path, up, why))
 
+    def given_up(self, path: str, count: int) -> None:
+        raise AssertionError("the dispatch gives no alarm up by itself")
+
 
 class FakePath:
     def __init__(self, name: str, *, broken: bool = False) -> None:

@@ -263,7 +263,7 @@ def test_what_is_received_or_not_for_a_platform_is_not_sent_and_a_flood_drops_th
             assert len(rig.platform.alarms) == 1
             for seq in range(100, 100 + path_module.KEEP + 5):
                 path.take(press(seq, kind="door.forced"))
-            assert path.dropped == 5
+            assert path.dropped == rig.told.lost == 5
 
     virtual_time.run(scene())
 

@@ -18,6 +18,7 @@ from uplink_certs import Authority
 from uplink_rig import BOX, SITE, DistrictHere, FakeControl, Running, UplinkChild, make_record, until
 
 from agent.journal.reader import JournalReader
+from agent.link import ControlLink, Message
 from agent.uplink.redis.link import RedisLost
 from agent.uplink.redis.records import RecordStream
 from agent.uplink.reporter import Reporter
@@ -313,6 +314,24 @@ def test_a_far_side_that_has_not_spoken_holds_back_what_is_synced() -> None:
         reporter.synced(target, ref)
         told.append(reporter._synced)
     assert told == [None, (1, 20), (1, 50)]
+
+
+async def test_what_was_given_up_is_told_once_and_again_to_a_new_control() -> None:
+    asked: list[Message] = []
+
+    class Answers(ControlLink):
+        async def request(self, message: Message, *, timeout_s: float | None = None) -> Message:
+            asked.append(message)
+            return {"op": "done", "ok": True}
+
+    reporter = Reporter(Answers(Path("/nowhere")), ())
+    for count in (1, 2, 3):
+        reporter.given_up("dc09", count)
+    await reporter._tell_all()
+    await reporter._tell_all()
+    reporter.control_is_new()
+    await reporter._tell_all()
+    assert asked == [{"op": "given_up", "path": "dc09", "number": 3}] * 2
 
 
 class InterruptedLink:

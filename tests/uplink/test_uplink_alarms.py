@@ -350,6 +350,8 @@ class Silent:
 
     def path(self, path: str, up: bool, why: str = "") -> None: ...
 
+    def given_up(self, path: str, count: int) -> None: ...
+
 
 Scene = Callable[[AlarmLane, DeafBroker], Awaitable[None]]
 

@@ -143,6 +143,10 @@ async def test_metrics_are_prometheus_text_and_leave_out_the_unknown(rig: Rig) -
         well = await client.get("/metrics")
         rig.show(scenes.plc_dead(rig.site))
         dead = await client.get("/metrics")
+        well_off = scenes.normal(rig.site)
+        (path,) = well_off.paths
+        rig.show(msgspec.structs.replace(well_off, paths=(msgspec.structs.replace(path, given_up=3),)))
+        short = [await client.get(page) for page in ("/metrics", "/?lang=en", "/?lang=zh_CN")]
         rig.feed.take({"op": "lost", "why": "x"})
         gone = await client.get("/metrics")
     assert well.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
@@ -152,6 +156,9 @@ async def test_metrics_are_prometheus_text_and_leave_out_the_unknown(rig: Rig) -
     assert 'menwei_device_up{device="bus:plc"} 0' in dead.text
     assert 'menwei_district_commands{outcome="done"} 0' in well.text
     assert 'menwei_uplink_backlog{path="mqtt"} 412' in dead.text
+    assert 'menwei_uplink_given_up{path="mqtt"} 0' in well.text
+    marks = 'menwei_uplink_given_up{path="mqtt"} 3', "3 alarm messages given up", "放弃了 3 条报警"
+    assert [mark in page.text for mark, page in zip(marks, short, strict=True)] == [True] * 3
     for told in (
         'menwei_post_manned{post="house"} 1', "menwei_patrols_today 4", "menwei_visits_open 0",
         "menwei_panic_test_days 12", "menwei_policy_version 7", "menwei_policy_age_days 20",

@@ -137,6 +137,8 @@ CHANGES: dict[str, tuple[Change, str, str]] = {
     ),
     "holdover": (lambda p: replace(p, clock=replace(p.clock, trust=ClockTrust.HOLDOVER)), "ok", "clock on its own"),
     "no paths": (lambda p: replace(p, paths=()), "fault", "call 110"),
+    "given up": (lambda p: path(p, given_up=1), "ok", "waited on MQTT: 1 message was given up"),
+    "given up, still away": (lambda p: path(p, up=False, given_up=3), "fault", "3 messages were given up"),
     "mains": (lambda p: supply(p, "mains", False), "fault", "running on battery"),
     "tamper": (lambda p: supply(p, "tamper", False), "alarm", "Cabinet door: opened"),
     "post empty": (lambda p: post(p, manned=False, alarm_ref=(1, 9)), "fault", "Post “门卫室” is not manned"),
@@ -173,6 +175,10 @@ def book(picture: Picture, **more: Any) -> Picture:
 def post(picture: Picture, **more: Any) -> Picture:
     assert picture.campus is not None
     return school(picture, posts=(replace(picture.campus.posts[0], **more),))
+
+
+def path(picture: Picture, **more: Any) -> Picture:
+    return replace(picture, paths=(replace(picture.paths[0], **more),))
 
 
 def supply(picture: Picture, which: str, ok: bool | None) -> Picture:

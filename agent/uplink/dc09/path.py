@@ -258,6 +258,7 @@ class Dc09Path:
             del self._waiting[worst.key]
             self._refusals.pop(worst.key, None)
             self.dropped += 1
+            self._reports.given_up(self.name, self.dropped)
 
     # ── settings ───────────────────────────────────────────────────────────────────────────────────────────────
 

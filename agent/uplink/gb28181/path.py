@@ -358,6 +358,7 @@ class Gb28181Path:
             worst = min(self._waiting.values(), key=lambda w: (w.panic, w.alarm.ref))
             del self._waiting[worst.alarm.ref]
             self.dropped += 1
+            self._reports.given_up(self.name, self.dropped)
 
     def _login(self) -> Login:
         """Read afresh for each registration. Raises LinkLost."""

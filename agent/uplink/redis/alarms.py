@@ -38,10 +38,17 @@ class _Waiting(msgspec.Struct):
 class AlarmStream:
     """Takes alarms at any time; `run` serves one connection."""
 
-    def __init__(self, key: str, records_key: str, tell: Callable[[Ref, Stage, str], None]) -> None:
+    def __init__(
+        self,
+        key: str,
+        records_key: str,
+        tell: Callable[[Ref, Stage, str], None],
+        given_up: Callable[[int], None] = lambda _: None,
+    ) -> None:
         self._key = key
         self._records_key = records_key
         self._tell = tell
+        self._given_up = given_up
         self._waiting: dict[Ref, _Waiting] = {}
         self.news = asyncio.Event()
         self.dropped = 0
@@ -124,6 +131,7 @@ class AlarmStream:
             worst = min(self._waiting.values(), key=lambda w: (w.alarm.kind.startswith("panic."), w.alarm.ref))
             del self._waiting[worst.alarm.ref]
             self.dropped += 1
+            self._given_up(self.dropped)
 
 
 def _now() -> float:

@@ -46,7 +46,12 @@ class RedisPath:
         self.records = RecordStream(
             key, source, folder / CURSOR, lambda cursor: reporter.synced(NAME, cursor), reporter.ahead
         )
-        self.alarms = AlarmStream(f"{key}:alarm", key, lambda ref, stage, by: reports.stage(NAME, ref, stage, by))
+        self.alarms = AlarmStream(
+            f"{key}:alarm",
+            key,
+            lambda ref, stage, by: reports.stage(NAME, ref, stage, by),
+            lambda count: reports.given_up(NAME, count),
+        )
 
     @property
     def cursor(self) -> Ref:

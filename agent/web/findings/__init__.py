@@ -30,6 +30,7 @@ _PARTS = (
     ("devices", box.outputs),
     ("power", box.supplies),
     ("uplink", box.paths),
+    ("uplink", box.given_up),
     ("journal", box.journal),
     ("devices", box.clock),
     ("devices", box.machine),

@@ -171,6 +171,25 @@ def paths(picture: Picture, site: Site, w: Words) -> Iterator[Finding]:
             )
 
 
+def given_up(picture: Picture, site: Site, w: Words) -> Iterator[Finding]:
+    """Alarms that a path could not keep waiting: its far side may never hear of them by this way."""
+    for path in picture.paths:
+        if path.given_up:
+            yield Finding(
+                weight=Weight.REMARK if path.up else Weight.WARNING,
+                text=w.n(
+                    "Too many alarms waited on %(path)s: %(n)s message was given up",
+                    "Too many alarms waited on %(path)s: %(n)s messages were given up",
+                    path.given_up,
+                    path=w.of(words.PATH, path.id),
+                ),
+                advice=w.t(
+                    "None is lost here: the records have all of them. Tell whoever watches there what happened "
+                    "meanwhile. The count begins anew with a restart."
+                ),
+            )
+
+
 def _paths_detail(paths: tuple[Path, ...], w: Words) -> str:
     return w.t("; ").join(f"{w.of(words.PATH, path.id)}: {w.reason(path.why) or w.t(words.UNKNOWN)}" for path in paths)
 
