@@ -85,6 +85,12 @@ def test_english_headings_do_as_well(tmp_path: Path) -> None:
     assert found == [] and policy is not None
 
 
+def test_a_card_whose_hex_digits_look_like_a_rounded_number_is_a_card(tmp_path: Path) -> None:
+    policy, found = read(office(tmp_path, people_csv=PEOPLE.replace("0200000002", "9E07183440")))
+    assert found == [] and policy is not None
+    assert any("9E07183440" in card for card in policy.credentials)
+
+
 @pytest.mark.parametrize(
     ("changes", "source", "what"),
     [
