@@ -38,6 +38,20 @@ class BrokerLost(Exception):
     """The connection is gone or never came about. `args[0]` says why, in field words."""
 
 
+class _TooLong(Exception):
+    """The broker announces a message longer than it was told that it may send."""
+
+
+class _Client(mqtt.Client):
+    """paho asks the socket for all of a message that its header announces. What is too long for us is not read: brokers
+    that keep to the limit never come here, and one that does not could fill the memory of a small board."""
+
+    def _sock_recv(self, bufsize: int) -> bytes:
+        if bufsize > MOST_PACKET:
+            raise _TooLong(f"it announces a message of {bufsize >> 20} MB, more than it may send")
+        return super()._sock_recv(bufsize)
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Where and how to connect. `will` is retained on `will_topic` by the broker when this box falls silent."""
@@ -159,7 +173,7 @@ class Connection:
 
     def _make_client(self) -> mqtt.Client:
         settings = self._settings
-        client = mqtt.Client(
+        client = _Client(
             CallbackAPIVersion.VERSION2,
             settings.client_id,
             protocol=MQTTProtocolVersion.MQTTv5,

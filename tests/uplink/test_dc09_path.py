@@ -16,7 +16,7 @@ from pysiaalarm.utils.counter import Counter
 from agent.core.words import Stage
 from agent.uplink.dc09 import link as link_module
 from agent.uplink.dc09 import path as path_module
-from agent.uplink.dc09.path import Dc09Path
+from agent.uplink.dc09.path import NUMBERS, Dc09Path
 from agent.uplink.path import Alarm, Ending, alarm_of
 from hardware.site import Board, Dc09, Door, Lane, PanicButton, Site, SiteIds
 from sim.dc09 import LIES, Centre
@@ -139,6 +139,32 @@ async def test_a_press_and_a_drill_arrive_and_are_told_apart(
         ((1, 8), Stage.RECEIVED),
     ]
     assert rig.told.ups[-1] == (True, "")
+
+
+async def test_what_a_crash_makes_it_tell_twice_is_the_same_message(rig: Rig) -> None:
+    """The role was killed before it could write down that the centre has it."""
+    centre = Centre("1234")
+    port = await rig.listen(centre)
+
+    async def live(messages: int, *presses: int) -> None:
+        path = rig.path(port)
+        for seq in presses:
+            path.take(press(seq))
+        path.over(Ending((1, 8), "t", "door:wicket", ("door.forced", "door.held_open")))
+        await until(lambda: len(centre.messages) == messages and not path.unsaid())
+        rig.tasks[-1].cancel()
+
+    await live(4, 6, 7)
+    await live(7, 7)
+    numbers = [m["seq"] for m in centre.messages]
+    assert len(set(numbers)) == 4 and numbers[1:4] == numbers[4:]
+
+
+async def test_no_two_messages_near_each_other_have_one_number(rig: Rig) -> None:
+    path = rig.path(await rig.listen(Centre("1234")))
+    numbers = [path._number(((1, seq), "")) for seq in range(20_000)]
+    assert {1, 9999} == {min(numbers), max(numbers)}
+    assert all(len(set(numbers[at : at + NUMBERS])) == NUMBERS for at in range(0, 20_000 - NUMBERS, 50))
 
 
 @pytest.mark.parametrize("lie", [lie for lie in LIES if lie not in ("duh", "nak")])

@@ -13,7 +13,7 @@ from uplink_rig import PREFIX, DistrictHere, FakeControl, Running, until
 
 from agent.pace import AT_ONCE
 from agent.policy.bundle import MOST_BYTES
-from agent.uplink.mqtt import MOST_PACKET
+from agent.uplink.mqtt import MOST_PACKET, BrokerLost, Connection, Settings
 from agent.uplink.reporter import MOST_WHY
 from hardware.site import Site
 from sim.broker import BrokerProcess
@@ -74,6 +74,40 @@ async def test_what_is_longer_than_any_bundle_is_never_fetched(
         control.alarm(press)
         await until(lambda: "received" in control.stages(press.ref) and uplink._alarms.ignored)
         assert uplink._records.nonsense == 0
+
+
+async def test_a_broker_that_announces_more_than_it_may_send_is_hung_up_on_before_it_is_read() -> None:
+    """It may be told a limit and not keep to it: 256 MB are half of a small board's memory."""
+    hung_up = asyncio.Event()
+
+    async def boundless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1000)
+        writer.write(b"\x20\x03\x00\x00\x00")  # CONNACK
+        writer.write(b"\x30" + _remaining(MOST_PACKET + 1) + b"some of it")
+        with contextlib.suppress(ConnectionError):
+            await reader.read()
+        hung_up.set()
+        writer.close()
+
+    server = await asyncio.start_server(boundless, "127.0.0.1", 0)
+    settings = Settings("127.0.0.1", server.sockets[0].getsockname()[1], "box", PREFIX + "state", b"{}")
+    try:
+        connection = await Connection.open(settings, lambda *message: None)
+        why = await connection.lost
+    except BrokerLost as lost:  # both came in one packet
+        why = str(lost)
+    assert "33 MB" in why and "more than it may send" in why
+    await hung_up.wait()
+    server.close()
+
+
+def _remaining(length: int) -> bytes:
+    """MQTT 5.0, 1.5.5: seven bits a byte, the lowest first."""
+    made = b""
+    while length > 127:
+        made += bytes([length & 127 | 128])
+        length >>= 7
+    return made + bytes([length])
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import random
 import secrets
+import zlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeAlias
@@ -33,6 +33,7 @@ REFUSED_S = 60.0  # D: a message the centre does not understand is tried again s
 RETURN_S = 300.0  # D: so long on the back-up receiver before the main one is tried again
 SEQ_MAX = 9999
 KEEP = 256
+NUMBERS = 2 * KEEP  # the newest are no other message's
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +42,8 @@ _Key: TypeAlias = tuple[Ref, str]  # the record, and for an end the kind of alar
 
 
 class _Waiting(msgspec.Struct):
-    """One alarm on its way, or the end of one. `seq` stays its own until it is acknowledged, so that the centre knows a
-    second copy. `after`: an end is not told before the alarm itself."""
+    """One alarm on its way, or the end of one. `seq` is its own for good, so that the centre knows a second copy, also
+    from after a crash that forgot its receipt. `after`: an end is not told before the alarm itself."""
 
     key: _Key
     data: str
@@ -74,7 +75,7 @@ class Dc09Path:
         self._zones = zones(site)
         self._waiting: dict[_Key, _Waiting] = {}
         self._news = asyncio.Event()
-        self._seq = random.randrange(SEQ_MAX)  # after a restart not the number of an alarm just sent
+        self._numbers: dict[int, _Key] = {}
         self._offset = timedelta()  # receiver's clock minus ours
         self._refusals: dict[_Key | None, str] = {}  # None: the link test itself
         self._back_off = BackOff()
@@ -112,10 +113,21 @@ class Dc09Path:
     def _add(self, waiting: _Waiting) -> None:
         if waiting.key in self._waiting:
             return
-        waiting.seq = self._seq = self._seq % SEQ_MAX + 1
+        waiting.seq = self._number(waiting.key)
         self._waiting[waiting.key] = waiting
         self._make_room()
         self._news.set()
+
+    def _number(self, key: _Key) -> int:
+        """1 to 9999, made of the record's own number: the same whenever this message is sent. The numbers need not
+        follow on each other: a receiver echoes what it gets (answers by an author of the standard, S)."""
+        number = zlib.crc32(f"{key[0][0]}-{key[0][1]}-{key[1]}".encode()) % SEQ_MAX + 1
+        while self._numbers.get(number, key) != key:
+            number = number % SEQ_MAX + 1
+        self._numbers[number] = key
+        if len(self._numbers) > NUMBERS:
+            del self._numbers[next(iter(self._numbers))]
+        return number
 
     async def run(self) -> None:
         """Deliver and supervise until cancelled."""
