@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from agent.policy.bundle import Bundle
 
 OK, WRONG, MISUSE = 0, 1, 2
+LAST_VERSION = 99_999_999_999_999  # D: a date and time in digits; a slip of the pen would shut out all that follow
 OFFICE_KEY, NAMES_KEY = "office.key", "names.key"
 
 
@@ -91,8 +92,8 @@ def _make(arguments: argparse.Namespace) -> int:
 
     if not arguments.folder.is_dir():
         return _misuse(f"{arguments.folder} is no folder")
-    if arguments.version is not None and arguments.version < 0:
-        return _misuse("a version is a number from 0 up")
+    if arguments.version is not None and not 0 <= arguments.version <= LAST_VERSION:
+        return _misuse(f"a version is a number from 0 to {LAST_VERSION}; a box never goes back to a lower one")
     made_at_ms = time.time_ns() // 1_000_000
     version = arguments.version if arguments.version is not None else made_at_ms // 1000
     policy, wire, found = from_folder(arguments.folder, version, made_at_ms)
@@ -214,7 +215,7 @@ def load(path: Path) -> tuple[Policy | None, list[Contradiction]]:
     try:
         policy, found = parse(unsigned(plain_file.read(path, MOST_BYTES)).wire())
     except BadBundle as error:
-        return None, [error.found]
+        return None, [Contradiction(str(path), error.found.what, error.found.cure)]
     except OSError as error:
         cure = "check the file and its rights"
         return None, [Contradiction(str(path), f"cannot be read: {error.strerror}", cure)]

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from msgspec.structs import replace
-
+from agent.core.calendar import Span
 from agent.core.policy import (
     Credential,
     DayPlan,
@@ -18,6 +17,9 @@ from agent.core.policy import (
     group_doors,
     group_lanes,
 )
+from agent.preview import day as preview
+from agent.preview.day import Entry
+from agent.preview.words import Words as PreviewWords
 
 TEXTS: Mapping[str, tuple[str, str]] = {
     "version": ("version %s → %s", "版本 %s → %s"),
@@ -31,10 +33,9 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "window": ("%s, %s: was %s, is now %s", "%s，%s：原 %s，现 %s"),
     "window_new": ("%s: %s %s is new", "%s：新增 %s %s"),
     "window_gone": ("%s: %s %s is gone", "%s：取消 %s %s"),
-    "window_who": (
-        "%s, %s: who may pass, a door, the peak or the bollards have changed",
-        "%s，%s：可通行人员、门、高峰或升降柱的规则有变",
-    ),
+    "window_who": ("%s, %s: who may pass was “%s”, is now “%s”", "%s，%s：可通行人员原为“%s”，现为“%s”"),
+    "window_gate": ("%s, %s: the gate was “%s”, is now “%s”", "%s，%s：大门原为“%s”，现为“%s”"),
+    "window_else": ("%s, %s: its kind, a door or its lanes have changed", "%s，%s：类别、门或车道有变"),
     "day": ("%s: %s (was %s)", "%s：%s（原为 %s）"),
     "reach": ("the calendar runs from %s to %s", "校历从 %s 到 %s"),
     "terms": ("terms: were %s, are now %s", "学期：原 %s，现 %s"),
@@ -52,19 +53,31 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "pickups": ("pick-up lists: %d more, %d fewer, %d changed", "接送名单：新增 %d，减少 %d，变更 %d"),
     "passes": ("vehicle passes: %d more, %d fewer, %d changed", "车辆出入证：新增 %d，减少 %d，变更 %d"),
     "rules": ("%s: was %s, is now %s", "%s：原 %s，现 %s"),
-    "roster": ("the roster has changed", "值班表有变"),
+    "roster": ("roster: %d lines more, %d fewer", "值班表：新增 %d 行，减少 %d 行"),
+    "fetch": ("%s may fetch %s (was %s)", "%s 可接 %s（原为 %s）"),
+    "more": ("… and %d more", "……另有 %d 项"),
     "none": ("nothing changes for anybody", "没有任何变化"),
-    "weekday": ("the rule for weekdays has changed", "星期规则有变"),
 }
 LANGUAGES = ("en", "zh_CN")
+MOST_NAMED = 8  # D: more in one line are read by nobody
 
 
 class Words:
     def __init__(self, language: str) -> None:
         self._at = LANGUAGES.index(language)
+        self.of_preview = PreviewWords(language)
 
     def say(self, name: str, *values: object) -> str:
         return TEXTS[name][self._at] % values if values else TEXTS[name][self._at]
+
+    def whom(self, names: Sequence[str]) -> str:
+        """The first few of them, to be written behind a line."""
+        rest = len(names) - MOST_NAMED
+        more = f" {self.say('more', rest)}" if rest > 0 else ""
+        return f": {', '.join(names[:MOST_NAMED])}{more}"
+
+    def entry(self, window: Window) -> Entry:
+        return preview.entry(Span(0, 0, window), self.of_preview)
 
 
 def diff(old: Policy | None, new: Policy, language: str) -> list[str]:
@@ -101,17 +114,19 @@ def _groups(old: Policy, new: Policy, w: Words) -> Iterator[str]:
 
 
 def _people(old: Policy, new: Policy, w: Words) -> Iterator[str]:
-    counts: dict[str, Counter[str]] = {}
+    changed: dict[tuple[str, str], list[str]] = {}
     for card in (*old.credentials, *(card for card in new.credentials if card not in old.credentials)):
         was, is_now = old.credentials.get(card), new.credentials.get(card)
         what = _change(was, is_now)
         if what:
-            group = (is_now or was).group  # type: ignore[union-attr]
-            counts.setdefault(group, Counter())[what] += 1
-    for group in sorted(counts):
+            one = is_now or was
+            assert one is not None
+            changed.setdefault((one.group, what), []).append(one.holder)
+    for group in sorted({group for group, _ in changed}):
         for what in ("added", "removed", "banned", "unbanned", "moved"):
-            if counts[group][what]:
-                yield w.say(what, group, counts[group][what])
+            holders = changed.get((group, what), [])
+            if holders:
+                yield w.say(what, group, len(holders)) + w.whom(holders)
 
 
 def _change(was: Credential | None, now: Credential | None) -> str:
@@ -151,8 +166,24 @@ def _windows(old: DayPlan, new: DayPlan, w: Words) -> Iterator[str]:
             continue
         if _times(was) != _times(window):
             yield w.say("window", _plan_name(new), key[0], _times(was), _times(window))
-        if _plain(replace(was, start=window.start, end=window.end)) != _plain(window):
-            yield w.say("window_who", _plan_name(new), key[0])
+        yield from _rules(_plan_name(new), key[0], was, window, w)
+
+
+def _rules(plan: str, name: str, was: Window, now: Window, w: Words) -> Iterator[str]:
+    """Who may pass and what the gate does, in the words of the preview."""
+    before, after = w.entry(was), w.entry(now)
+    if before.who != after.who:
+        yield w.say("window_who", plan, name, "; ".join(before.who), "; ".join(after.who))
+    if before.gate != after.gate:
+        yield w.say("window_gate", plan, name, "; ".join(before.gate) or "—", "; ".join(after.gate) or "—")
+    if _rest(was) != _rest(now):
+        yield w.say("window_else", plan, name)
+
+
+def _rest(window: Window) -> tuple[object, ...]:
+    """What the words of the preview do not show."""
+    opened = {door: rule for door, rule in window.doors.items() if rule != "closed"}
+    return window.kind, opened, () if window.bollards else window.lanes
 
 
 def _named(windows: Iterable[Window]) -> dict[tuple[str, int], Window]:
@@ -187,8 +218,9 @@ def _calendar(old: Policy, new: Policy, w: Words) -> Iterator[str]:
     before, after = old.calendar, new.calendar
     if (before.first, before.last) != (after.first, after.last):
         yield w.say("reach", after.first, after.last)
-    if before.weekdays != after.weekdays:
-        yield w.say("weekday")
+    for number, (was_plan, plan) in enumerate(zip(before.weekdays, after.weekdays, strict=True)):
+        if plan != was_plan:
+            yield w.say("day", w.of_preview.weekday(number), plan, was_plan)
     if before.vacation != after.vacation:
         yield w.say("vacation", after.vacation or "—", before.vacation or "—")
     terms = [", ".join(f"{term.first}–{term.last}" for term in one.terms) or "—" for one in (before, after)]
@@ -205,17 +237,32 @@ def _papers(old: Policy, new: Policy, w: Words) -> Iterator[str]:
     if times[0] != times[1]:
         yield w.say("pickup_windows", *times)
     for name in ("slips", "pickups", "passes", "posts"):
-        counts = _counts(getattr(old, name), getattr(new, name))
-        if any(counts):
-            yield w.say(name, *counts)
-    if [_plain(duty) for duty in old.roster] != [_plain(duty) for duty in new.roster]:
-        yield w.say("roster")
+        more, fewer, changed = _changes(getattr(old, name), getattr(new, name))
+        if more or fewer or changed:
+            yield w.say(name, len(more), len(fewer), len(changed)) + w.whom([*more, *fewer, *changed])
+    yield from _fetching(old, new, w)
+    lines = [Counter(str(_plain(duty)) for duty in one.roster) for one in (old, new)]
+    if lines[0] != lines[1]:
+        yield w.say("roster", (lines[1] - lines[0]).total(), (lines[0] - lines[1]).total())
     for name in new.rules.__struct_fields__:
         was, now = getattr(old.rules, name), getattr(new.rules, name)
         if was != now and name != "source":
             yield w.say("rules", name, was, now)
 
 
-def _counts(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[int, int, int]:
-    changed = sum(_plain(old[name]) != _plain(new[name]) for name in old.keys() & new.keys())
-    return len(new.keys() - old.keys()), len(old.keys() - new.keys()), changed
+def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[list[str], list[str], list[str]]:
+    """The names that came, went, and mean something else now."""
+    changed = [name for name in new if name in old and _plain(old[name]) != _plain(new[name])]
+    return [name for name in new if name not in old], [name for name in old if name not in new], changed
+
+
+def _fetching(old: Policy, new: Policy, w: Words) -> Iterator[str]:
+    """Who may take which child now: it is what a parent would ask about."""
+    lists = {guardian: (old.pickups.get(guardian), now) for guardian, now in new.pickups.items()}
+    changed = [
+        (guardian, was.pupils, now.pupils)
+        for guardian, (was, now) in lists.items()
+        if was is not None and set(was.pupils) != set(now.pupils)
+    ]
+    for guardian, before, after in changed[:MOST_NAMED]:
+        yield w.say("fetch", guardian, ", ".join(after), ", ".join(before))

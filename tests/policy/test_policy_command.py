@@ -46,7 +46,7 @@ def test_the_difference_is_told_in_words(folder: Path, tmp_path: Path, capsys: p
     assert "pupil：新增 1 张卡" in told and "staff：停用或挂失 1 张卡" in told
     assert "平日，dismissal：原 16:00–16:30，现 16:00–16:45" in told
     assert command.run(["diff", str(old), str(new), "--json"]) == 0
-    assert "pupil: 1 cards more" in json.loads(capsys.readouterr().out)["changes"]
+    assert "pupil: 1 cards more: pupil-0003" in json.loads(capsys.readouterr().out)["changes"]
     assert command.run(["diff", str(old), str(old)]) == 0
     assert "nothing changes" in capsys.readouterr().out
 
@@ -62,8 +62,15 @@ def test_the_difference_is_told_in_words(folder: Path, tmp_path: Path, capsys: p
         ("calendar.toml", '"2027/1/22"', '"2027/1/15"',
          "terms: were 2026-09-01–2027-01-22, are now 2026-09-01–2027-01-15"),
         ("calendar.toml", 'vacation = "closed"', 'vacation = "week"', "days outside the terms: week (was closed)"),
-        ("slips.csv", "11:00", "12:00", "leave slips: 0 more, 0 fewer, 1 changed"),
-        ("plans.toml", "peak = true", "", "平日, arrival: who may pass, a door, the peak or the bollards have changed"),
+        ("slips.csv", "11:00", "12:00", "leave slips: 0 more, 0 fewer, 1 changed: q1"),
+        ("people.csv", "0200000002,pupil-0002,pupil,1,1-2", "0200000002,pupil-0002,pupil,1,1-1",
+         "pupil: 1 cards with another class, door or validity: pupil-0002"),
+        ("plans.toml", "peak = true", "", "平日, arrival: the gate was “peak: post manned”, is now “—”"),
+        ("plans.toml", 'grades = ["1"]', 'grades = ["2"]',
+         "平日, dismissal: who may pass was “out: pupils grade 1”, is now “out: pupils grade 2”"),
+        ("plans.toml", 'kind = "class"', 'kind = "exam"', "平日, 上课: its kind, a door or its lanes have changed"),
+        ("calendar.toml", 'wed = "week"', 'wed = "closed"', "Wednesday: closed (was week)"),
+        ("roster.csv", "07:00", "06:00", "roster: 1 lines more, 1 fewer"),
     ],
 )  # fmt: skip
 def test_no_change_goes_untold(
@@ -75,6 +82,43 @@ def test_no_change_goes_untold(
     assert command.run(["diff", str(old), str(new)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2 and lines[1].startswith(told), lines
+
+
+def test_who_may_fetch_whom_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    old = office(tmp_path / "old")
+    new = office(tmp_path / "new", pickups_csv="家长,学生\nguardian-1,pupil-0001\n")
+    assert command.run(["diff", str(old), str(new), "--lang", "zh_CN"]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "接送名单：新增 0，减少 0，变更 1: guardian-1", "guardian-1 可接 pupil-0001（原为 pupil-0001, pupil-0002）",
+    ]  # fmt: skip
+
+
+def test_a_new_school_year_is_still_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    more = "".join(f"02000001{number:02d},pupil-01{number:02d},pupil,1,1-1,,\n" for number in range(30))
+    old, new = office(tmp_path / "old"), office(tmp_path / "new", people_csv=FILES["people.csv"] + more)
+    assert command.run(["diff", str(old), str(new)]) == 0
+    (line,) = capsys.readouterr().out.splitlines()[1:]
+    assert line.startswith("pupil: 30 cards more: pupil-0100, pupil-0101,") and line.endswith("… and 22 more")
+
+
+def test_of_two_bundles_the_damaged_one_is_named(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good, cut = tmp_path / "good.bundle", tmp_path / "cut.bundle"
+    made(folder, good)
+    cut.write_bytes(good.read_bytes()[:-9])
+    assert command.run(["diff", str(good), str(cut)]) == 2
+    assert f"{cut}: the " in capsys.readouterr().err
+
+
+def test_a_version_that_would_shut_out_all_others_is_a_slip_of_the_pen(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "a.bundle"
+    for version in (-1, 10**14, 10**30):
+        assert made(folder, out, version) == 2 and not out.exists()
+        assert "a version is a number from 0 to" in capsys.readouterr().err
+    assert made(folder, out, 20261128175200) == 0
 
 
 def test_two_windows_of_one_name_are_two(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
