@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from agent.guard_picture import Guard, Inside
+from agent.picture.guard import Guard, Inside
 
 _NUMERALS = str.maketrans("一二三四五六七八九", "123456789")
 _DIGITS = re.compile(r"(\d+)")

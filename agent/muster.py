@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from agent import assembly
-from agent.guard_picture import Guard, Inside
 from agent.link import ControlAway, ControlLink
+from agent.picture.guard import Guard, Inside
 from agent.policy.names import BadNames, NameTable, load_key
 from agent.preview.words import Words
 from hardware.places import control_socket, resolve, storage_dir

@@ -17,7 +17,7 @@ from agent.control.lanes import LaneWorker
 from agent.control.reconcile import OutputGroup
 from agent.control.tally import Tally, UnitCounts
 from agent.core.events import Event
-from agent.picture_devices import DeviceFigures
+from agent.picture.devices import DeviceFigures
 from drivers.bollard import LanePlc
 from drivers.debounce import Contact
 from drivers.gpio import GpioBank

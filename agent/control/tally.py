@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from agent.picture_devices import DeviceFigures
+from agent.picture.devices import DeviceFigures
 from hardware.site import Site
 
 

@@ -12,7 +12,7 @@ from agent.core.records import Record, Value
 from agent.core.words import Position, Rank
 from agent.journal.errors import FILE_ERRORS, Damaged, Trouble
 from agent.journal.reader import JournalReader
-from agent.picture_build import BollardFigures
+from agent.picture.build import BollardFigures
 
 RISES = 40  # D: so many last rises make the line on the page
 RECALLED = 500  # D: records of positions and reversals looked at after a start

@@ -16,9 +16,9 @@ from agent.control.runtime import Runtime
 from agent.control.spine import Spine
 from agent.control.trend import Trend
 from agent.core import box
-from agent.guard_picture import Guard, guard
-from agent.picture_build import Extras, PathFigures, picture
-from agent.picture_devices import DeviceFigures
+from agent.picture.build import Extras, PathFigures, picture
+from agent.picture.devices import DeviceFigures
+from agent.picture.guard import Guard, guard
 from agent.preview import explain
 from hardware.site import Site
 from hardware.ways import sync_names

@@ -13,7 +13,7 @@ import msgspec
 
 from agent.core.calendar import Shift
 from agent.core.policy import Policy
-from agent.guard_picture import Guard
+from agent.picture.guard import Guard
 from agent.preview import day as days
 from agent.preview import explain, svg
 from agent.preview.words import Words

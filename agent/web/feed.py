@@ -17,7 +17,7 @@ import msgspec
 
 from agent.link import ControlAway
 from agent.picture import Picture, decode
-from agent.picture_build import blank
+from agent.picture.build import blank
 from hardware.site import Site
 
 log = logging.getLogger("menwei.web")

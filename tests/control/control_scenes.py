@@ -13,7 +13,7 @@ from agent.control import compose, role
 from agent.core.events import Event, Now
 from agent.core.records import Record
 from agent.core.words import ClockTrust
-from agent.picture_devices import DeviceFigures
+from agent.picture.devices import DeviceFigures
 from hardware import loader
 from hardware.site import PanicButton, Sensors, Site
 from hardware.terminals import gpio_inputs

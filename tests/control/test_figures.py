@@ -14,7 +14,7 @@ from agent.core.words import ClockTrust
 from agent.journal import schema
 from agent.journal.keys import BoxKey
 from agent.journal.store import Store
-from agent.picture_devices import DeviceFigures
+from agent.picture.devices import DeviceFigures
 
 
 def position(ms: int | None, by: str = "console", at: str = "up") -> dict[str, Value]:

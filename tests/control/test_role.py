@@ -22,7 +22,7 @@ from agent.control.lanes import LaneWorker
 from agent.control.reconcile import OutputGroup
 from agent.core.events import Event, LaneReading, PanicLine, SupplyInput
 from agent.core.words import Line, Mode
-from agent.picture_devices import DeviceFigures
+from agent.picture.devices import DeviceFigures
 from hardware import places
 from hardware.site import Site
 from sim.orders import Signer

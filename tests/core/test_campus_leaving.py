@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from people_scenes import kinds
 
 from agent.core.policy import LeaveSlip
-from agent.guard_picture import guard
+from agent.picture.guard import guard
 
 # ── leave slips ────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -12,7 +12,7 @@ import pytest
 from agent import assembly, cli, muster
 from agent.core.calendar import Shift
 from agent.core.policy import Policy
-from agent.guard_picture import Inside
+from agent.picture.guard import Inside
 from agent.policy.command import from_folder
 from agent.policy.names import NameTable
 from agent.policy.sources import Folder

@@ -22,9 +22,9 @@ from agent.core.events import CardRead, Command, Event, Note, Now, PanicLine, Po
 from agent.core.records import Record
 from agent.core.words import ClockTrust, Line, Rank
 from agent.demo.school import FILES
-from agent.guard_picture import guard
 from agent.link import ControlAway
-from agent.picture_build import Extras, picture
+from agent.picture.build import Extras, picture
+from agent.picture.guard import guard
 from agent.policy.command import from_folder
 from agent.policy.names import NameTable
 from agent.policy.sources import Folder

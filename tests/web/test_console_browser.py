@@ -27,7 +27,7 @@ from agent.core import box
 from agent.core.events import Command, PanicLine
 from agent.core.words import Line, Rank
 from agent.demo import school
-from agent.picture_build import Extras, picture
+from agent.picture.build import Extras, picture
 from agent.web import role
 from agent.web.console import app, certificate, sessions
 from agent.web.console.accounts import Accounts, Role

@@ -14,7 +14,7 @@ from private_people import Person, leaks, people
 
 from agent.core import box
 from agent.core.records import encode
-from agent.picture_build import Extras, picture
+from agent.picture.build import Extras, picture
 from agent.register.store import Register
 from agent.web import metrics
 from agent.web.console.asks import ASKS

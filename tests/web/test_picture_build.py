@@ -12,8 +12,8 @@ from agent.core.state import DoorState, Hazard, Vacancy, Visit
 from agent.core.visits import NOT_RETURNED
 from agent.core.words import ClockTrust, Contact, Line, Mode, Motion, Position, Sensor, Stage
 from agent.picture import Book, Device, Picture, decode
-from agent.picture_build import Extras, picture
-from agent.picture_campus import campus
+from agent.picture.build import Extras, picture
+from agent.picture.campus import campus
 from hardware.site import Site
 
 

@@ -31,8 +31,8 @@ from agent.core.state import (
 )
 from agent.core.words import ClockTrust, Contact, Hold, Light, Line, Mode, Motion, Position, Sensor, Stage
 from agent.picture import JournalPart, Picture, Press
-from agent.picture_build import Extras, PathFigures, picture
-from agent.picture_campus import campus
+from agent.picture.build import Extras, PathFigures, picture
+from agent.picture.campus import campus
 from hardware.site import Site
 
 DEMO = Path(__file__).parents[2] / "hardware" / "sites" / "demo.toml"

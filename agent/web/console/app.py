@@ -17,9 +17,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from agent.guard_picture import Guard as GuardPicture
 from agent.link import ControlAway
 from agent.pace import Pace
+from agent.picture.guard import Guard as GuardPicture
 from agent.policy.names import NameTable
 from agent.register.store import BadRegister
 from agent.web import assets

@@ -12,8 +12,8 @@ from jinja2 import Environment
 
 from agent import assembly
 from agent.core.words import Stage
-from agent.guard_picture import Guard, Inside, Visiting, Window
 from agent.locale import LANGUAGES
+from agent.picture.guard import Guard, Inside, Visiting, Window
 from agent.policy.names import NameTable
 from agent.register.store import Entry
 from agent.web import choices

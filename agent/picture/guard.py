@@ -13,7 +13,7 @@ from agent.core import access, calendar, people
 from agent.core.events import Now
 from agent.core.state import BoxState
 from agent.picture import Asked
-from agent.picture_build import asked
+from agent.picture.build import asked
 
 
 class Inside(msgspec.Struct, frozen=True, omit_defaults=True):

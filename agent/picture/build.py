@@ -18,8 +18,8 @@ from agent.core.events import Now
 from agent.core.outputs import LaneOutputs, Level, Outputs
 from agent.core.rules import BoxRules
 from agent.core.words import ClockTrust, Light, Line, Mode, Position, Sensor
-from agent.picture_campus import campus
-from agent.picture_devices import DeviceFigures, Reach, devices
+from agent.picture.campus import campus
+from agent.picture.devices import DeviceFigures, Reach, devices
 from hardware.site import Contact, Door, Key, Lane, PanicButton, Site
 from hardware.ways import path_names
 

@@ -7,7 +7,7 @@ Instants (`since`, `asked`, `mono_ms` …) are whole monotonic milliseconds of t
 step never makes a fault look older or younger: its age is `picture.mono_ms - since`, and its time of day is
 `picture.wall_ms` minus that age. None: not known, or before this boot.
 
-Lists keep the order of the site file. `agent.picture_build.picture` makes it; this file stands on nothing but words.
+Lists keep the order of the site file. `agent.picture.build.picture` makes it; this file stands on nothing but words.
 """
 
 from __future__ import annotations
