@@ -115,7 +115,7 @@ class MemoryBank:
         return dict(self.on)
 
 
-async def until(what: str, test: Callable[[], object], tries: int = 500) -> None:
+async def until(what: str, test: Callable[[], object], tries: int = 10_000) -> None:
     """Let the loop turn until it is true. Real time passes only in steps of 2 ms."""
     for _ in range(tries):
         if test():

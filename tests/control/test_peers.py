@@ -186,5 +186,5 @@ async def asked_as(uid: int, path: Path) -> list[bool]:
         "for line in sys.argv[2:]:\n    print(line, file=f, flush=True); print(f.readline(), end='')\n"
     )
     command = [sys.executable, "-c", code, str(path), *map(json.dumps, asks)]
-    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=20)
+    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=60)
     return [json.loads(line)["ok"] for line in done.stdout.splitlines()]

@@ -37,7 +37,7 @@ def nursery() -> Iterator[Nursery]:
     yield process.stdin, process.stdout
     process.stdin.close()
     process.stdout.close()
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
 
 
 def kill_one(nursery: Nursery, folder: Path, dice: random.Random) -> int:

@@ -350,7 +350,7 @@ def test_on_a_slow_card_a_press_waits_for_one_write_and_its_own(tmp_path: Path, 
     while not ears.durable or ears.durable[-1].seq < 416:
         go_on.release()
         syncs += 1
-        if syncing.acquire(timeout=5) and ears.durable[-1].seq >= 416:
+        if syncing.acquire(timeout=20) and ears.durable[-1].seq >= 416:
             break
     assert syncs <= 4, f"{syncs} syncs before the press was on disk"
     slow.clear()

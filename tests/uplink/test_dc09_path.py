@@ -196,7 +196,7 @@ async def test_a_clock_at_the_end_of_the_calendar_is_not_believed(rig: Rig, monk
         await centre.serve(reader, writer)
 
     rig.path(await rig.serve(lying)).take(press())
-    await until(lambda: rig.told.received(), 8.0)
+    await until(lambda: rig.told.received())
 
 
 async def test_a_bare_no_is_told_in_words_and_others_go_on(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -152,7 +152,7 @@ async def kill_in_traffic(random: Random, gates: list[Gate], killer: Killer, vic
         await killer.kill(victim)
         random.choice(gates).press()
         await until(lambda: all("received" in g.control.stages(p.ref) for g in gates for p in g.presses))
-    await until(lambda: all(gate.done for gate in gates), limit_s=40)
+    await until(lambda: all(gate.done for gate in gates))
 
 
 @pytest.mark.parametrize("victim", VICTIMS)

@@ -62,7 +62,7 @@ async def test_nothing_is_lost_or_doubled_when_the_broker_is_killed(
             control.alarm(press)
             await asyncio.to_thread(broker.start)
             await until(partial(is_received, control, press.ref))
-        await until(lambda: control.synced == control.journal.head, limit_s=40)
+        await until(lambda: control.synced == control.journal.head)
     kept = await district.records()
     assert [(r["epoch"], r["seq"]) for r in kept] == sorted(control.journal.bodies), "the same set, in order, once"
     box = await district.box()
@@ -88,7 +88,7 @@ async def test_nothing_is_lost_or_doubled_when_district_and_uplink_are_killed(
             await asyncio.to_thread(victim.kill)
         await asyncio.to_thread(child.start)
         await asyncio.to_thread(district.restart)
-    await until(lambda: control.synced == control.journal.head, limit_s=40)
+    await until(lambda: control.synced == control.journal.head)
     kept = await district.records()
     assert [(r["epoch"], r["seq"]) for r in kept] == sorted(control.journal.bodies)
     assert (await district.box())["conflicts"] == 0
@@ -202,7 +202,7 @@ async def test_an_error_while_taking_a_message_ends_the_connection_loudly(broker
     connection = await Connection.open(settings(broker.port), fail)
     await connection.subscribe(["t"])
     connection.publish("t", b"x")
-    why = await asyncio.wait_for(connection.lost, 5)
+    why = await asyncio.wait_for(connection.lost, 60)
     assert "a bug in a lane" in why
     with pytest.raises(BrokerLost):
         connection.publish("t", b"x")
@@ -214,10 +214,10 @@ async def test_a_link_that_dies_without_a_word_is_noticed(broker: BrokerProcess)
         idle = await Connection.open(settings(link.port, keepalive_s=1, client_id="menwei.a.c"), ignore)
         link.open.clear()
         sent = busy.publish("t", b"x")
-        assert "not acknowledged" in await asyncio.wait_for(busy.lost, 5)
+        assert "not acknowledged" in await asyncio.wait_for(busy.lost, 60)
         with pytest.raises(BrokerLost):
             await sent
-        await asyncio.wait_for(idle.lost, 10)
+        await asyncio.wait_for(idle.lost, 60)
 
 
 async def test_an_alarm_finds_room_on_a_slow_link(
@@ -229,7 +229,7 @@ async def test_an_alarm_finds_room_on_a_slow_link(
     async with link_to(broker.port) as link:
         link.rate = 32_000.0
         async with running(make_site(tmp_path, link.port)) as uplink:
-            await until(lambda: uplink._records.outbox.budget <= 16_384, what="the budget shrinks", limit_s=30)
+            await until(lambda: uplink._records.outbox.budget <= 16_384, what="the budget shrinks")
             (press,) = control.journal.add(["panic.pressed"])
             before = link.carried
             control.alarm(press)
@@ -246,7 +246,7 @@ async def test_a_broker_with_a_small_receive_maximum_is_respected(broker: Broker
     connection.receive_maximum = 2
     futures = [connection.publish("t", b"x") for _ in range(50)]
     assert len(connection._acks) <= 2
-    await asyncio.wait_for(asyncio.gather(*futures), 5)
+    await asyncio.wait_for(asyncio.gather(*futures), 60)
     await connection.close()
 
 

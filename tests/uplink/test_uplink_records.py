@@ -193,7 +193,7 @@ async def test_a_far_side_restored_from_a_copy_is_filled_up_again(
         shutil.copy(tmp_path / "copy.db", tmp_path / "district.db")
         district = await asyncio.to_thread(DistrictChild, tmp_path, site.uplink.mqtt.port if site.uplink.mqtt else 0)
         control.add(1)
-        await until(lambda: control.synced == (1, 501), limit_s=30)
+        await until(lambda: control.synced == (1, 501))
         assert seqs(await district.records()) == list(range(1, 502))
     await district.close()
 

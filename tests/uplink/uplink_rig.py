@@ -280,7 +280,7 @@ class Child:
     def end(self, how: signal.Signals = signal.SIGTERM) -> None:
         if self._process.poll() is None:
             self._process.send_signal(how)
-            self._process.wait(10)
+            self._process.wait(60)
         if self._process.stdout is not None:
             self._process.stdout.close()
 
@@ -333,7 +333,7 @@ class DistrictHere(DistrictView):
         db = folder / "district.db"
         self._district = District(("127.0.0.1", port), db)
         self._district.start()
-        self._district.wire.wait(5)
+        self._district.wire.wait(60)
         app = make_app(self._district.writer, db, lambda: self._district.wire.connected)
         super().__init__(httpx.AsyncClient(transport=httpx.ASGITransport(app)), "http://district")
 

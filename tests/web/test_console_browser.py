@@ -341,7 +341,7 @@ async def test_the_certificate_is_the_boxs_own_and_trusting_it_is_enough(tmp_pat
     async with console(tmp_path) as (url, _):
         port = int(url.rpartition(":")[2])
         folder = places.web_dir(scenes.demo_site(tmp_path))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not (folder / certificate.LEAF).exists():  # noqa: ASYNC110 - made by another process
                 await asyncio.sleep(0.05)
         trusting = ssl.create_default_context(cafile=str(folder / certificate.AUTHORITY))

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import web_scenes as scenes
 from axe_playwright_python.async_playwright import Axe
+from patience import within
 from playwright.async_api import Browser, Page
 from web_chromium import IN_A_BROWSER, OUT
 from web_rig import served
@@ -153,7 +154,8 @@ async def test_a_lost_control_is_told_within_three_seconds_and_all_measured_is_g
             await page.wait_for_selector("html[data-state=ok]")
         control.mute = True
         for page in pages.values():
-            await page.wait_for_selector("html.stale[data-state=lost]", timeout=3000)
+            async with within(3.0):
+                await page.wait_for_selector("html.stale[data-state=lost]")
         for language, page in pages.items():
             for part in ("map", "panic", "lanes", "doors", "uplink"):
                 filtered = await page.locator(f"#part-{part}").evaluate("e => getComputedStyle(e).filter")
@@ -165,7 +167,7 @@ async def test_a_lost_control_is_told_within_three_seconds_and_all_measured_is_g
                 await shot(page, f"status-lost-{language}-{width}")
         control.mute = False
         for page in pages.values():
-            await page.wait_for_selector("html[data-state=ok]:not(.stale)", timeout=5000)
+            await page.wait_for_selector("html[data-state=ok]:not(.stale)")
 
 
 async def test_a_lost_box_is_told_within_three_seconds(made: Browser, tmp_path: Path) -> None:
@@ -174,7 +176,8 @@ async def test_a_lost_box_is_told_within_three_seconds(made: Browser, tmp_path: 
         await page.goto(f"{url}/?lang=en")
         await page.wait_for_selector("html.live")
         assert await page.locator("#offline").is_hidden()
-    await page.wait_for_selector("#offline:not([hidden])", timeout=3000)
+    async with within(3.0):
+        await page.wait_for_selector("#offline:not([hidden])")
     assert "This page has lost the box" in await page.locator("#offline").inner_text()
     assert await page.locator("#offline-at").inner_text() != ""
     assert await page.locator(".verdict").is_hidden(), "nothing may say all right"
@@ -204,11 +207,12 @@ async def test_one_page_too_many_is_told_what_to_do_and_goes_on_when_there_is_ro
 async def test_a_page_follows_control_through_a_restart(made: Browser, tmp_path: Path) -> None:
     async with served(tmp_path) as (url, control, site), opened(made, url) as page:
         await control.stop()
-        await page.wait_for_selector("html[data-state=lost]", timeout=3000)
+        async with within(3.0):
+            await page.wait_for_selector("html[data-state=lost]")
         control.path.unlink()
         await control.start()
         await control.show(picture("panic", site))
-        await page.wait_for_selector("html[data-state=alarm]", timeout=8000)
+        await page.wait_for_selector("html[data-state=alarm]")
 
 
 async def test_by_keyboard_alone(made: Browser, tmp_path: Path) -> None:

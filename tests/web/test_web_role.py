@@ -185,7 +185,7 @@ async def test_a_feed_that_fails_ends_the_role_loudly(tmp_path: Path, monkeypatc
 
     monkeypatch.setattr(Feed, "take", fail)
     site = scenes.demo_site(tmp_path, (f"127.0.0.1:{free_port()}",))
-    async with ScriptedControl(places.control_socket(site), scenes.normal(site)), asyncio.timeout(10):
+    async with ScriptedControl(places.control_socket(site), scenes.normal(site)), asyncio.timeout(60):
         with pytest.raises(ZeroDivisionError):
             await role.run(site)
 
