@@ -25,6 +25,7 @@ from agent.core.state import AccessState, BoxState
 from agent.core.words import ClockTrust, Rank
 
 WRONG_CARD = frozenset({"unknown", "not_yet_valid", "expired", "wrong_door", "wrong_lane", "banned", "not_a_guard"})
+CLOCK_RULE = "closed plan"
 ID_TAIL = 4  # of an unknown card as many digits go into the record: enough to find the card, too few to be it
 
 
@@ -67,9 +68,11 @@ def decide(state: BoxState, reader: ReaderRules, person: Person | None, now: Now
         return Decision("locked_out", "five wrong tries")
     if person is None:
         return Decision("unknown")
-    why = _of_credential(person, reader, now) or _of_the_gate(state, person, reader)
+    why = _of_credential(person, reader, now)
     if why:
-        return Decision(why, "card", person.source)
+        return Decision(why, CLOCK_RULE) if why == "clock_untrusted" else Decision(why, "card", person.source)
+    if _locked_down(state, person, reader):
+        return Decision("lockdown", "lockdown")
     return Decision() if reader.direction == "presence" else campus.allows(state, reader, person, now)
 
 
@@ -112,10 +115,10 @@ def _of_validity(person: Person, now: Now, *, leaves: bool) -> str:
     return ""
 
 
-def _of_the_gate(state: BoxState, person: Person, reader: ReaderRules) -> str:
+def _locked_down(state: BoxState, person: Person, reader: ReaderRules) -> bool:
     """Lockdown shuts the way in, and again a lane is one."""
-    shuts = reader.direction == "in" or (reader.lane and not reader.door)
-    return "lockdown" if state.panic.lockdown and shuts and person.kind != "responder" else ""
+    shuts = reader.direction == "in" or (bool(reader.lane) and not reader.door)
+    return state.panic.lockdown and shuts and person.kind != "responder"
 
 
 def _free_to_leave(state: BoxState, reader: ReaderRules) -> bool:

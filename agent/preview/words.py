@@ -87,6 +87,8 @@ RULES: Mapping[str, tuple[str, str]] = {
     "pass": ("the vehicle's pass", "车辆出入证"),
     "pickup": ("pick-up by a guardian", "家长接送"),
     "slip": ("leave slip", "请假条"),
+    "lockdown": ("the way in is locked down", "入口封锁"),
+    "closed plan": ("closed plan: staff, guards and responders", "时钟不可信：仅教职工、保安、救援人员"),
     "five wrong tries": ("five wrong tries", "连续五次误刷"),
     "passback hard": ("anti-passback", "防反传"), "passback timed": ("anti-passback", "防反传"),
     "first card in": ("first card of the day", "首卡开门"),

@@ -65,6 +65,7 @@ def test_a_lockdown_in_force_is_told() -> None:
     panic(gate)
     found = ask(gate, ANNA, "wicket-in")
     assert (found.granted, found.opens, found.why, found.basis) == (False, False, "lockdown", "now")
+    assert (found.rule, found.source) == ("lockdown", "")  # it is no fault of the card's
 
 
 def test_the_wait_after_five_wrong_tries_is_told_and_its_end() -> None:
@@ -98,7 +99,7 @@ def test_the_first_card_of_the_day_and_the_second_person_are_told() -> None:
 def test_a_clock_that_nobody_trusts_is_told() -> None:
     gate = school(7, 10)
     distrust(gate)
-    assert ask(gate, ANNA, "wicket-in").why == "clock_untrusted"
+    assert (ask(gate, ANNA, "wicket-in").why, ask(gate, ANNA, "wicket-in").rule) == ("clock_untrusted", "closed plan")
     assert ask(gate, TEACHER, "wicket-in").granted
 
 
