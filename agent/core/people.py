@@ -138,15 +138,33 @@ def _index(policy: Policy) -> Index:
     for pickup in policy.pickups.values():
         for pupil in pickup.pupils:
             guardians.setdefault(pupil, set()).add(pickup.guardian)
-    cards = (one for one in policy.credentials.values() if one.group in policy.groups)
-    known = [(one.holder, policy.groups[one.group].kind) for one in cards]
+    kinds, counts = _kinds(policy)
     return Index(
         {pupil: tuple(found) for pupil, found in slips.items()},
         {pupil: frozenset(found) for pupil, found in guardians.items()},
-        dict(known),
-        dict(Counter(kind for _, kind in set(known))),
+        kinds,
+        counts,
         _classes(policy),
     )
+
+
+def _kinds(policy: Policy) -> tuple[dict[str, str], dict[str, int]]:
+    """What each holder is, by the last card, and how many there are of each kind; who is two things counts for both."""
+    kinds: dict[str, str] = {}
+    counts: Counter[str] = Counter()
+    twice: set[tuple[str, str]] = set()
+    for one in policy.credentials.values():
+        if one.group not in policy.groups:
+            continue
+        holder, kind = one.holder, policy.groups[one.group].kind
+        known = kinds.get(holder)
+        if known is None:
+            counts[kind] += 1
+        elif known != kind:
+            counts[kind] += (holder, kind) not in twice
+            twice |= {(holder, known), (holder, kind)}
+        kinds[holder] = kind
+    return kinds, dict(counts)
 
 
 def _classes(policy: Policy) -> dict[str, tuple[str, str]]:

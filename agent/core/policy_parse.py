@@ -40,6 +40,7 @@ from agent.core.strange import NOT_JSON
 
 _Entry = TypeVar("_Entry", bound=msgspec.Struct)
 _Key = TypeVar("_Key")
+Kinds = Mapping[str, frozenset[str]]  # holder → what the holder is
 MOST_CARDS = 200_000  # D: twice what the greatest school is taken to have; a million would take a small board's memory
 MOST_HELD = 16  # D: so many cards of one pupil are held against each other; a column filled down would be thousands
 MAX_FOUND = 200  # D: a list longer than this is read by nobody
@@ -372,16 +373,22 @@ def _judge_people(policy: Policy, found: Found) -> None:
         _judge_times(one.start, one.end, f"the pass of {one.holder}", one.source or "passes", found)
 
 
-def _kinds(policy: Policy, found: Found) -> dict[str, set[str]]:
+def _kinds(policy: Policy, found: Found) -> Kinds:
     """What each holder is. One person may be several things, a guardian and a teacher; a pupil is nothing else, and of
     one grade: with the other card they would leave in class hours, which is what the closed campus is about."""
-    kinds: dict[str, set[str]] = {}
-    cards: dict[str, list[Credential]] = {}
+    alone = {group.kind: frozenset((group.kind,)) for group in policy.groups.values()} | {"": frozenset(("",))}
+    kinds: dict[str, frozenset[str]] = {}
+    first: dict[str, Credential] = {}
+    several: dict[str, list[Credential]] = {}  # no list for each of a hundred thousand: a press waits for no collector
     for one in policy.credentials.values():
-        kinds.setdefault(one.holder, set()).add(_kind_of(policy, one))
-        cards.setdefault(one.holder, []).append(one)
-    for holder, held in cards.items():
-        if len(held) > 1 and "pupil" in kinds[holder]:
+        holder, kind = one.holder, alone[_kind_of(policy, one)]
+        if holder not in first:
+            first[holder], kinds[holder] = one, kind
+        else:
+            several.setdefault(holder, [first[holder]]).append(one)
+            kinds[holder] |= kind
+    for holder, held in several.items():
+        if "pupil" in kinds[holder]:
             _judge_pupils_cards(policy, holder, held, found)
     return kinds
 
@@ -463,7 +470,7 @@ def _known(name: str, known: Mapping[str, object], what: str, source: str, found
         found.append(Contradiction(source, f"there is no {what} named {name!r}", f"name one of: {names}"))
 
 
-def _holder(holder: str, wanted: tuple[str, ...], kinds: Mapping[str, set[str]], source: str, found: Found) -> None:
+def _holder(holder: str, wanted: tuple[str, ...], kinds: Kinds, source: str, found: Found) -> None:
     known = kinds.get(holder)
     if known is None:
         if not _HOLDERS & found.lost:

@@ -107,13 +107,13 @@ def _(gate: Gate) -> None:
     gate.start().card("wicket-out", UNKNOWN)
 
 
-@seeded("responder_enters", becomes(access, "_of_the_gate", lambda state, *rest: "lockdown"))
+@seeded("responder_enters", becomes(access, "_locked_down", lambda *rest: True))
 def _(gate: Gate) -> None:
     gate.start().command("lockdown")
     gate.card("wicket-in", RESPONDER)
 
 
-@seeded("lockdown_shuts_entry", becomes(access, "_of_the_gate", lambda *rest: ""))
+@seeded("lockdown_shuts_entry", becomes(access, "_locked_down", lambda *rest: False))
 def _(gate: Gate) -> None:
     gate.start().command("lockdown")
     gate.card("wicket-in", STAFF)

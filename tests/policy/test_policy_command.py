@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from policy_files import FILES, keyed, office
 
+from agent.core.people import index
 from agent.policy import command
 
 
@@ -275,4 +276,6 @@ def test_the_pick_up_list_of_a_teacher_stands_whichever_card_comes_first(tmp_pat
     for more in ("0200000010,guardian-1,staff,,,,\n", ""):
         head, _, rows = FILES["people.csv"].partition("\n")
         for people in (f"{head}\n{more}{rows}", f"{head}\n{rows}{more}"):
-            assert command.load(office(tmp_path / "o", people_csv=people))[1] == []
+            policy, found = command.load(office(tmp_path / "o", people_csv=people))
+            assert found == [] and policy is not None
+            assert index(policy).counts == {"pupil": 2, "staff": 1 + bool(more), "guard": 1, "guardian": 1}
