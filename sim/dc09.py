@@ -15,6 +15,7 @@ import json
 import signal
 import socket
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -23,6 +24,8 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
+
+from sim import bare_page
 
 EARLY, LATE = timedelta(seconds=40), timedelta(seconds=20)  # how far behind and ahead of us a message may be
 KEEP = 1000
@@ -288,19 +291,19 @@ def make_app(centre: Centre) -> Starlette:
         return JSONResponse({"ok": True})
 
     async def page(request: Request) -> Response:
-        lines = "".join(
-            f"<tr><td>{m['seq']}<td>{m['code']}<td>{m['zone']}<td>{'演练 DRILL' if m['drill'] else ''}"
-            f"<td>{'恢复 restore' if m['restore'] else ''}"
-            for m in centre.messages
-        )
-        text = f"接警中心 · Police receiving centre (SIA DC-09), link tests: {centre.tests}"
-        return HTMLResponse(
-            f"<!doctype html><html lang='zh-CN'><meta charset='utf-8'><meta http-equiv='refresh' content='2'>"
-            f"<title>接警中心</title><h1>{text}</h1><table><tr><th>seq<th>code<th>zone<th><th>{lines}</table>"
-        )
+        rows = ([str(m["seq"]), m["code"], str(m["zone"]), _mark(m)] for m in centre.messages)
+        heads = ("序号 No.", "代码 Code", "防区 Zone", "")
+        told = f"链路测试 link tests: {centre.tests}"
+        none = "还没有报警 No alarm yet"
+        return HTMLResponse(bare_page.page("接警中心 · Receiving centre (SIA DC-09)", told, heads, rows, none))
 
     routes = [Route("/", page), Route("/messages", messages), Route("/lie", lie, methods=["POST"])]
     return Starlette(routes=routes)
+
+
+def _mark(message: Mapping[str, Any]) -> str:
+    marks = (("演练 drill", message["drill"]), ("恢复 restore", message["restore"]))
+    return " · ".join(text for text, holds in marks if holds)
 
 
 async def run(centre: Centre, port: int, http: int) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
+
+from sim import bare_page
 
 if TYPE_CHECKING:
     from sim.gb28181 import Platform
@@ -68,13 +69,14 @@ def told(platform: Platform) -> dict[str, Any]:
 
 
 def _page(platform: Platform) -> str:
-    rows = "".join(
-        f"<tr><td>{alarm['at']}<td>{alarm['priority']}<td>{escape(alarm['words'])}<td>{alarm['device']}"
-        f"<td>{'演练 DRILL' if alarm['drill'] else ''}"
-        for alarm in platform.alarms
+    rows = (
+        [a["at"], str(a["priority"]), a["words"], a["device"], "演练 drill" if a["drill"] else ""]
+        for a in platform.alarms
     )
-    title = f"公安平台 · Police platform (GB/T 28181), keepalives: {platform.keepalives}"
-    return (
-        "<!doctype html><html lang='zh-CN'><meta charset='utf-8'><meta http-equiv='refresh' content='2'>"
-        f"<title>公安平台</title><h1>{title}</h1><table><tr><th>time<th>priority<th>alarm<th>device<th>{rows}</table>"
+    return bare_page.page(
+        "公安平台 · Police platform (GB/T 28181)",
+        f"心跳 keepalives: {platform.keepalives}",
+        ("时间 Time", "级别 Priority", "报警 Alarm", "设备 Device", ""),
+        rows,
+        "还没有报警 No alarm yet",
     )

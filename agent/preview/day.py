@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 
 import msgspec
@@ -65,12 +65,12 @@ def _label(found: Day) -> str:
     return " · ".join(part for part in (found.plan.label or found.plan.id, found.label) if part)
 
 
-def entry(span: Span, w: Words) -> Entry:
-    """One window in words."""
+def entry(span: Span, w: Words, name: Callable[[str], str] = str) -> Entry:
+    """One window in words. `name` tells what people call a door or a lane."""
     window = span.window
     closed = tuple(door for door, rule in window.doors.items() if rule == "closed")
-    gate = [w.say("closed", door) for door in closed]
-    places = f"{', '.join(window.lanes)}: " if window.lanes else ""
+    gate = [w.say("closed", name(door)) for door in closed]
+    places = f"{', '.join(map(name, window.lanes))}: " if window.lanes else ""
     gate += [places + w.say(window.bollards)] if window.bollards else []
     gate += [w.say("peak")] if window.peak else []
     return Entry(
@@ -78,7 +78,7 @@ def entry(span: Span, w: Words) -> Entry:
         end=span.end,
         kind=window.kind,
         label=window.label or w.kind(window.kind),
-        who=tuple(_who(passage, w) for passage in window.passages) or (w.say("nobody"),),
+        who=tuple(_who(passage, w, name) for passage in window.passages) or (w.say("nobody"),),
         gate=tuple(gate),
         peak=window.peak,
         bollards=window.bollards,
@@ -87,10 +87,10 @@ def entry(span: Span, w: Words) -> Entry:
     )
 
 
-def _who(passage: Passage, w: Words) -> str:
+def _who(passage: Passage, w: Words, name: Callable[[str], str]) -> str:
     people = ", ".join(w.people(group) for group in passage.groups) or w.say("everybody")
     grades = " ".join(w.say("grade", grade) for grade in passage.grades)
-    places = " ".join((*passage.doors, *passage.lanes))
+    places = " ".join(map(name, (*passage.doors, *passage.lanes)))
     return " ".join(part for part in (w.say(passage.direction) + ":", people, grades, places) if part)
 
 

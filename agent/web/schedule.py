@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from agent.core.calendar import Because, Shift, Span
 from agent.core.policy import Passage, Window
 from agent.picture import Campus, PlanWindow
@@ -9,8 +11,9 @@ from agent.preview.day import DayView, entry, notes
 from agent.preview.words import Words
 
 
-def day_view(campus: Campus, w: Words) -> DayView | None:
-    """What `menwei preview` shows of the same day; None while the day is not known."""
+def day_view(campus: Campus, w: Words, name: Callable[[str], str]) -> DayView | None:
+    """What `menwei preview` shows of the same day; None while the day is not known. `name` tells what people call a
+    door or a lane."""
     day = campus.today
     if day is None:
         return None
@@ -25,7 +28,7 @@ def day_view(campus: Campus, w: Words) -> DayView | None:
         because=day.because,
         source=day.source,
         warnings=tuple(warnings),
-        windows=tuple(entry(Span(one.start, one.end, _window(one)), w) for one in day.windows),
+        windows=tuple(entry(Span(one.start, one.end, _window(one)), w, name) for one in day.windows),
         notes=tuple(notes(campus.pickups, campus.passes, shifts, w)),
     )
 

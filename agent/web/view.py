@@ -7,7 +7,7 @@ from functools import cached_property
 import msgspec
 from markupsafe import Markup
 
-from agent.core.words import Stage
+from agent.core.words import FROM_AFAR, Stage
 from agent.journal.reader import Row
 from agent.picture import Alarm, Bollard, Device, Picture
 from agent.preview.day import DayView
@@ -22,6 +22,7 @@ from agent.web.findings.lanes import rise_drift_percent
 from agent.web.schedule import day_view
 from agent.web.words import Words
 from hardware.site import Site
+from hardware.ways import alarm_ways
 
 STEPS = (Stage.SENT, Stage.RECEIVED, Stage.COMING, Stage.ARRIVED)
 
@@ -70,7 +71,12 @@ class View:
     @cached_property
     def day(self) -> DayView | None:
         """Today, None where it is not known."""
-        return day_view(self.p.campus, Plain(self.w.language)) if self.p.campus is not None else None
+        campus = self.p.campus
+        return None if campus is None else day_view(campus, Plain(self.w.language), self._place)
+
+    def _place(self, ident: str) -> str:
+        """A door or a lane as the site file calls it."""
+        return self.w.name("door" if self.w.known("door", ident) else "lane", ident)
 
     @property
     def timeline(self) -> Markup:
@@ -136,6 +142,13 @@ class View:
             made.append(Step(stage, "done" if done else "open" if waiting else "now"))
             waiting = waiting or not done
         return tuple(made)
+
+    def spare(self, alarm: Alarm, path: str) -> bool:
+        """Whether this way waits for a failure that did not come: one that is asked before it has confirmed."""
+        order = {name: priority for priority, name in alarm_ways(self.site)}
+        heard = [order[name] for name, stage in alarm.stages.items() if stage in FROM_AFAR and name in order]
+        untried = alarm.stages.get(path, Stage.QUEUED) is Stage.QUEUED
+        return untried and bool(heard) and order.get(path, 0) > min(heard)
 
     def alarm_paths(self, alarm: Alarm) -> tuple[str, ...]:
         return tuple(dict.fromkeys((*(path.id for path in self.p.paths), *alarm.stages)))

@@ -20,10 +20,14 @@ export function strip(root, names) {
   const tips = h("ul", { class: "tips" }, ["tip1", "tip2", "tip3", "tip4", "tip5"].map((tip) => h("li", { "data-word": tip }, t(tip))));
   root.append(tips);
   let last = 0;
+  const lights = new Map(); // who → what its lights were last; the box writes them every second, and nothing changes
   return {
     add(entries) {
       tips.remove();
       for (const entry of entries) {
+        const [lane, lit] = (entry.kind === "frame" && entry.text.split(" write lights = ")) || [];
+        if (lit && lights.get(lane) === lit) continue;
+        if (lit) lights.set(lane, lit);
         const ms = last ? (entry.ns - last) / 1e6 : 0;
         last = Math.max(last, entry.ns);
         const [who, what] = words(entry, names);

@@ -128,7 +128,9 @@ def test_the_language_is_switched_and_kept(page: Page) -> None:
 
 
 def test_a_narrow_screen_has_no_sideways_scroll(page: Page) -> None:
-    for width in (800, 420):
+    for width in (800, 420, 360):
         page.set_viewport_size({"width": width, "height": 900})
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+    told = page.locator("#strip li span").first
+    assert told.bounding_box()["width"] > 100, "what happened can be read"  # type: ignore[index]
     page.set_viewport_size({"width": 1440, "height": 1100})

@@ -14,11 +14,15 @@ import web_journal
 import web_scenes as scenes
 from web_rig import Rig
 
+from agent.core.words import Stage
 from agent.picture import Orders
 from agent.web import openapi
 from agent.web.kinds import Line
 from agent.web.search import to_csv
 from agent.web.stream import State
+from agent.web.view import View
+from agent.web.words import Words
+from hardware.site import Dc09
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "openapi.json"
 PAGES = ("/", "/schedule", "/devices", "/events")
@@ -136,6 +140,27 @@ async def test_the_page_tells_what_came_of_the_districts_commands(rig: Rig) -> N
         some = (await client.get("/", params={"lang": "en"})).text
     assert "Commands of the district" not in none
     assert "3 done, 3 refused" in some and "its signature is wrong 2" in some
+
+
+@pytest.mark.parametrize(
+    ("stages", "spare"),
+    [
+        ({"mqtt": Stage.RECEIVED, "dc09": Stage.QUEUED}, True),
+        ({"mqtt": Stage.SENT, "dc09": Stage.QUEUED}, False),
+        ({"mqtt": Stage.RECEIVED, "dc09": Stage.SENT}, False),
+        ({"mqtt": Stage.QUEUED, "dc09": Stage.RECEIVED}, False),
+    ],
+)
+def test_a_way_that_waits_for_a_failure_is_no_way_that_hangs(rig: Rig, stages: dict[str, Stage], spare: bool) -> None:
+    """The centre is asked when the broker's side has not confirmed: until then "sent" is not its next step."""
+    replace, uplink = msgspec.structs.replace, rig.site.uplink
+    site = replace(rig.site, uplink=replace(uplink, dc09=(Dc09(host="10.0.0.9", port=1, account="1234"),)))
+    shown = scenes.panic(site)
+    alarm = replace(shown.panic.alarms[0], stages=stages)
+    rig.show(replace(shown, panic=replace(shown.panic, alarms=(alarm,))))
+    view = View(rig.feed, site, Words("en", site), (), "")
+    assert view.spare(alarm, "dc09") is spare and not view.spare(alarm, "mqtt")
+    assert ("spare: not needed" in rig.pages.renderer._render("panic", "en", view)) is spare
 
 
 async def test_metrics_are_prometheus_text_and_leave_out_the_unknown(rig: Rig) -> None:

@@ -107,7 +107,7 @@ def test_an_unknown_language_is_a_mistake() -> None:
 
 PLAIN = re.compile(
     r"English|MQTT|SIA|DC-09|GB/T|JSON|STOP|kB|MB|GB|UPS|ms|[\w./-]*(main|service)-\d|run/tty-[\w-]+|gpio:?\d*|loops(:\d)?"
-    r"|(calendar|plans)\.toml:\d+|turnstile|dongfang-primary|gate-1|b1c2d3|plc|cabinet|relays|panic-reset|fire-reset|“fire”|127\.0\.0\.1:\d+"
+    r"|(calendar|plans)\.toml:\d+|dongfang-primary|gate-1|b1c2d3|plc|cabinet|relays|panic-reset|fire-reset|“fire”|127\.0\.0\.1:\d+"
 )
 """What may stand in Latin letters on a Chinese page: ids and addresses of the site file, units, names of protocols."""
 
