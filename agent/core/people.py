@@ -138,24 +138,23 @@ def _index(policy: Policy) -> Index:
     for pickup in policy.pickups.values():
         for pupil in pickup.pupils:
             guardians.setdefault(pupil, set()).add(pickup.guardian)
-    kinds, counts = _kinds(policy)
+    cards = [one for one in policy.credentials.values() if one.group in policy.groups]
+    kinds, counts = _kinds(policy, cards)
     return Index(
         {pupil: tuple(found) for pupil, found in slips.items()},
         {pupil: frozenset(found) for pupil, found in guardians.items()},
         kinds,
         counts,
-        _classes(policy),
+        _classes(policy, cards),
     )
 
 
-def _kinds(policy: Policy) -> tuple[dict[str, str], dict[str, int]]:
+def _kinds(policy: Policy, cards: list[Credential]) -> tuple[dict[str, str], dict[str, int]]:
     """What each holder is, by the last card, and how many there are of each kind; who is two things counts for both."""
     kinds: dict[str, str] = {}
     counts: Counter[str] = Counter()
     twice: set[tuple[str, str]] = set()
-    for one in policy.credentials.values():
-        if one.group not in policy.groups:
-            continue
+    for one in cards:
         holder, kind = one.holder, policy.groups[one.group].kind
         known = kinds.get(holder)
         if known is None:
@@ -167,12 +166,11 @@ def _kinds(policy: Policy) -> tuple[dict[str, str], dict[str, int]]:
     return kinds, dict(counts)
 
 
-def _classes(policy: Policy) -> dict[str, tuple[str, str]]:
-    pupils = {group.id for group in policy.groups.values() if group.kind == "pupil"}
+def _classes(policy: Policy, cards: list[Credential]) -> dict[str, tuple[str, str]]:
     found: dict[str, tuple[str, str]] = {}
     same: dict[tuple[str, str], tuple[str, str]] = {}  # one tuple for a class, not one for a pupil
-    for one in policy.credentials.values():
-        if one.group in pupils and (not one.state or one.holder not in found):
+    for one in cards:
+        if policy.groups[one.group].kind == "pupil" and (not one.state or one.holder not in found):
             pair = (one.grade, one.class_)
             found[one.holder] = same.setdefault(pair, pair)
     return found
