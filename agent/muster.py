@@ -44,11 +44,13 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 def run(site: Site, *, form: str, language: str) -> int:
     """Print the list as "text", "json" or "html"."""
     try:
-        told = asyncio.run(_ask(site))
+        seen = msgspec.convert(asyncio.run(_ask(site)), Guard)
     except ControlAway as error:
         print(f"menwei: {error}", file=sys.stderr)
         return WRONG
-    seen = msgspec.convert(told, Guard)
+    except msgspec.ValidationError:
+        print("menwei: control does not tell who is inside: it is of another version", file=sys.stderr)
+        return WRONG
     parts = listed(assembly.everybody(seen), name_table(site), site)
     now = datetime.now(ZoneInfo(site.site.timezone)).strftime("%Y-%m-%d %H:%M")
     if form == "json":
@@ -78,7 +80,9 @@ async def _ask(site: Site) -> dict[str, Any]:
         answer = await link.request({"op": "guard"})
     finally:
         await link.close()
-    found: dict[str, Any] = answer.get("guard", {})
+    if "guard" not in answer:  # an empty list would say that nobody is left inside
+        raise ControlAway(f"control does not tell who is inside: {answer.get('why', 'it is of another version')}")
+    found: dict[str, Any] = answer["guard"]
     return found
 
 

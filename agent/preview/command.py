@@ -141,7 +141,10 @@ def _in_force(site: Site) -> Policy | None:
 def _told(site: Site) -> Guard | None:
     """What the box says of today, if it runs."""
     told = _asked(site, {"op": "guard"})
-    return None if told is None else msgspec.convert(told.get("guard", {}), Guard)
+    if told is not None and "guard" not in told:
+        print(f"menwei: the box does not tell what was changed today: {told.get('why', '')}", file=sys.stderr)
+        return None
+    return None if told is None else msgspec.convert(told["guard"], Guard)
 
 
 def _asked(site: Site, message: dict[str, Any]) -> dict[str, Any] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from control_scenes import DEMO, NoDevices, boot, demo_site
 
 from agent import cli
 from agent.control import compose, role
+from agent.control.peers import Part
 from agent.core.events import CardRead, Command
 from agent.core.words import Rank
 from hardware.site import Site
@@ -48,6 +50,21 @@ async def test_the_box_answers_with_what_is_the_matter_now(
         assert await menwei(tmp_path, *ask, "--at", "2026-09-21T10:00", "--lang", "zh_CN") == 0
         out = capsys.readouterr().out
         assert "放行，但下列情形除外" in out and "目前正在封锁" in out
+
+
+@pytest.mark.parametrize("form", ["--json", "--html"])
+async def test_a_user_who_may_not_ask_is_shown_no_empty_list(
+    form: str, site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An empty list at the assembly point says that nobody is left inside."""
+    at = ["--config", str(tmp_path / "gatebox.toml")]
+    async with boot(site) as control:
+        control._server._users = {os.getuid(): frozenset({Part.UPSTREAM})}
+        assert await asyncio.to_thread(cli.main, ["muster", form, *at]) == 1
+        told = capsys.readouterr()
+        assert told.out == "" and "does not tell who is inside: 'guard' is not for this user" in told.err
+        assert await menwei(tmp_path, "--card", STAFF, "--reader", "wicket-in") == 2
+        assert "is not for this user" in capsys.readouterr().err
 
 
 async def test_what_the_box_cannot_answer_is_misuse(
