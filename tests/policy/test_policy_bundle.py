@@ -4,6 +4,7 @@ policy."""
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,10 @@ def test_a_strangers_bundle_is_refused_before_anything_of_it_is_looked_at(wires:
         bundle.unpack(bundle.pack(wires(3), b"", OTHER), [KEY.public])
     with pytest.raises(BadBundle, match="knows no key"):
         bundle.unpack(bundle.pack(wires(3), b"", KEY), [])
+    magic, head, signature, body = bundle.pack(wires(3), b"", KEY).split(b"\n", 3)
+    for strange in (b"no JSON", b"[" * 1000, head.replace(b'"version":3', b'"version":-3'), b"{}"):
+        with pytest.raises(BadBundle, match="signature is wrong"):
+            bundle.unpack(b"\n".join((magic, strange, signature, body)), [KEY.public])
 
 
 @settings(max_examples=200, deadline=None)
@@ -193,7 +198,7 @@ class PowerCut(BaseException):
 def test_a_cut_at_every_step_of_a_swap_leaves_the_old_or_the_new(
     tmp_path: Path, wires: Wires, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every system call that a swap makes is once the last one."""
+    """Every system call that a swap makes is once the last one, and a write then writes half."""
     old, new = bundle.pack(wires(5), b"", KEY), bundle.pack(wires(6), b"", KEY)
     seen = set()
     for step in range(1, 60):
@@ -201,11 +206,11 @@ def test_a_cut_at_every_step_of_a_swap_leaves_the_old_or_the_new(
         kept = store(folder)
         kept.take(old)
         kept.take(bundle.pack(wires(5), b"", KEY))
-        left = [step]
+        left, trace = [step], list[str]()
         with monkeypatch.context() as patch:
             for module, name in ((os, "replace"), (os, "fsync"), (os, "write"), (os, "open"), (Path, "rename"),
-                                 (Path, "replace"), (Path, "mkdir")):  # fmt: skip
-                patch.setattr(module, name, _cutting(getattr(module, name), left))
+                                 (Path, "replace"), (Path, "mkdir"), (Path, "write_bytes")):  # fmt: skip
+                patch.setattr(module, name, _cutting(getattr(module, name), left, trace))
             try:
                 kept.take(new)
                 done = True
@@ -218,12 +223,17 @@ def test_a_cut_at_every_step_of_a_swap_leaves_the_old_or_the_new(
         if done:
             break
     assert done and step > 5 and seen == {5, 6}
+    # What is renamed was synced before, or the new name may stand over nothing; and the folder after it.
+    assert re.fullmatch("(mkdir )?(open (write )+fsync (replace )+open fsync ){2}", " ".join([*trace, ""]))
 
 
-def _cutting(call: Callable[..., Any], left: list[int]) -> Callable[..., Any]:
+def _cutting(call: Callable[..., Any], left: list[int], trace: list[str]) -> Callable[..., Any]:
     def cut(*args: Any, **named: Any) -> Any:
+        trace.append(call.__name__)
         left[0] -= 1
         if left[0] <= 0:
+            if isinstance(args[-1], bytes | memoryview):
+                call(*args[:-1], args[-1][: len(args[-1]) // 2], **named)
             raise PowerCut
         return call(*args, **named)
 
