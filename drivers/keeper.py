@@ -44,7 +44,6 @@ class Keeper(Generic[T]):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.device = device
-        self.why = "not opened yet"
         self._open = open_device
         self._use = use
         self._report = report
@@ -52,10 +51,6 @@ class Keeper(Generic[T]):
         self._backoff = Backoff(rng or random.Random())
         self._clock = clock
         self._said: bool | None = None
-
-    @property
-    def up(self) -> bool:
-        return self._said is True
 
     async def run(self) -> None:
         """For ever, until cancelled; cancelling closes the device first."""
@@ -110,7 +105,6 @@ class Keeper(Generic[T]):
                 _log.debug("closing %s: %r", self.device, error)
 
     def _say(self, up: bool, why: str) -> None:
-        self.why = why
         if self._said is up:
             return
         self._said = up

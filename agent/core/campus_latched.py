@@ -10,11 +10,11 @@ from __future__ import annotations
 from typing import Literal
 
 import msgspec
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from agent.core.calendar import Shift
 from agent.core.policy import LeaveSlip
-from agent.core.records import Value
+from agent.core.records import Value, plain
 from agent.core.state import BoxState, CampusState
 
 
@@ -53,21 +53,9 @@ def picture(campus: CampusState) -> dict[str, Value]:
         "last_day": campus.last_day,
         "opened": {**campus.opened},
         "shifts": [[shift.at, shift.by] for shift in campus.shifts],
-        "slips": [_slip(slip) for slip in campus.slips.values()],
+        "slips": [plain(slip, SlipPicture) for slip in campus.slips.values()],
         "swapped": campus.swapped,
         "used": {**campus.used},
-    }
-
-
-def _slip(slip: LeaveSlip) -> dict[str, Value]:
-    return {
-        "from_ms": slip.from_ms,
-        "guardian": slip.guardian,
-        "id": slip.id,
-        "issuer": slip.issuer,
-        "pupil": slip.pupil,
-        "reason": slip.reason,
-        "to_ms": slip.to_ms,
     }
 
 
@@ -85,18 +73,6 @@ def may_differ(old: CampusState, new: CampusState) -> bool:
 
 
 def restore(state: BoxState, part: CampusPicture) -> BoxState:
-    slips = {
-        slip.id: LeaveSlip(
-            id=slip.id,
-            pupil=slip.pupil,
-            issuer=slip.issuer,
-            from_ms=slip.from_ms,
-            to_ms=slip.to_ms,
-            guardian=slip.guardian,
-            reason=slip.reason,
-        )
-        for slip in part.slips
-    }
     campus = replace(
         state.campus,
         bans=part.bans,
@@ -107,7 +83,7 @@ def restore(state: BoxState, part: CampusPicture) -> BoxState:
         last_day=part.last_day,
         opened=part.opened,
         shifts=tuple(Shift(at, by) for at, by in part.shifts),
-        slips=slips,
+        slips={slip.id: LeaveSlip(**asdict(slip)) for slip in part.slips},
         swapped=part.swapped,
         used=part.used,
     )

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Literal
 
 import msgspec
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from agent.core import duty as duty_core
 from agent.core import visits
 from agent.core.events import Now, Seq
-from agent.core.records import Value
+from agent.core.records import Value, plain
 from agent.core.state import BoxState, DutyState, Hazard, Instant, Vacancy, Visit, Watch
 from agent.core.words import ClockTrust
 
@@ -70,13 +70,13 @@ class DutyPicture(msgspec.Struct, frozen=True):
 
 
 def open_visits(state: BoxState) -> list[Value]:
-    return [_plain(visit, VisitPicture) for visit in state.visits.values()]
+    return [plain(visit, VisitPicture) for visit in state.visits.values()]
 
 
 def duty(state: BoxState) -> dict[str, Value]:
     part = state.duty
     return {
-        "hazards": {name: _plain(hazard, HazardPicture) for name, hazard in part.hazards.items()},
+        "hazards": {name: plain(hazard, HazardPicture) for name, hazard in part.hazards.items()},
         "on": {post: _watch(watch) for post, watch in part.on.items()},
         "patrol_day": part.patrol_day,
         "patrol_short": part.patrol_short,
@@ -108,15 +108,6 @@ def _ref(ref: Seq | None) -> Value:
     return None if ref is None else list(ref)
 
 
-def _plain(one: object, picture: type[msgspec.Struct]) -> dict[str, Value]:
-    """The fields that the picture keeps, as a record's data."""
-    found: dict[str, Value] = {}
-    for name in picture.__struct_fields__:
-        value = getattr(one, name)
-        found[name] = list(value) if isinstance(value, tuple) else value
-    return found
-
-
 def may_differ(old: BoxState, new: BoxState) -> bool:
     return old.visits is not new.visits or old.duty is not new.duty
 
@@ -125,23 +116,16 @@ def restore(state: BoxState, told: tuple[VisitPicture, ...], part: DutyPicture, 
     """What was counted on the old boot's monotonic clock is mapped onto this one's, through the wall clock."""
     known = {
         one.handle: Visit(
-            handle=one.handle, kind=one.kind, host=one.host, purpose=one.purpose, card=one.card, door=one.door,
-            lane=one.lane, from_ms=one.from_ms, until_ms=one.until_ms,
-            until_at=visits.until(one.from_ms, one.until_ms, now), guessed=now.trust is ClockTrust.UNTRUSTED,
-            consent=one.consent, consent_by=one.consent_by, came=one.came, told=one.told, ref=one.ref,
+            **asdict(one),
+            until_at=visits.until(one.from_ms, one.until_ms, now),
+            guessed=now.trust is ClockTrust.UNTRUSTED,
         )
         for one in told
-    }  # fmt: skip
-    hazards = {
-        name: Hazard(
-            what=one.what, owner=one.owner, found_ms=one.found_ms, due_ms=one.due_ms, told=one.told, ref=one.ref
-        )
-        for name, one in part.hazards.items()
     }
     kept = DutyState(
         on={post: _watch_again(watch, now) for post, watch in part.on.items()},
         vacant={post: _vacancy_again(vacancy, now) for post, vacancy in part.vacant.items()},
-        hazards=hazards,
+        hazards={name: Hazard(**asdict(one)) for name, one in part.hazards.items()},
         patrol_day=part.patrol_day,
         patrols=part.patrols,
         peak=part.peak,

@@ -50,6 +50,12 @@ class Record(msgspec.Struct, frozen=True):
         return (self.epoch, self.seq)
 
 
+def plain(one: object, picture: type[msgspec.Struct]) -> dict[str, Value]:
+    """Those fields of `one` that `picture` keeps, as a record's data."""
+    fields = ((name, getattr(one, name)) for name in picture.__struct_fields__)
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in fields}
+
+
 _ENCODER = msgspec.json.Encoder(order="sorted")
 GENESIS_LINK = bytes(32)
 _PLAIN = frozenset({str, int, bool, type(None)})  # nearly all values are these: they need no closer look

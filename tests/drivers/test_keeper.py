@@ -74,9 +74,7 @@ def after(pause_s: float, error: Exception) -> Callable[[], Awaitable[None]]:
 def test_up_is_said_once_and_cancelling_closes_it() -> None:
     async def main() -> None:
         device = Device()
-        keeper = device.keeper()
-        assert (keeper.up, keeper.why) == (False, "not opened yet")
-        await keep(keeper, 100)
+        await keep(device.keeper(), 100)
         assert device.said == [(0, True, "")]
         assert (device.opened, device.closed) == (1, 1)
 
@@ -87,13 +85,11 @@ def test_lost_is_said_once_however_often_it_fails_to_come_back() -> None:
     async def main() -> None:
         device = Device()
         device.works = after(10, LinkLost("reader guard: unplugged"))
-        keeper = device.keeper()
-        task = asyncio.create_task(keeper.run())
+        task = asyncio.create_task(device.keeper().run())
         await asyncio.sleep(10.001)
         device.opens = after(0, LinkLost("reader guard: no serial port"))
         await asyncio.sleep(60)
         assert [(up, why) for _, up, why in device.said] == [(True, ""), (False, "reader guard: unplugged")]
-        assert keeper.why == "reader guard: no serial port", "the newest reason is there to be asked for"
         device.opens, returned_at = device._at_once, asyncio.get_running_loop().time()
         await asyncio.sleep(5)
         assert device.said[-1][1]
