@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from agent.core.calendar import Shift
 from agent.core.policy import Policy
@@ -37,6 +38,8 @@ def preview(arguments: argparse.Namespace) -> int:
     swapped, shifts = (told.swapped, _shifts(told)) if told is not None and changed else ("", ())
     w = Words(arguments.lang)
     seen = days.view(policy, when, w, swapped, shifts)
+    if told is not None and told.version and not told.day:
+        seen = replace(seen, warnings=(*seen.warnings, w.say("bad_clock")))
     if arguments.svg is not None:
         arguments.svg.write_text(svg.draw(seen, w), "utf-8")
         print(arguments.svg)

@@ -13,6 +13,8 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "unsettled": ("rule for the day of the week", "按星期规则"),
     "beyond": ("WARNING: the school's calendar says nothing of this day", "注意：该日超出校历范围"),
     "missing": ("WARNING: the school's calendar does not reach far enough", "注意：校历不够长"),
+    "bad_clock": ("WARNING: the box's clock is not trusted; until then staff, guards and responders alone enter",
+                  "注意：本箱时钟不可信；恢复之前各时段不执行，仅教职工、保安、救援人员可进入"),
     "head": ("%s, %s: %s (%s)", "%s，%s：%s（%s）"),
     "why": ("why: %s, %s", "原因：%s，%s"),
     "time": ("time", "时间"),

@@ -9,12 +9,15 @@ from pathlib import Path
 
 import pytest
 from control_scenes import DEMO, NoDevices, boot, demo_site
+from msgspec.structs import replace
 
 from agent import cli
 from agent.control import compose, role
 from agent.control.peers import Part
-from agent.core.events import CardRead, Command
-from agent.core.words import Rank
+from agent.core.events import CardRead, ClockChanged, Command, PolicyChanged
+from agent.core.words import ClockTrust, Rank
+from agent.policy.command import from_folder
+from agent.preview import command
 from hardware.site import Site
 
 STAFF, NOBODYS = "0100A1B2C4", "0999999999"
@@ -50,6 +53,23 @@ async def test_the_box_answers_with_what_is_the_matter_now(
         assert await menwei(tmp_path, *ask, "--at", "2026-09-21T10:00", "--lang", "zh_CN") == 0
         out = capsys.readouterr().out
         assert "放行，但下列情形除外" in out and "目前正在封锁" in out
+
+
+@pytest.mark.parametrize("trust", [ClockTrust.TRUSTED, ClockTrust.UNTRUSTED])
+async def test_a_day_is_not_told_as_if_it_ran_while_the_clock_is_not_trusted(
+    trust: ClockTrust, site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy, _, _ = from_folder(DEMO.parent / "demo-school", 1, 1)
+    assert policy is not None
+    async with boot(site) as control:
+        real = control._clock.now()
+        monkeypatch.setattr(control._clock, "now", lambda: replace(real, trust=trust))
+        control._emit(ClockChanged(trust, 0))
+        control._emit(PolicyChanged(policy, "digest", "test"))
+        monkeypatch.setattr(command, "_in_force", lambda site: policy)
+        words = ["preview", "--date", "2026-09-21", "--config", str(tmp_path / "gatebox.toml"), "--lang", "zh_CN"]
+        assert await asyncio.to_thread(cli.main, words) == 0
+    assert ("本箱时钟不可信" in capsys.readouterr().out) is (trust is ClockTrust.UNTRUSTED)
 
 
 @pytest.mark.parametrize("form", ["--json", "--html"])
