@@ -478,6 +478,15 @@ async def test_what_was_left_waits_for_its_own_browser_and_role_and_not_for_long
     assert left.take("t2", LEFT_S) == NOTHING
 
 
+async def test_whoever_comes_back_during_an_alarm_sees_the_alarm_first(desk: Desked) -> None:
+    desk.console.sessions = Sessions()
+    await desk.post("/guard/left", VISIT)
+    desk.link.send(PanicLine("gatehouse", Line.PRESSED, desk.link.mono_s))
+    desk.look()
+    assert (await desk.log_in()).headers["location"] == "/guard"
+    assert "赵建国" in await desk.page()
+
+
 async def test_a_page_that_is_logged_in_leaves_nothing_behind(desk: Desked) -> None:
     await desk.post("/guard/left", VISIT)
     await desk.log_in()

@@ -256,3 +256,14 @@ async def test_the_process_is_light_and_stops_when_told(tmp_path: Path) -> None:
             web.send_signal(signal.SIGTERM)
             async with within(5):
                 assert await web.wait() == 0
+
+
+def test_a_tablet_that_left_the_network_is_hung_up_on_soon() -> None:
+    """The kernel alone would hold its open page for a quarter of an hour: some lost signals, and all room is taken."""
+    (bound,) = bind([Address("127.0.0.1", 0)])
+    with bound, socket.create_connection(bound.getsockname()) as _:
+        bound.setblocking(True)
+        accepted, _peer = bound.accept()
+        with accepted:
+            limit_ms = accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+    assert 0 < limit_ms <= 30_000

@@ -132,7 +132,7 @@ class Console:
         if left.verb in ASKS and account.role in ASKS[left.verb].roles:
             session.kept, session.flash = left, ("bad", left.told)
         await self.note("account.login", account.handle, {"peer": _peer(request), "role": account.role.value})
-        response = _to(_home(session.kept.place))
+        response = _to(HOME if self._feed.picture.panic.latched else _home(session.kept.place))
         response.set_cookie(COOKIE, token, secure=True, httponly=True, samesite="strict", path="/")
         return response
 
