@@ -15,12 +15,12 @@ from agent.core.records import Record
 from agent.core.words import Motion, Stage
 from agent.journal.errors import FILE_ERRORS, Damaged, Trouble
 from agent.journal.reader import JournalReader
+from agent.picture import HOPS
 
 log = logging.getLogger("menwei.control")
 
 KEEP = 64  # presses remembered, for the screens; every press's hops are in the journal as well
 SAMPLES = 200  # D: percentiles are of so many last presses, across restarts
-HOPS = ("decision_us", "outputs_us", "modbus_us", "position_us", "durable_us", "sent_us", "received_us")
 
 
 class Press:

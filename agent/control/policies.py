@@ -12,7 +12,6 @@ import re
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
 from agent.control.runtime import Runtime
@@ -20,11 +19,8 @@ from agent.core import people
 from agent.core.events import Note, PolicyChanged
 from agent.core.policy import Contradiction
 from agent.core.rules import BoxRules
-from agent.journal.keys import BadKey, load_public
 from agent.pace import Pace
-from agent.policy.names import MOST_KEY_BYTES
-from agent.policy.store import FOLDER, PolicyRefused, PolicyStore, Stored
-from hardware import places, plain_file
+from agent.policy.store import PolicyRefused, PolicyStore, Stored
 from hardware.site import Site
 
 log = logging.getLogger("menwei.control")
@@ -37,7 +33,7 @@ class Policies:
 
     def __init__(self, site: Site, rules: BoxRules, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._store = PolicyStore(places.storage_dir(site) / FOLDER, public_keys(site), rules)
+        self._store = PolicyStore.of(site, rules)
         self._turn = asyncio.Lock()
         self._pace = Pace()
 
@@ -102,15 +98,3 @@ def _impersonal(one: Contradiction) -> str:
     if _IMPERSONAL.fullmatch(one.source):
         return f"{one.source}: {one.what}"[:200]
     return one.source if _PLACE.fullmatch(one.source) else "?"
-
-
-def public_keys(site: Site) -> list[bytes]:
-    """The keys that may sign; one that cannot be read is told and left out."""
-    keys = []
-    for name in site.policy.keys:
-        path: Path = places.resolve(site, name)
-        try:
-            keys.append(load_public(plain_file.read(path, MOST_KEY_BYTES)))
-        except (OSError, BadKey) as error:
-            log.warning("[policy] keys: %s cannot be used: %s", path, error)
-    return keys

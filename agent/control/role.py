@@ -21,7 +21,6 @@ from agent.control.clock import BoxClock
 from agent.control.drills import Drills
 from agent.control.lanes import LaneWorker
 from agent.control.latency import Latencies, recall
-from agent.control.notify import notify, watchdog_interval_s
 from agent.control.orders import Orders
 from agent.control.peers import USERS_VARIABLE, users
 from agent.control.policies import Policies
@@ -46,6 +45,7 @@ from agent.core.events import (
 )
 from agent.core.records import Record
 from agent.journal.files import JournalBusy
+from agent.notify import notify, watchdog_interval_s
 from agent.site_rules import rules_of
 from hardware import places
 from hardware.site import Lane, Site

@@ -404,6 +404,10 @@ class Machine(Part, frozen=True, kw_only=True):
     under_voltage: bool | None = None  # since the last start of the computer
 
 
+HOPS = ("decision_us", "outputs_us", "modbus_us", "position_us", "durable_us", "sent_us", "received_us")
+"""What is measured of every press, in the order of the way."""
+
+
 class Hop(Part, frozen=True, kw_only=True):
     """How long the last presses took to one hop, in microseconds from the edge; nearest-rank percentiles."""
 

@@ -6,6 +6,7 @@ one in its place, each durable before the next step: whenever the power goes, on
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,10 +16,16 @@ from agent.core.policy import Contradiction, Policy
 from agent.core.policy_parse import against_site, parse
 from agent.core.rules import BoxRules
 from agent.journal.files import replace_file
+from agent.journal.keys import BadKey, load_public
 from agent.policy.bundle import BadBundle, Bundle, unpack
+from agent.policy.names import MOST_KEY_BYTES
+from hardware import places, plain_file
+from hardware.site import Site
 
 FOLDER = "policy"
 CURRENT, PREVIOUS = "current.bundle", "previous.bundle"
+
+log = logging.getLogger("menwei.policy")
 
 
 class PolicyRefused(Exception):
@@ -44,6 +51,18 @@ class PolicyStore:
         self._folder = folder
         self._keys = keys
         self._rules = rules
+
+    @classmethod
+    def of(cls, site: Site, rules: BoxRules) -> PolicyStore:
+        """This box's, with the keys that may sign; one that cannot be read is told and left out."""
+        keys = []
+        for name in site.policy.keys:
+            path = places.resolve(site, name)
+            try:
+                keys.append(load_public(plain_file.read(path, MOST_KEY_BYTES)))
+            except (OSError, BadKey) as error:
+                log.warning("[policy] keys: %s cannot be used: %s", path, error)
+        return cls(places.storage_dir(site) / FOLDER, keys, rules)
 
     def current(self) -> Stored | None:
         """What was in force last; None where no bundle was ever taken. Raises PolicyRefused where neither is usable."""

@@ -125,13 +125,11 @@ def _site(arguments: argparse.Namespace) -> Site | None:
 
 
 def _in_force(site: Site) -> Policy | None:
-    from agent.control.policies import public_keys
-    from agent.policy.store import FOLDER, PolicyRefused, PolicyStore
+    from agent.policy.store import PolicyRefused, PolicyStore
     from agent.site_rules import rules_of
-    from hardware.places import storage_dir
 
     try:
-        stored = PolicyStore(storage_dir(site) / FOLDER, public_keys(site), rules_of(site)).current()
+        stored = PolicyStore.of(site, rules_of(site)).current()
     except PolicyRefused as refused:
         _misuse(f"the policy on this box cannot be used: {refused}")
         return None

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from agent.control.notify import notify, watchdog_interval_s
 from agent.core.kinds import WEIGHT
 from agent.core.records import Weight
 from agent.core.words import Stage
 from agent.journal.reader import JournalReader
 from agent.journal.schema import FILE as JOURNAL
 from agent.link import ControlAway, ControlLink, Message
+from agent.notify import notify, watchdog_interval_s
 from agent.uplink import couriers
 from agent.uplink.alarms import PATH, AlarmLane, is_live
 from agent.uplink.backoff import BackOff

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.control.notify import notify, watchdog_interval_s
+from agent.notify import notify, watchdog_interval_s
 
 
 def test_a_message_reaches_the_service_manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

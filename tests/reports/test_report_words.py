@@ -11,11 +11,12 @@ from report_scenes import ZONE, site_in
 
 from agent.core import campus_commands, drill, duty_days, shunt, visits
 from agent.core.kinds import WEIGHT
+from agent.picture import HOPS
 from agent.reports.gather import campus, coverage, devices, duty
 from agent.reports.layout import Speech
 from agent.reports.layout.campus import BECAUSE, exit_word, why_word
 from agent.reports.layout.lanes import OUT
-from agent.reports.layout.panic import ENDED, HOP, HOPS
+from agent.reports.layout.panic import ENDED, HOP
 from agent.reports.layout.proof import SIGNATURE, UNKNOWN
 from agent.reports.layout.speech import GROUP
 from agent.reports.layout.things import _device

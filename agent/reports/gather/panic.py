@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from agent.control.latency import HOPS
+from agent.picture import HOPS
 from agent.reports.model import MOST_ROWS, ButtonTest, Drill, Overdue, Panic, PathStage, Press, Ref, When
 from agent.reports.month import Month
 from agent.reports.records import Told

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from agent.locale import mark
+from agent.picture import HOPS
 from agent.reports.layout.speech import Speech
 from agent.reports.layout.table import Cell, Column, Table
 from agent.reports.model import Drill, Press, Report
@@ -10,7 +11,6 @@ from agent.reports.month import local
 from agent.web import words
 from agent.web.choices import DRILL_REASON
 
-HOPS = ("decision_us", "outputs_us", "modbus_us", "position_us", "durable_us", "sent_us", "received_us")
 HOP = {
     "decision_us": mark("Decided, ms"),
     "outputs_us": mark("Outputs set, ms"),
