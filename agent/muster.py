@@ -23,7 +23,8 @@ from hardware.site import Site
 OK, WRONG = 0, 1
 STYLE = """body{font:14px system-ui,sans-serif}table{border-collapse:collapse;width:100%}
 td,th{border-bottom:1px solid #999;padding:4px;text-align:left}@page{size:A4;margin:15mm}tr{break-inside:avoid}
-h2{font-size:15px;margin:12px 0 2px;break-after:avoid}"""
+h2{font-size:15px;margin:12px 0 2px;break-after:avoid}
+@media print{section{break-inside:avoid}td,th{padding:1px 4px;font-size:13px}}"""
 HEAD = {"en": ("Inside at", "Name", "Since"), "zh_CN": ("在校名单，时间", "姓名", "进入时间")}
 NO_CLASS = {"en": "%s, class not known", "zh_CN": "%s（班级未知）"}
 
@@ -154,7 +155,7 @@ def page(parts: list[Part], now: str, site: str, language: str) -> str:
 def _table(part: Part, language: str) -> str:
     head = HEAD[language]
     rows = "\n".join(f"<tr><td>☐</td><td>{escape(row.name)}</td><td>{row.since}</td></tr>" for row in part.people)
-    return f"""<h2>{escape(_called(part, language))}: {len(part.people)}</h2>
+    return f"""<section><h2>{escape(_called(part, language))}: {len(part.people)}</h2>
 <table><thead><tr><th></th><th>{head[1]}</th><th>{head[2]}</th></tr></thead><tbody>
 {rows}
-</tbody></table>"""
+</tbody></table></section>"""

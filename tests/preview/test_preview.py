@@ -216,6 +216,9 @@ def test_the_list_is_for_the_eye_and_for_paper() -> None:
     page = muster.page(parts, "2026-09-21 10:00", "东方小学", "zh_CN")
     assert page.count("☐") == 7 and "赵一&lt;b&gt;" in page and "<b>" not in page
     assert "<h2>学生 1-2: 2</h2>" in page and page.count("<h2>") == 6
+    assert page.count("<section>") == page.count("</section>") == 6, (
+        "a class is one piece of paper, to hand to its teacher"
+    )
     data = json.loads(muster.as_json(parts, "2026-09-21 10:00"))
     assert data["counts"] == {"pupil": 6, "staff": 1} and data["classes"]["1-2"] == 2
     assert data["inside"][0] == ["pupil", "赵一<b>", "", "1-2"]
