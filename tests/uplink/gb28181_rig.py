@@ -15,7 +15,8 @@ from agent.uplink.gb28181.path import Gb28181Path
 from agent.uplink.gb28181.wire import Heard, LinkLost, OpenWire, Wire
 from agent.uplink.path import Alarm, alarm_of
 from hardware.site import Board, Gb28181, PanicButton, Site, SiteIds
-from sim.gb28181 import DEVICE, PLATFORM, Platform, Udp, send_tcp, serve_tcp
+from sim.gb28181.platform import DEVICE, PLATFORM, Platform
+from sim.gb28181.wires import Udp, send_tcp, serve_tcp
 
 PASSWORD = "gate one, secret"
 INPUTS = ("34020000001340000001", "34020000001340000002")

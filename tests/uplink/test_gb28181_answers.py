@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from agent.uplink.gb28181.answers import Answers
 from agent.uplink.gb28181.path import ANSWERS, Gb28181Path
 from agent.uplink.gb28181.sip import Response, decode
-from sim.gb28181 import CONTROLS, DEVICE, PLATFORM
+from sim.gb28181.platform import CONTROLS, DEVICE, PLATFORM
 
 PICTURE: dict[str, object] = {
     "scanned": True,

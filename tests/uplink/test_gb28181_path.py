@@ -20,7 +20,7 @@ from agent.uplink.gb28181.codes import CODES, DRILL, UNKNOWN, code_of
 from agent.uplink.gb28181.manscdp import Command, read
 from agent.uplink.gb28181.path import Gb28181Path
 from agent.uplink.path import Alarm
-from sim.gb28181 import DEVICE, LIES, PLATFORM
+from sim.gb28181.platform import DEVICE, LIES, PLATFORM
 
 
 @pytest.mark.parametrize("charset", ["GB2312", "GB18030", "UTF-8"])

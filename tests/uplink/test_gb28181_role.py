@@ -13,7 +13,7 @@ from uplink_rig import FakeControl, make_site, now_ms, running_uplink
 
 from agent.uplink.role import Uplink
 from hardware.site import Gb28181, Uplinks
-from sim.gb28181 import DEVICE, PLATFORM, Platform
+from sim.gb28181.platform import DEVICE, PLATFORM, Platform
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from agent.uplink.gb28181 import digest
 from agent.uplink.gb28181.path import RENEW_AT
 from agent.uplink.gb28181.session import _date
 from agent.uplink.gb28181.sip import Headers, Request, answer_to, decode, encode
-from sim.gb28181 import DEVICE
+from sim.gb28181.platform import DEVICE
 
 CHINA = timezone(timedelta(hours=8))
 CHALLENGE = 'Digest realm="3402000000", nonce="n1", algorithm=MD5'

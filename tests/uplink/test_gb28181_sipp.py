@@ -16,7 +16,7 @@ from agent.core.words import Stage
 from agent.uplink.gb28181 import path as path_module
 from agent.uplink.gb28181.path import Gb28181Path
 from agent.uplink.gb28181.wire import open_wire
-from sim.gb28181 import DEVICE, PLATFORM
+from sim.gb28181.platform import DEVICE, PLATFORM
 from sim.ports import free_port
 
 SCENARIO = (Path(__file__).parent / "sipp" / "gb28181_platform.xml").read_text("utf-8")

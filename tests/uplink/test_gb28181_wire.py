@@ -16,7 +16,7 @@ from gb28181_rig import INPUTS, PASSWORD, Rig, listening, press, until
 
 from agent.uplink.gb28181.path import Gb28181Path
 from agent.uplink.gb28181.wire import LinkLost, open_wire
-from sim.gb28181 import DEVICE, PLATFORM
+from sim.gb28181.platform import DEVICE, PLATFORM
 from sim.ports import free_port
 
 

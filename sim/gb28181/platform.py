@@ -8,24 +8,17 @@ lie. An alarm is on its log, synced, before it says so.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import contextlib
 import hashlib
 import json
 import os
 import re
 import secrets
-import signal
-import socket
-import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from xml.etree import ElementTree
-
-from sim.gb28181_http import make_app
 
 PLATFORM = "34020000002000000001"
 DEVICE = "34020000001170000001"
@@ -356,83 +349,3 @@ def _xml(body: bytes) -> ElementTree.Element:
         return ElementTree.fromstring(body[found.end() :].decode(found[1].decode()))
     except (UnicodeDecodeError, ElementTree.ParseError) as error:
         raise Wrong(400, f"XML: {error}") from None
-
-
-# ── the wires ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-class Udp(asyncio.DatagramProtocol):
-    """The platform's UDP port."""
-
-    def __init__(self, heard: Callable[[bytes, Any], None]) -> None:
-        self._heard = heard
-        self._socket: asyncio.DatagramTransport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._socket = cast(asyncio.DatagramTransport, transport)
-
-    def datagram_received(self, data: bytes, addr: Any) -> None:
-        self._heard(data, addr)
-
-    def send(self, data: bytes, peer: Any) -> None:
-        if self._socket is not None and peer is not None and not self._socket.is_closing():
-            self._socket.sendto(data, peer)
-
-
-def send_tcp(data: bytes, peer: Any) -> None:
-    """`peer` is a stream writer."""
-    if peer is not None and not peer.is_closing():
-        peer.write(data)
-
-
-async def serve_tcp(platform: Platform, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """One device's connection."""
-    try:
-        while True:
-            head = await reader.readuntil(b"\r\n\r\n")
-            length = re.search(rb"content-length:\s*(\d+)", head, re.IGNORECASE)
-            platform.heard(head + await reader.readexactly(int(length[1]) if length else 0), writer)
-    except (OSError, EOFError, asyncio.LimitOverrunError):
-        pass
-    finally:
-        writer.close()
-
-
-async def run(options: argparse.Namespace) -> None:
-    """Serve until told to stop; print the ready line once both ports answer."""
-    import uvicorn
-
-    loop = asyncio.get_running_loop()
-    platform = Platform(options.password, send_tcp, options.log, transport=options.transport.upper())
-    if options.transport == "tcp":
-        server = await asyncio.start_server(lambda r, w: serve_tcp(platform, r, w), "127.0.0.1", options.port)
-        port = server.sockets[0].getsockname()[1]
-    else:
-        link = Udp(platform.heard)
-        transport, _ = await loop.create_datagram_endpoint(lambda: link, local_addr=("127.0.0.1", options.port))
-        platform.send = link.send
-        port = transport.get_extra_info("sockname")[1]
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(("127.0.0.1", options.http))
-    print(json.dumps({"port": port, "url": f"http://127.0.0.1:{listener.getsockname()[1]}"}), flush=True)
-    config = uvicorn.Config(make_app(platform), log_level="warning", access_log=False)
-    await uvicorn.Server(config).serve(sockets=[listener])
-
-
-def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m sim.gb28181", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--password", required=True)
-    parser.add_argument("--log", type=Path, help="keep the alarms in this file")
-    parser.add_argument("--transport", choices=("udp", "tcp"), default="udp")
-    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
-    parser.add_argument("--http", type=int, default=0, help="0 takes a free one")
-    options = parser.parse_args(argv)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError):
-        asyncio.run(run(options))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -10,9 +10,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from sim import bare_page
-
-if TYPE_CHECKING:
-    from sim.gb28181 import Platform
+from sim.gb28181.platform import CONTROLS, LIES, QUERIES, Platform
 
 
 def make_app(platform: Platform) -> Starlette:
@@ -22,8 +20,6 @@ def make_app(platform: Platform) -> Starlette:
         return JSONResponse(told(platform))
 
     async def lie(request: Request) -> Response:
-        from sim.gb28181 import LIES
-
         wish = await request.json()
         if wish.get("kind") not in LIES:
             return JSONResponse({"error": f"kind is one of {', '.join(LIES)}"}, status_code=400)
@@ -31,8 +27,6 @@ def make_app(platform: Platform) -> Starlette:
         return JSONResponse({"ok": True})
 
     async def ask(request: Request) -> Response:
-        from sim.gb28181 import CONTROLS, QUERIES
-
         what = (await request.json()).get("what")
         if what not in (*QUERIES, *CONTROLS):
             return JSONResponse({"error": f"what is one of {', '.join((*QUERIES, *CONTROLS))}"}, status_code=400)
