@@ -59,8 +59,8 @@ class Orders:
         return why
 
     def publics(self) -> tuple[bytes, ...]:
-        """The keys that a signature may be of."""
-        return tuple(key.public for key in self._keys)
+        """The keys that a signature may be of, each once: one may be named for several times."""
+        return tuple(dict.fromkeys(key.public for key in self._keys))
 
     def use(self, keys: Keys) -> None:
         """These keys are in force from now on; each change and each trouble is one record."""
@@ -86,10 +86,11 @@ class Orders:
         if not self._keys:
             raise Refused("no_key")
         public = order.signer(self.publics())
-        key = next((key for key in self._keys if key.public == public), None)
-        if key is None:
+        if public is None:
             raise Refused("forged")
-        if not key.holds_at(self._clock.now().wall_ms):
+        now = self._clock.now().wall_ms
+        key = next((key for key in self._keys if key.public == public and key.holds_at(now)), None)
+        if key is None:
             raise Refused("key_out_of_date")
         return key
 

@@ -217,6 +217,18 @@ async def test_keys_overlap_while_one_replaces_the_other(tmp_path: Path) -> None
 
 
 @virtually
+async def test_a_key_named_again_for_another_time_holds_in_both(tmp_path: Path) -> None:
+    first = CommandKey(id="2026", file="old.pub", valid_to="2026-09-30")
+    again = CommandKey(id="2027", file="old.pub", valid_from="2026-10-01")
+    bench = Bench(tmp_path, first, again)
+    for day, by in (("09-30", "2026"), ("10-01", "2027")):
+        bench.clock.set(f"2026-{day}T04:00:00Z")
+        assert bench.give(bench.sign(bench.order(ident=day))) == ""
+        done = [record for record in bench.box.paper.records if record.kind == "command.done"]
+        assert done[-1].actor == f"upstream:{by}"
+
+
+@virtually
 async def test_without_a_clock_none_is_taken(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     payload = bench.sign(bench.order())
