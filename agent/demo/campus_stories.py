@@ -4,7 +4,9 @@ any hour."""
 from __future__ import annotations
 
 import time
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from agent.demo import school
 from agent.demo.eyes import ms_since, ready
@@ -19,11 +21,13 @@ from hardware.places import storage_dir
 PUPIL, HOLDER = "0200000009", "pupil-0009"
 CLASS_DAY = "demo-class"
 LEAVE_MS = 3_600_000
+STORY_S = 90.0  # far more than a story takes, from the swap on
 
 
 def class_hours(stage: Stage, gate: Gate, line: Timeline) -> None:
     """A pupil is refused on the way out, a leave slip lets one out once, and the evacuation way holds nobody."""
     ready(gate)
+    stay_in_one_day(gate, line)
     line.title("It is class now (the guard swaps today's plan, with a reason).")
     done = school.command(stage.site, "swap_day", plan=CLASS_DAY, reason="other")
     line.step("today's plan swapped by the guard", done.get("ok") is True)
@@ -51,6 +55,21 @@ def class_hours(stage: Stage, gate: Gate, line: Timeline) -> None:
     _at_the_evacuation_way(stage, gate, line)
     done = school.command(stage.site, "restore_day")
     line.step("today as it was", done.get("ok") is True)
+
+
+def stay_in_one_day(gate: Gate, line: Timeline) -> None:
+    """A swapped plan ends at midnight: a story that might run over it waits for the new day."""
+    pause_s = until_new_day_s(datetime.now(ZoneInfo(gate.site.site.timezone)))
+    if pause_s:
+        line.title("It is nearly midnight, and a swapped plan ends with its day: the story waits for the next one.")
+        time.sleep(pause_s)
+
+
+def until_new_day_s(now: datetime) -> float:
+    """Seconds to wait, a little into the new day; 0 where a story is over before."""
+    midnight = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+    left_s = (midnight - now).total_seconds()
+    return left_s + 2.0 if left_s <= STORY_S else 0.0
 
 
 def _at_the_evacuation_way(stage: Stage, gate: Gate, line: Timeline) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from agent.demo.campus_stories import CLASS_DAY, judged
+from agent.demo.campus_stories import CLASS_DAY, judged, stay_in_one_day
 from agent.demo.eyes import ms_since, ready
 from agent.demo.gate import Gate
 from agent.demo.stage import Stage
@@ -22,6 +22,7 @@ def visitor(stage: Stage, gate: Gate, line: Timeline) -> None:
     """Nobody comes in before the host agreed; the card opens one door and is dead when it is given back."""
     ready(gate)
     tablet = Tablet(gate)
+    stay_in_one_day(gate, line)
     line.title("It is a school day (the guard swaps today's plan, with a reason).")
     line.step("today's plan swapped", tablet.do("swap_day", plan=CLASS_DAY, reason="other")[0])
     line.title("A visitor is registered on the gatehouse's tablet and gets a card.")

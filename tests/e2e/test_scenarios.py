@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from agent import cli
+from agent.demo.campus_stories import until_new_day_s
 from agent.demo.scenarios import SCENARIOS
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
@@ -34,6 +35,14 @@ def test_the_story_ends_as_it_should(scenario: str, tmp_path: Path) -> None:
     assert (code, told["ok"], told["scenario"]) == (0, True, scenario)
     assert Path(told["journal"]).is_file()
     assert (tmp_path / "gatebox.toml").is_file()
+
+
+@pytest.mark.parametrize(
+    ("clock", "pause_s"), [("2026-12-31T23:59:30", 32.0), ("2026-12-31T23:58:29", 0.0), ("2027-01-01T00:00:00", 0.0)]
+)
+def test_a_story_that_a_swapped_plan_would_not_outlast_waits_for_the_new_day(clock: str, pause_s: float) -> None:
+    now = datetime.fromisoformat(clock).replace(tzinfo=ZoneInfo("Asia/Shanghai"))
+    assert until_new_day_s(now) == pause_s
 
 
 def test_the_embedded_broker_serves_as_well(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ import io
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,7 @@ from agent.web.listen import Address
 from agent.web.openapi import document
 from hardware.site import Site
 
-MONTH = time.strftime("%Y-%m", time.gmtime(time.time() + 8 * 3600))  # the story is of this day, in Shanghai
+MONTH, NOON_S = "2026-09", 1_789_444_800.0  # the story's day, which ends at noon in Shanghai on the 15th
 
 
 class NotingLink:
@@ -61,7 +60,7 @@ class NotingLink:
 class Rig:
     def __init__(self, folder: Path) -> None:
         self.site: Site = scenes.demo_site(folder)
-        self.journal = write(self.site, STORY, len(STORY))
+        self.journal = write(self.site, STORY, len(STORY), NOON_S)
         self.link = NotingLink()
         feed = Feed(self.link, self.site)
         self.pages = Pages(self.site, feed, Ledger(lambda: pytest.fail("the ledger is not asked")))
@@ -204,7 +203,7 @@ async def test_a_month_that_is_over_is_made_once(rig: Rig, monkeypatch: pytest.M
     shop.go.set()
     monkeypatch.setattr(reports, "_worked", shop)
     sizes = iter(range(100, 200))
-    later_ms = round(time.time() * 1000) + 40 * 86_400_000
+    later_ms = round((NOON_S + 40 * 86_400) * 1000)
     look = reports._look
     monkeypatch.setattr(
         reports, "_look", lambda path: reports.Standing(look(path).file, next(sizes), look(path).first_ms, later_ms)

@@ -45,8 +45,8 @@ STORY: tuple[Told, ...] = (
 FIRST_SEQ = LAST_SEQ - len(STORY) + 1
 
 
-def write(site: Site, story: tuple[Told, ...] = STORY, last_seq: int = LAST_SEQ) -> Path:
-    """Make the site's journal file; a cause counts from 1 within the story."""
+def write(site: Site, story: tuple[Told, ...] = STORY, last_seq: int = LAST_SEQ, now_s: float | None = None) -> Path:
+    """Make the site's journal file, of a day that ends at `now_s` or now; a cause counts from 1 within the story."""
     folder = places.storage_dir(site)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / schema.FILE
@@ -54,10 +54,11 @@ def write(site: Site, story: tuple[Told, ...] = STORY, last_seq: int = LAST_SEQ)
         return path
     schema.create(path, f"{site.site.id}/{site.site.box}", schema.Base.first(1))
     first = last_seq - len(story) + 1
+    now_s = time.time() if now_s is None else now_s
     link = GENESIS_LINK
     rows: list[tuple[int, int, bytes, bytes, bytes]] = []
     for at, told in enumerate(story):
-        body = encode(_record(site, told, first + at, first))
+        body = encode(_record(site, told, first + at, first, now_s))
         leaf = leaf_hash(body)
         link = link_hash(link, leaf)
         rows.append((first + at, 1, body, leaf, link))
@@ -67,11 +68,11 @@ def write(site: Site, story: tuple[Told, ...] = STORY, last_seq: int = LAST_SEQ)
     return path
 
 
-def _record(site: Site, told: Told, seq: int, first: int) -> Record:
+def _record(site: Site, told: Told, seq: int, first: int, now_s: float) -> Record:
     kind, subject, data, cause, ago_s = told
     return Record(
         actor="box",
-        at=utc_text(round((time.time() - ago_s) * 1000)),
+        at=utc_text(round((now_s - ago_s) * 1000)),
         boot="b1c2d3",
         cause=None if cause is None else (1, first + cause - 1),
         clock=ClockTrust.TRUSTED,
