@@ -467,7 +467,7 @@ _PART = {"day plan": "plans", "group": "groups", "zone": "zones", "post": "posts
 def _known(name: str, known: Mapping[str, object], what: str, source: str, found: Found) -> None:
     if name not in known and _PART.get(what) not in found.lost:
         names = ", ".join(sorted(known)[:8]) or "none"
-        found.append(Contradiction(source, f"there is no {what} named {name!r}", f"name one of: {names}"))
+        found.append(Contradiction(source, f"there is no {what} named '{name}'", f"name one of: {names}"))
 
 
 def _holder(holder: str, wanted: tuple[str, ...], kinds: Kinds, source: str, found: Found) -> None:

@@ -17,6 +17,7 @@ _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`")
 _MISSING = re.compile(r"Object missing required field `(.*)`")
 _VALUE = re.compile(r"Invalid enum value (.*)")
 _TYPE = re.compile(r"Expected `(\w+)(?:[ |].*)?`, got `(\w+)`")
+_NO_DATE = "Invalid RFC3339 encoded date"
 _LENGTH = re.compile(r"Expected `array` of length (\d+), got (\d+)")
 _NO_KEYS = frozenset({"source", "sources", "line"})  # written by the tool, not by the office
 _OFFICE = {"windows": "window", "passages": "passage", "terms": "term"}  # as the office's files call them
@@ -35,6 +36,10 @@ def told(error: Exception, raw: Any, kind: type[msgspec.Struct], source: str) ->
     at = _PATH.search(text)
     steps = _steps(at[1]) if at is not None else []
     bare = text[: at.start()] if at is not None else text
+    if bare == _NO_DATE:
+        return Contradiction(
+            _nearest(raw, steps) or source, f"“{_value(raw, steps)}” is no date", "write it as 2026-09-01"
+        )
     return _told(bare, steps, kind, _nearest(raw, steps) or source)
 
 
@@ -71,6 +76,12 @@ def _nearest(raw: Any, steps: list[Step]) -> str:
         here = raw.get("source") if isinstance(raw, dict) else None
         source = here if isinstance(here, str) and here else source
     return source
+
+
+def _value(raw: Any, steps: list[Step]) -> Any:
+    for step in steps:
+        raw = raw[step]
+    return raw
 
 
 def _type_at(kind: type[msgspec.Struct], steps: list[Step]) -> Any:

@@ -83,7 +83,13 @@ def from_folder(
     reader = Folder(folder)
     wire = reader.wire(version, made_at_ms)
     policy, found = parse(wire, reader.lost())
-    return (policy if not reader.found else None), wire, [*reader.found, *found]
+    told_already = {(_file(one), one.what) for one in reader.found}  # what is no date here is none there either
+    more = [one for one in found if (_file(one), one.what) not in told_already]
+    return (policy if not reader.found else None), wire, [*reader.found, *more]
+
+
+def _file(one: Contradiction) -> str:
+    return one.source.partition(":")[0]
 
 
 def _make(arguments: argparse.Namespace) -> int:

@@ -248,9 +248,10 @@ class Folder:
         if not raw:
             return None
         rule = raw.pop("weekdays", {})
+        places = self._places("calendar.toml", "first", "last")
         return {
-            "first": self._date(raw.pop("first", ""), "calendar.toml"),
-            "last": self._date(raw.pop("last", ""), "calendar.toml"),
+            "first": self._date(raw.pop("first", ""), places.get("first", "calendar.toml")),
+            "last": self._date(raw.pop("last", ""), places.get("last", "calendar.toml")),
             "weekdays": self._weekdays(rule) if isinstance(rule, dict) else rule,
             "vacation": raw.pop("vacation", ""),
             "terms": [self._dated(term, ("first", "last")) for term in self._tables(raw, "term")],

@@ -228,6 +228,22 @@ def test_a_rule_for_weekdays_and_vacations_is_found_on_its_line(tmp_path: Path) 
     assert day_of(policy, date(2026, 9, 2)).source == "calendar.toml:8"  # a Wednesday
 
 
+def test_what_is_no_date_is_told_once_on_its_line(tmp_path: Path) -> None:
+    """In the office's words: what the reader of the wire form has against it is no other mistake."""
+    text = FILES["calendar.toml"].replace("last = 2027-07-10", 'last = "soon"').replace("2026-10-01", '"2026-02-30"')
+    _, _, found = from_folder(office(tmp_path, calendar_toml=text), 1, 1)
+    last, special = (text.splitlines().index(line) + 1 for line in ('last = "soon"', "[[special]]"))
+    assert [(one.source, one.what) for one in found] == [
+        (f"calendar.toml:{last}", "“soon” is no date"),
+        (f"calendar.toml:{special}", "“2026-02-30” is no date"),
+    ]
+
+
+def test_a_name_with_a_quotation_mark_is_told_in_chinese_too(tmp_path: Path) -> None:
+    _, _, found = from_folder(office(tmp_path, roster_csv="岗位,保安,起,止\nga'te,guard-1,07:00,19:00\n"), 1, 1)
+    assert [words.told(one, "zh_CN").what for one in found] == ["没有名为“ga'te”的岗位"]
+
+
 def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
     people = PEOPLE.replace("0200000001,", "12,").replace("2027-07-10", "soon")
     slips = FILES["slips.csv"].replace("9:30", "x")
