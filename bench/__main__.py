@@ -33,6 +33,8 @@ def main() -> int:
     OUT.mkdir(exist_ok=True)
     parts = _parts(arguments.n)
     wanted = [name for name in arguments.only.split(",") if name] or list(parts)
+    if unknown := [name for name in wanted if name not in parts]:
+        parser.error(f"there is no part {', '.join(unknown)}; there are: {', '.join(parts)}")
     results: dict[str, Any] = {"machine": _machine()}
     for name in wanted:
         print(f"measuring: {name}", flush=True)

@@ -89,6 +89,15 @@ GUARD = "0100A1B2C3"
 def drill(stage: Stage, gate: Gate, line: Timeline) -> None:
     """A drill: announced and heard first, marked at every hop, a real press in it real, and its signed report."""
     ready(gate)
+    _announced(stage, gate, line)
+    _pressed_in_it(gate, line)
+    _pressed_for_real(gate, line)
+    settle(gate)
+    reset(gate)
+    _report(stage, gate, line)
+
+
+def _announced(stage: Stage, gate: Gate, line: Timeline) -> None:
     line.title("A guard shows his card and announces a drill of the button in the gatehouse.")
     shown = gate.do("swipe", reader="guard", card=GUARD)
     judged(stage, gate, "access.presence", shown)
@@ -100,6 +109,9 @@ def drill(stage: Stage, gate: Gate, line: Timeline) -> None:
     line.step(
         "at the district it is marked", [a["record"]["data"]["drill"] for a in gate.alarms("drill.started")] == [True]
     )
+
+
+def _pressed_in_it(gate: Gate, line: Timeline) -> None:
     line.title("The button is pressed.")
     lamp = gate.gpio("lamp", "indicators", "sent")
     pressed = gate.do("press", button=BUTTON)
@@ -108,14 +120,18 @@ def drill(stage: Stage, gate: Gate, line: Timeline) -> None:
     line.step("lamp 'sent' flashes: this is a drill", ms=ms_since(dark, lit["ns"]))
     alarm: Entry = gate.wait("the press reaches the district", lambda: _drilled(gate, pressed))
     line.step("at the district it is marked DRILL", alarm["record"]["data"]["drill"] is True)
-    gate.wait("its receipt is back", lambda: _stage(gate) == "received", 10)
+    gate.wait("its receipt is back", lambda: _stage(gate) == "received")
     line.step(
         "nothing is latched, nothing moves", not gate.state()["panic"]["latched"] and not requests(gate, "", pressed)
     )
     lock = gate.gpio("lock", "wicket", "lock")
     swiped = gate.do("swipe", reader="wicket-in", card=STAFF)
     line.step("staff come in as always", ms=ms_since(gate.wait_pin("it unlocks", lock, 0, swiped), swiped))
+
+
+def _pressed_for_real(gate: Gate, line: Timeline) -> None:
     line.title("Another button is pressed: that one is real, and the drill is over.")
+    lamp = gate.gpio("lamp", "indicators", "sent")
     real = gate.do("press", button=OTHER)
     gate.wait_pin("lamp 'sent' is on", lamp, 1, real)
     wait_position(gate, "up", "main", "service")
@@ -127,9 +143,6 @@ def drill(stage: Stage, gate: Gate, line: Timeline) -> None:
     gate.wait("the district has it", lambda: len(gate.alarms()) == 2)
     line.step("at the district it is marked as no drill", gate.alarms()[-1]["record"]["data"]["drill"] is False)
     line.step("it hears of the drill's end", _why(gate) == "real_press")
-    settle(gate)
-    reset(gate)
-    _report(stage, gate, line)
 
 
 def _stage(gate: Gate) -> object:

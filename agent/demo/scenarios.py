@@ -103,14 +103,7 @@ def second_path(stage: Stage, gate: Gate, line: Timeline) -> None:
     told = [(alarm["priority"], alarm["drill"], alarm["copies"]) for alarm in gate.at_platform()[known:]]
     line.step("the police platform has it once, with priority 1", told.count((1, False, 1)) == 1)
     line.step(f"stages per path: {_stages(gate)}", _stages(gate).get("mqtt") != "received")
-    line.title("Another button's line is cut, and mended: the centre hears of both.")
-    before = len(gate.messages())
-    gate.do("line", button="office", state="cut")
-    gate.wait("it hears of the fault", lambda: _lines(gate, before) == [False], SECOND_PATH_S)
-    line.step("line fault told as Contact ID 380")
-    mended = gate.do("line", button="office", state="normal")
-    gate.wait("it hears that it is over", lambda: _lines(gate, before) == [False, True])
-    line.step("line well again: its restore is told", ms=(time.monotonic_ns() - mended) / 1e6)
+    _cut_and_mended(gate, line)
     line.title("The broker comes back, and the district gets it too.")
     back = time.monotonic_ns()
     stage.broker.start()
@@ -124,6 +117,17 @@ def second_path(stage: Stage, gate: Gate, line: Timeline) -> None:
     gate.wait("the refusal is a record at the district", lambda: _refused(gate, box, "ResetAlarm"))
     line.step("refused, on record, and the alarm stands", bool(gate.state()["panic"]["latched"]))
     was_reset(gate, line)
+
+
+def _cut_and_mended(gate: Gate, line: Timeline) -> None:
+    line.title("Another button's line is cut, and mended: the centre hears of both.")
+    before = len(gate.messages())
+    gate.do("line", button="office", state="cut")
+    gate.wait("it hears of the fault", lambda: _lines(gate, before) == [False], SECOND_PATH_S)
+    line.step("line fault told as Contact ID 380")
+    mended = gate.do("line", button="office", state="normal")
+    gate.wait("it hears that it is over", lambda: _lines(gate, before) == [False, True])
+    line.step("line well again: its restore is told", ms=(time.monotonic_ns() - mended) / 1e6)
 
 
 def _refused(gate: Gate, box: str, verb: str) -> bool:
