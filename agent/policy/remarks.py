@@ -5,13 +5,23 @@ A grade is only a text. Written 1 in one file and 一, １ or 1.0 in the other, 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from agent.core import calendar
 from agent.core.policy import Contradiction, Credential, Passage, Policy
+
+SHANGHAI_MIN = 480  # schools' files are written in this zone, without daylight saving since 1991
 
 
 def remarks(policy: Policy) -> list[Contradiction]:
-    """Windows for a grade that no pupil is in, and pupils of a grade that no window lets out while others have one."""
+    """Windows for a grade that no pupil is in, pupils of a grade that no window lets out while others have one, and
+    leave slips for a day outside the calendar, of last year or with last year's number in the date."""
     pupils = [one for one in policy.credentials.values() if policy.groups[one.group].kind == "pupil"]
-    return [*_windows_for_nobody(policy, pupils), *_pupils_without_a_window(policy, pupils)]
+    return [
+        *_windows_for_nobody(policy, pupils),
+        *_pupils_without_a_window(policy, pupils),
+        *_slips_of_another_year(policy),
+    ]
 
 
 def _windows_for_nobody(policy: Policy, pupils: list[Credential]) -> list[Contradiction]:
@@ -47,6 +57,16 @@ def _pupils_without_a_window(policy: Policy, pupils: list[Credential]) -> list[C
         )
         for (_, grade), lines in lost.items()
     ]
+
+
+def _slips_of_another_year(policy: Policy) -> Iterator[Contradiction]:
+    first, last = policy.calendar.first, policy.calendar.last
+    for slip in policy.slips.values():
+        day, _ = calendar.local(slip.from_ms, SHANGHAI_MIN)
+        if not first <= day <= last:
+            what = f"{slip.id}: {day} lies outside the calendar ({first} to {last})"
+            cure = "correct the date, or the calendar's first and last"
+            yield Contradiction(slip.source or f"slip {slip.id}", what, cure)
 
 
 def _lets(way: Passage, group: str, grade: str) -> bool:

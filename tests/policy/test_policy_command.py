@@ -215,6 +215,15 @@ def test_a_window_for_a_grade_nobody_is_in_is_told_and_stops_nothing(
     assert "no pupil is in it" in capsys.readouterr().err
 
 
+def test_a_leave_slip_of_another_year_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = office(tmp_path / "o", slips_csv=FILES["slips.csv"].replace("2026-09-21", "2025-09-21"))
+    assert command.run(["show", str(folder), "--lang", "zh_CN"]) == 0
+    assert capsys.readouterr().err == (
+        "slips.csv:2: 请注意：q1: 2025-09-21 超出校历（2026-09-01 至 2027-07-10）\n"
+        "    → 请更正日期，或校历的 first 和 last\n"
+    )
+
+
 @pytest.mark.parametrize("grade", ["１", "1.0", ""])
 def test_pupils_whom_no_window_lets_out_are_told(
     grade: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
