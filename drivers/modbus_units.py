@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from drivers.modbus_gate import Lane
+from hardware.bus_time import PROBE_SILENT_S
 
 DEAD_AFTER = 3  # D: one lost frame on a noisy line must not blind a lane for two seconds
 PROBE_EVERY_S = 2.0  # domain rules, section 4: every 2-5 s
-PROBE_S = 0.040  # domain rules, section 4: a probe lasts its frame time + 40 ms, silence included
+PROBE_S = PROBE_SILENT_S  # by which the check of a site file reckons a bus's round
 PROBE_QUIET_S = 0.015  # D: the share of PROBE_S that is silence after the wait for the answer
 URGENT_EVERY_S = 0.3  # D: stops repeated at a silent unit leave the others their turns (sensors stay under 300 ms)
 # D: a serial line waits at least this long for a unit known to be quicker, because schedulers hiccup on both ends.

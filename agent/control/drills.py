@@ -17,7 +17,7 @@ from agent.core.events import Note
 from agent.core.records import Record
 from agent.drills import report
 from agent.drills.report import Ref
-from agent.journal.errors import FILE_ERRORS, Damaged, Trouble
+from agent.journal.errors import JOURNAL_ERRORS
 from agent.journal.files import replace_file
 from agent.journal.keys import BoxKey
 from agent.journal.reader import JournalReader
@@ -71,7 +71,7 @@ class Drills:
             await asyncio.sleep(again_s)
             try:
                 made = await asyncio.to_thread(self._make, started)
-            except (Damaged, Trouble, *FILE_ERRORS) as error:
+            except JOURNAL_ERRORS as error:
                 log.warning("the report of drill %s waits: %s", report.ident(started), error)
                 continue
             if made is not None:
@@ -105,7 +105,7 @@ def owed(journal: Path) -> list[Ref]:
     try:
         with JournalReader(journal) as reader:
             rows = reader.records({"drill.ended", "drill.report"}, LOOK_BACK)
-    except (Damaged, Trouble, *FILE_ERRORS) as error:
+    except JOURNAL_ERRORS as error:
         log.info("whether a drill's report is owed cannot be read: %s", error)
         return []
     told = [_told(row.data) for row in rows if row.data is not None]

@@ -13,7 +13,7 @@ from agent.core.events import Seq
 from agent.core.outputs import MotionRequest
 from agent.core.records import Record
 from agent.core.words import Motion, Stage
-from agent.journal.errors import FILE_ERRORS, Damaged, Trouble
+from agent.journal.errors import JOURNAL_ERRORS
 from agent.journal.reader import JournalReader
 from agent.picture import HOPS
 
@@ -113,12 +113,9 @@ class Latencies:
 def recall(path: Path) -> list[dict[str, int]]:
     """The hops that the journal at `path` has of the last presses, oldest first; none where it cannot be read."""
     try:
-        reader = JournalReader(path)
-        try:
+        with JournalReader(path) as reader:
             rows = reader.records({"panic.latency"}, SAMPLES)
-        finally:
-            reader.close()
-    except (Damaged, Trouble, *FILE_ERRORS) as error:
+    except JOURNAL_ERRORS as error:
         log.info("the latencies of earlier presses cannot be read: %s", error)
         return []
     told = [(row.data or {}).get("data") for row in reversed(rows)]

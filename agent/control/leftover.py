@@ -17,7 +17,7 @@ from agent.core.events import Note, Seq
 from agent.core.records import Record
 from agent.core.state import BoxState
 from agent.core.words import Contact, Line
-from agent.journal.errors import FILE_ERRORS, Damaged, Trouble
+from agent.journal.errors import JOURNAL_ERRORS
 from agent.journal.reader import JournalReader
 
 SETTLE_S = 60.0  # D: as long as the longest grace, the mains': what is still wrong has shown itself by then
@@ -108,7 +108,7 @@ def recall(path: Path) -> _Open:
                 if len(rows) < PAGE:
                     break
                 before, seen = rows[-1].seq, seen + len(rows)
-    except (Damaged, Trouble, *FILE_ERRORS) as error:
+    except JOURNAL_ERRORS as error:
         log.info("alarms of before the start cannot be read: %s", error)
     return left
 

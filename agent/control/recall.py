@@ -8,7 +8,7 @@ from typing import Any
 
 from agent.core import muster
 from agent.core.crowd import Mark
-from agent.journal.errors import FILE_ERRORS, Damaged, Trouble
+from agent.journal.errors import JOURNAL_ERRORS
 from agent.journal.reader import JournalReader
 
 log = logging.getLogger("menwei.control")
@@ -28,6 +28,6 @@ def recall_inside(path: Path) -> tuple[tuple[str, Mark], ...]:
                 if len(rows) < PAGE or any(body.get("kind") == "muster.snapshot" for body in bodies[-len(rows) :]):
                     break
                 before = rows[-1].seq
-    except (Damaged, Trouble, *FILE_ERRORS) as error:
+    except JOURNAL_ERRORS as error:
         log.info("who was inside cannot be read: %s", error)
     return muster.fold(reversed(bodies))

@@ -10,7 +10,7 @@ from typing import Any
 
 from agent.core.records import Record, Value
 from agent.core.words import Position, Rank
-from agent.journal.errors import FILE_ERRORS, Damaged, Trouble
+from agent.journal.errors import JOURNAL_ERRORS
 from agent.journal.reader import JournalReader
 from agent.picture.build import BollardFigures
 
@@ -54,7 +54,7 @@ def recall(path: Path) -> list[tuple[str, dict[str, Value]]]:
     try:
         with JournalReader(path) as reader:
             rows = reader.records(KINDS, RECALLED)
-    except (Damaged, Trouble, *FILE_ERRORS) as error:
+    except JOURNAL_ERRORS as error:
         log.info("the bollards' earlier rises cannot be read: %s", error)
         return []
     bodies: list[dict[str, Any]] = [row.data for row in reversed(rows) if row.data is not None]

@@ -16,14 +16,12 @@ from agent.control.runtime import Runtime
 from agent.control.spine import Spine
 from agent.control.trend import Trend
 from agent.core import box
-from agent.picture.build import Extras, PathFigures, picture
+from agent.picture.build import MAX_PRESSES, Extras, PathFigures, picture
 from agent.picture.devices import DeviceFigures
 from agent.picture.guard import Guard, guard
 from agent.preview import explain
 from hardware.site import Site
 from hardware.ways import sync_names
-
-SHOWN_PRESSES = 16
 
 
 class View:
@@ -73,7 +71,7 @@ class View:
     def _extras(self) -> Extras:
         names = [f"lock:{door.id}" for door in self._site.door]
         names += [f"lamp:{lamp}" for lamp in ("sent", "received", "coming", "fault")] + ["siren"]
-        presses = reversed(self._runtime.latencies.presses[-SHOWN_PRESSES:])
+        presses = reversed(self._runtime.latencies.presses[-MAX_PRESSES:])
         return Extras(
             turn_ms=self._runtime.turn_ms,
             read_back={name: self._outputs.actual(name) for name in names},

@@ -236,13 +236,13 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 def _check_journal(journal: Path, ident: str, sha256: str) -> None:
     """Raises BadReport."""
-    from agent.journal.errors import FILE_ERRORS, Damaged, Trouble
+    from agent.journal.errors import JOURNAL_ERRORS
     from agent.journal.reader import JournalReader
 
     try:
         with JournalReader(journal) as reader:
             rows = reader.records({"drill.report"}, 10_000)
-    except (Damaged, Trouble, *FILE_ERRORS) as error:
+    except JOURNAL_ERRORS as error:
         raise BadReport(f"the journal {journal} cannot be read: {error}") from None
     named: list[Any] = [row.data["data"] for row in rows if row.data is not None]
     if not any(data["id"] == ident and data["sha256"] == sha256 for data in named):

@@ -33,6 +33,10 @@ class Trouble(Exception):
         self.full = full
 
 
+JOURNAL_ERRORS = (Damaged, Trouble, *FILE_ERRORS)
+"""All that whoever reads a journal may meet."""
+
+
 def told(error: sqlite3.Error | OSError | UnicodeError) -> Damaged | Trouble:
     """The same error in our two kinds."""
     if isinstance(error, UnicodeError):

@@ -22,7 +22,7 @@ from agent.core.records import GENESIS_LINK, Record, Weight
 from agent.journal import epochs, opening, schema
 from agent.journal.ballast import Ballast
 from agent.journal.checkpoint import Signer
-from agent.journal.errors import FILE_ERRORS, Damaged, Trouble, told
+from agent.journal.errors import FILE_ERRORS, JOURNAL_ERRORS, Damaged, Trouble, told
 from agent.journal.files import hold, let_go
 from agent.journal.head import Head
 from agent.journal.housekeeping import Housekeeping
@@ -181,7 +181,7 @@ class JournalWriter:
             stopping |= self._gather()
             try:
                 self._turn()
-            except (Damaged, Trouble, *FILE_ERRORS) as error:
+            except JOURNAL_ERRORS as error:
                 self._fail(error)
             except Exception as error:
                 log.exception("the journal's writer stumbled")

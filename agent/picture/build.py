@@ -24,7 +24,7 @@ from hardware.site import Contact, Door, Key, Lane, PanicButton, Site
 from hardware.ways import path_names
 
 FRESH_S = 1.0  # D: a reading older than this is not shown; motion decisions use the core's own, shorter limit
-MAX_PRESSES = 16
+MAX_PRESSES = 16  # shown of those that were measured
 
 SupplyWord: TypeAlias = Literal["tamper", "mains", "battery"]
 
@@ -54,7 +54,7 @@ class Extras(msgspec.Struct, frozen=True, kw_only=True):
     lights: Mapping[str, Light | None] = {}
     journal: pic.JournalPart = pic.JournalPart()
     paths: Mapping[str, PathFigures] = {}
-    presses: tuple[pic.Press, ...] = ()
+    presses: tuple[pic.Press, ...] = ()  # newest first, at most MAX_PRESSES
     hops: tuple[pic.Hop, ...] = ()
     devices: Mapping[str, DeviceFigures] = {}
     bollards: Mapping[str, BollardFigures] = {}
@@ -89,7 +89,7 @@ def picture(state: core.BoxState, now: Now, outputs: Outputs, site: Site, extras
         outputs=tuple(pic.Output(id=name, why=why) for name, why in sorted(state.health.outputs.items())),
         paths=_paths(state, extras),
         journal=_journal(state, extras),
-        presses=extras.presses[:MAX_PRESSES],
+        presses=extras.presses,
         hops=extras.hops,
         machine=extras.machine,
         orders=extras.orders,

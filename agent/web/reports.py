@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from agent.core.strange import NOT_JSON
-from agent.journal.errors import FILE_ERRORS, Damaged, Trouble
+from agent.journal.errors import JOURNAL_ERRORS
 from agent.journal.reader import JournalReader
 from agent.journal.schema import FILE
 from agent.reports.job import Done, Job
@@ -169,7 +169,7 @@ class Reports:
     async def _standing(self) -> Standing:
         try:
             return await asyncio.to_thread(_look, self._journal)
-        except (Damaged, Trouble, *FILE_ERRORS) as error:
+        except JOURNAL_ERRORS as error:
             raise NoReport(503, f"the journal cannot be read: {error}") from error
 
 
