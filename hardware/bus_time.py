@@ -9,9 +9,7 @@ SILENCE_CHARS = 3.5  # Modbus over serial line 1.02, 2.5.1.1 (V): between two fr
 SILENCE_FIXED_S = 0.00175  # the same: fixed above 19 200 baud
 FIXED_ABOVE_BAUD = 19200
 TURNAROUND_S = 0.005  # D: a device's own time before it answers
-PROBE_SILENT_S = (
-    0.040  # domain rules, section 4: what a probe of a dead unit may cost beyond its frame, silence included
-)
+PROBE_SILENT_S = 0.040  # domain rules, section 4: what a dead unit's probe may cost beyond its frame, silence included
 FRESH_S = 0.300  # domain rule 1: a sensor reading older than this is no reading
 
 _READ_ASKED = 8  # address, function, start, count, check sum

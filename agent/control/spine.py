@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from agent import picture as pic
 from agent.control import space
 from agent.control.space import Space
+from agent.core.calendar import DAY_MS
 from agent.core.events import NewEpoch, Note
 from agent.core.kinds import WEIGHT
 from agent.core.records import Record, utc_text
@@ -29,7 +30,6 @@ WATCH_S = 0.5
 HUNG_S = 2.0  # D: a card that kept a record waiting for so long is failing; alarms have left from memory long before
 CLOSE_S = 3.0  # D: a slow card gets this long to take the last records; who stops us waits 5 s before killing
 REFUSED_CLOSE_S = 1.0  # D: one that refuses or hangs will not take them: a restart must not wait for it
-DAY_MS = 86_400_000
 
 
 class Spine:

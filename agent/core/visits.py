@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from agent.core import args as checks
 from agent.core import door, lane
+from agent.core.calendar import MINUTE_MS
 from agent.core.crowd import Mark
 from agent.core.events import Command, Now, Seq
 from agent.core.log import Log
@@ -29,7 +30,6 @@ CARD_BACK = frozenset({"yes", "no"})
 NOT_RETURNED = "not_returned"  # why a lent card that did not come back is banned
 MOST_MINUTES = 720  # D: longer than a working day is a pass, not a visit
 MOST_OPEN = 200  # D
-MINUTE_MS = 60_000
 ARGS: dict[str, checks.Check] = {
     "visit": checks.handle("v"),
     "kind": checks.one_of(KINDS),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from agent.reports.job import FORMATS
 from agent.site_file import DEFAULT_SITE, load_site
 from hardware import plain_file
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from hardware.site import Site
 
 OK, WRONG, MISUSE = 0, 1, 2
-FORMATS = ("html", "csv", "xlsx")
 
 
 def run(words: Sequence[str]) -> int:

@@ -6,6 +6,8 @@ import msgspec
 
 from hardware.site import Site
 
+FORMATS = ("html", "csv", "xlsx")
+
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """`folder`, which is there, is written into. Persons are left blank: the page is open to the whole network."""

@@ -17,14 +17,13 @@ import msgspec
 from agent.journal.errors import Damaged, Trouble
 from agent.journal.schema import FILE
 from agent.reports import files
-from agent.reports.job import Done, Job
+from agent.reports.job import FORMATS, Done, Job
 from agent.reports.make import NoRecords
 from agent.reports.month import BadMonth, parse
 from agent.reports.page import BadForm
 from hardware.places import resolve, storage_dir
 
 NICE = 10  # D: behind everything else the box does
-FORMATS = ("html", "csv", "xlsx")
 
 
 def work(job: Job) -> Done:

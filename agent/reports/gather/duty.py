@@ -7,13 +7,13 @@ from typing import ClassVar
 
 import msgspec
 
+from agent.core.calendar import MINUTE_MS
 from agent.core.duty import GRACE_S, PEAK_GRACE_S
 from agent.reports.model import MOST_ROWS, Duty, DutyDay, DutyLine, PatrolDay
 from agent.reports.month import Month
 from agent.reports.records import Told
 from agent.reports.spans import Span, Track, by_day_ms, minus
 
-MINUTE_MS = 60_000
 LINES = frozenset(
     {
         "duty.on",

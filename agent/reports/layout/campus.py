@@ -9,6 +9,7 @@ from agent.reports.layout.speech import GROUP, Speech
 from agent.reports.layout.table import Cell, Column, Table
 from agent.reports.model import Exit, Report
 from agent.web import choices, words
+from agent.web.kinds import HIDDEN
 
 BECAUSE = {
     "swapped": mark("changed by a person"),
@@ -36,7 +37,6 @@ REASONS: Mapping[str, Mapping[str, str]] = {
     "command:shift_day": choices.DAY_REASON,
     "command:swap_day": choices.DAY_REASON,
 }
-HIDDEN = frozenset({"access.duress"})  # never on a page that anyone at the gate may see
 
 
 def days(report: Report, s: Speech) -> Table:
