@@ -20,7 +20,7 @@ from agent.web.findings import Verdict, findings, glance, verdict
 from agent.web.findings.box import place
 from agent.web.findings.lanes import rise_drift_percent
 from agent.web.schedule import day_view
-from agent.web.words import Words
+from agent.web.words import STEP, Words
 from hardware.site import Site
 from hardware.ways import alarm_ways
 
@@ -32,6 +32,7 @@ class Step(msgspec.Struct, frozen=True):
 
     stage: Stage
     state: str
+    text: str
 
 
 class TrendLine(msgspec.Struct, frozen=True):
@@ -139,7 +140,8 @@ class View:
         waiting = False
         for stage in STEPS:
             done = reached is not None and not stage.is_after(reached)
-            made.append(Step(stage, "done" if done else "open" if waiting else "now"))
+            state = "done" if done else "open" if waiting else "now"
+            made.append(Step(stage, state, self.w.t(STEP[stage][not done])))
             waiting = waiting or not done
         return tuple(made)
 

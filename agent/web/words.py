@@ -76,6 +76,13 @@ STAGE: Mapping[str, str] = {
     Stage.COMING: mark("help is coming"),
     Stage.ARRIVED: mark("help has arrived"),
 }
+# The steps of an alarm as they are shown, done and before: "sent" in bold must not be read of what was not sent.
+STEP: Mapping[str, tuple[str, str]] = {
+    Stage.SENT: (mark("sent"), mark("not sent yet")),
+    Stage.RECEIVED: (mark("received"), mark("not confirmed yet")),
+    Stage.COMING: (mark("coming"), mark("not coming yet")),
+    Stage.ARRIVED: (mark("arrived"), mark("not there yet")),
+}
 JOURNAL: Mapping[str, str] = {Journal.OK: mark("writing"), Journal.FAILING: mark("cannot write")}
 SUPPLY: Mapping[str, str] = {
     "mains": mark("Mains power"),

@@ -82,6 +82,18 @@ async def test_stages_are_shown_only_as_far_as_they_came(rig: Rig) -> None:
     assert steps == ["done", "done", "now", "open"]
 
 
+def test_no_step_reads_as_done_before_it_is(rig: Rig) -> None:
+    """Without looking at its colour: of an alarm that no way has taken nothing says "sent"."""
+    shown = scenes.panic(rig.site)
+    (alarm,) = shown.panic.alarms
+    rig.show(shown)
+    for language, done in (("en", "sent"), ("zh_CN", "已发出")):
+        view = View(rig.feed, rig.site, Words(language, rig.site), (), "")
+        texts = [step.text for step in view.steps(msgspec.structs.replace(alarm, stages={}), "mqtt")]
+        assert done not in texts and len(set(texts)) == 4
+        assert view.steps(alarm, "mqtt")[0].text == done
+
+
 async def test_language_is_asked_once_and_kept(rig: Rig) -> None:
     async with rig.client() as client:
         assert 'lang="zh-Hans-CN"' in (await client.get("/")).text

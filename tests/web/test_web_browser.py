@@ -124,7 +124,7 @@ async def test_the_stages_of_an_alarm_move_without_a_reload(made: Browser, tmp_p
         steps = await page.locator(".steps li").evaluate_all(
             "all => all.map(e => e.className + ' ' + e.innerText.trim())"
         )
-        assert steps == ["done sent", "done received", "now coming", "open arrived"]
+        assert steps == ["done sent", "done received", "now not coming yet", "open not there yet"]
         assert (await page.title()).startswith("🔴 PANIC ALARM")
         assert await page.evaluate("window.untouched")
 
