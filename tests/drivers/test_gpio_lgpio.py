@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 from fake_lgpio import FakeChips
@@ -52,11 +53,13 @@ async def test_an_output_is_claimed_once_with_its_level(chips: FakeChips) -> Non
     assert [claim for claim in chips.claims if claim[1] == 16] == [("out", 16, 1)], "never an input for a moment"
 
 
-async def test_edges_carry_the_kernel_s_stamp(chips: FakeChips) -> None:
+async def test_edges_carry_the_kernel_s_stamp(chips: FakeChips, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[int, bool, float]] = []
     bank = await GpioBank.open(BOARD, (17,), {})
     bank.listen(lambda gpio, high, at: seen.append((gpio, high, at)))
-    stamp = time.monotonic() - 0.005
+    now = time.monotonic()
+    monkeypatch.setattr("drivers.gpio_pins.time", SimpleNamespace(monotonic=lambda: now))  # a stalled machine is late
+    stamp = now - 0.005
     chips.edge(17, 0, int(stamp * 1e9))
     [(gpio, high, at)] = seen
     assert (gpio, high) == (17, False)
