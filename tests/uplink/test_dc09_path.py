@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
+import virtual_time
 from pysiaalarm.account import SIAAccount
 from pysiaalarm.aio.server import SIAServerTCP
 from pysiaalarm.event import SIAEvent
@@ -245,6 +246,55 @@ async def test_a_loss_is_seen_by_the_link_test_and_so_is_the_return(rig: Rig) ->
     await until(lambda: not rig.told.ups[-1][0])
     assert "does not answer" in rig.told.ups[-1][1]
     await until(lambda: rig.told.ups[-1][0])
+
+
+class HalfOpen:
+    """A receiver that takes everything, and from some instant on answers nothing; it may still let in who comes."""
+
+    def __init__(self, lets_in: bool) -> None:
+        self._lets_in = lets_in
+        self.centre = Centre("1234")
+        self.away = asyncio.Event()
+
+    async def open(self, *_: object) -> tuple[asyncio.StreamReader, HalfOpen]:
+        if self.away.is_set() and not self._lets_in:
+            await asyncio.Event().wait()
+        self.reader = asyncio.StreamReader()
+        return self.reader, self
+
+    def write(self, frame: bytes) -> None:
+        if not self.away.is_set():
+            self.reader.feed_data(self.centre.answer(frame))
+
+    async def drain(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    async def wait_closed(self) -> None: ...
+
+
+@pytest.mark.parametrize("backup", ["", "10.0.0.2"])
+@pytest.mark.parametrize("phase", [0.0, 0.01, 0.5, 0.99])
+@pytest.mark.parametrize("lets_in", [False, True])
+def test_a_loss_is_seen_within_ninety_seconds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lets_in: bool, phase: float, backup: str
+) -> None:
+    """In virtual time, with the slowest link test that a site file may ask for."""
+
+    async def scene() -> None:
+        line, rig, loop = HalfOpen(lets_in), Rig(tmp_path), asyncio.get_running_loop()
+        monkeypatch.setattr(asyncio, "open_connection", line.open)
+        rig.path(1, supervise_s=60.0, backup_host=backup)
+        await until(lambda: bool(rig.told.ups))
+        await asyncio.sleep(600.0 + 60.0 * phase)
+        assert {up for up, _ in rig.told.ups} == {True}
+        gone = loop.time()
+        line.away.set()
+        await until(lambda: not rig.told.ups[-1][0], 300.0)
+        assert loop.time() - gone <= 90.0
+        rig.tasks[0].cancel()
+
+    virtual_time.run(scene())
 
 
 async def test_an_alarm_waits_for_a_receiver_that_is_away(rig: Rig) -> None:
