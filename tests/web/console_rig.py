@@ -188,3 +188,23 @@ class Desked:
             chosen = re.findall(r'value="([^"]*)" selected', inside) or re.findall(r'value="([^"]*)"', inside)
             fields[name] = chosen[0]
         return fields
+
+
+VISITOR = {
+    "name": "王小明",
+    "id_number": "110101199003074512",
+    "plate": "京A12345",
+    "host": "staff-1",
+    "kind": "visitor",
+    "purpose": "meeting",
+    "minutes": "30",
+    "place": "door:wicket",
+}
+
+
+def last(desk: Desked, kind: str) -> Record:
+    return [record for record in desk.link.records if record.kind == kind][-1]
+
+
+def legible(desk: Desked) -> str:
+    return repr([(record.actor, record.subject, record.data) for record in desk.link.records])
