@@ -213,6 +213,9 @@ def test_no_path_at_all_is_survived() -> None:
     rig.dispatch.use([])
     rig.dispatch.add(alarm())
     rig.after(NEXT_AFTER_S)
+    assert (rig.told.stages, rig.first.taken, rig.next.taken) == ([], [], []), (
+        "and nobody is told that it went anywhere"
+    )
 
 
 def test_an_alarm_is_read_from_its_record() -> None:
