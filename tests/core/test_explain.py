@@ -212,3 +212,39 @@ def test_a_gate_without_a_policy_answers_by_its_own_cards() -> None:
     assert ask(gate, PUPIL, "wicket-in").rule == "no_timetable"
     assert ask(gate, PUPIL, "wicket-in", gate.wall_ms + HOUR).left_out == ("lockdown", "wrong_tries", "clock")
     assert box.step(gate.state, CardRead("wicket-in", PUPIL), gate.now)[1][0].kind == "access.granted"
+
+
+WHY_LEFT_OUT = {
+    "lockdown": "lockdown", "locked_out": "wrong_tries", "passback": "inside", "clock_untrusted": "clock",
+    "second_person": "pair", "first_card": "first_card", "guardian_missing": "pair",
+}  # fmt: skip
+
+
+def test_nothing_is_plainly_granted_that_the_gate_then_refuses(seed: int) -> None:
+    """A gate where something is the matter, asked about a time some hours ahead; when it comes, the cards are shown."""
+    dice = random.Random(seed)
+    for _ in range(10):
+        passback, two = dice.choice(("hard", "timed", "soft")), dice.choice(("wicket", "gatehouse"))
+        gate = school(6, 55, passback=passback, first_card_doors=("gatehouse",), two_person_doors=(two,))
+        for _ in range(dice.randrange(12)):
+            swipe(gate, dice.choice(READERS), dice.choice(CARDS))
+        swipe(gate, dice.choice(("wicket-in", "house-in")), WATCH, TEACHER, FORCED)
+        if dice.random() < 0.6:
+            swipe(gate, "wicket-in", *[UNKNOWN] * 5)
+        if dice.random() < 0.3:
+            gate.command("lockdown")
+        ahead_s = dice.choice((55, 55, 240, 3_900, 18_000, 90_000))
+        then = gate.wall_ms + ahead_s * 1000
+        if then // 60_000 == gate.wall_ms // 60_000:
+            continue
+        asked = {(card, reader): ask(gate, card, reader, then) for card in CARDS for reader in READERS}
+        if dice.random() < 0.3:
+            distrust(gate)
+        gate.wait(ahead_s)
+        for (card, reader), told in asked.items():
+            done = ask(gate, card, reader)
+            if told.opens and not done.opens:
+                left_out = {name.removesuffix("_now") for name in told.left_out}
+                assert WHY_LEFT_OUT.get(done.why) in left_out, (told, done)
+            if not told.left_out:
+                assert told.opens is done.opens, (told, done)
