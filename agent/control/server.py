@@ -21,8 +21,9 @@ import msgspec
 
 from agent.control.latency import Press
 from agent.control.path_words import PathWords
-from agent.control.peers import ALL, Parts, Users, may_ask, may_claim
+from agent.control.peers import ALL, Users, may_ask, may_claim
 from agent.control.runtime import Runtime
+from agent.control.subscriber import Subscriber, line_of
 from agent.control.uploads import Refusal, Uploads
 from agent.core.commands import refusal
 from agent.core.endings import ends
@@ -34,7 +35,6 @@ from agent.core.words import FROM_AFAR, Journal, Rank, Stage
 from agent.pace import Pace
 
 MAX_LINE = 64 * 1024
-MAX_UNREAD = 1024 * 1024
 OVERDUE_S = 0.3  # D: press to first send is at most 0.5 s; a card gets this long before an alarm leaves from memory
 MOST_PEERS = 64  # D: connections of one role at once; root's shell is never turned away
 MOST_UNDURABLE = 1_000  # D: so many alarms are held for a card that refuses; the journal's queue holds them all
@@ -103,7 +103,7 @@ class Server:
         self._picture = picture
         self._synced = synced
         self._users: Users = {**users, 0: ALL, os.getuid(): ALL}
-        self._subscribers: set[_Subscriber] = set()
+        self._subscribers: set[Subscriber] = set()
         self._server: asyncio.Server | None = None
         self._peers: set[asyncio.Task[None]] = set()
         self._held: Counter[int] = Counter()  # user id → connections
@@ -163,8 +163,8 @@ class Server:
         if over:
             self._endings = [record for record in self._endings if record.ref > (epoch, seq)]
         for record in over:
-            self._broadcast(_line({"op": "ended", "record": record}))
-        self._broadcast(_line({"op": "head", "epoch": epoch, "seq": seq}))
+            self._broadcast(line_of({"op": "ended", "record": record}))
+        self._broadcast(line_of({"op": "head", "epoch": epoch, "seq": seq}))
 
     def _on_records(self, records: Sequence[Record]) -> None:
         self._endings = (self._endings + [r for r in records if ends(r.kind, r.data, r.cause)])[-MOST_UNDURABLE:]
@@ -190,11 +190,11 @@ class Server:
 
     def _tell_alarms(self, alarms: Sequence[Record], *, durable: bool) -> None:
         for record in alarms:
-            self._broadcast(_alarm_line(record, durable=durable))
+            self._broadcast(line_of({"op": "alarm", "record": record, "durable": durable}))
 
     def _on_latency(self, press: Press) -> None:
         self._broadcast(
-            _line({"op": "latency", "ref": press.ref, "edge_ns": round(press.edge_at * 1e9), "hops": press.hops})
+            line_of({"op": "latency", "ref": press.ref, "edge_ns": round(press.edge_at * 1e9), "hops": press.hops})
         )
 
     def _on_state(self) -> None:
@@ -207,7 +207,7 @@ class Server:
         self._arm_state(STATE_IDLE_S)
         watchers = [subscriber for subscriber in self._subscribers if subscriber.wants_state]
         if watchers:
-            line = _line({"op": "state", "state": self._picture()})
+            line = line_of({"op": "state", "state": self._picture()})
             for subscriber in watchers:
                 subscriber.send(line)
 
@@ -227,7 +227,7 @@ class Server:
         assert task is not None
         self._peers.add(task)
         uid = _peer_uid(writer)
-        subscriber = _Subscriber(writer, uid, self._users.get(uid, frozenset()))
+        subscriber = Subscriber(writer, uid, self._users.get(uid, frozenset()))
         self._held[uid] += 1
         try:
             if self._admit(uid):
@@ -249,7 +249,7 @@ class Server:
             return False
         return True
 
-    def _not_yours(self, peer: _Subscriber, what: str) -> Refusal:
+    def _not_yours(self, peer: Subscriber, what: str) -> Refusal:
         """A role that asks what is not its part is broken or no longer ours: told once for each connection."""
         if not peer.told:
             peer.told = True
@@ -260,12 +260,12 @@ class Server:
         if self._pace.may(asyncio.get_running_loop().time()):
             self._runtime.handle(Note("socket.refused", "control.sock", f"uid:{uid}", data | self._pace.held_back()))
 
-    async def _converse(self, reader: asyncio.StreamReader, subscriber: _Subscriber) -> None:
+    async def _converse(self, reader: asyncio.StreamReader, subscriber: Subscriber) -> None:
         while True:
             try:
                 line = await reader.readline()
             except ValueError:
-                subscriber.send(_line({"op": "error", "why": f"a line is longer than {MAX_LINE} bytes"}))
+                subscriber.send(line_of({"op": "error", "why": f"a line is longer than {MAX_LINE} bytes"}))
                 return
             if not line or subscriber.gone:
                 return
@@ -274,14 +274,14 @@ class Server:
             async with self._turn:
                 answer = self._answer(line, subscriber)
                 if isinstance(answer, dict):
-                    subscriber.send(_line(answer))
+                    subscriber.send(line_of(answer))
                 await asyncio.sleep(0)
             if not isinstance(answer, dict):
-                subscriber.send(_line(await answer))
+                subscriber.send(line_of(await answer))
             with contextlib.suppress(ConnectionError):
                 await subscriber.drain()
 
-    def _answer(self, line: bytes, subscriber: _Subscriber) -> dict[str, Any] | Awaitable[dict[str, Any]]:
+    def _answer(self, line: bytes, subscriber: Subscriber) -> dict[str, Any] | Awaitable[dict[str, Any]]:
         try:
             ask = msgspec.json.decode(line, type=Ask)
         except NOT_JSON as error:
@@ -291,7 +291,7 @@ class Server:
         except Refusal as error:
             return {"op": "done", "id": ask.id, "ok": False, "why": str(error)}
 
-    def _dispatch(self, ask: Ask, subscriber: _Subscriber) -> dict[str, Any] | Awaitable[dict[str, Any]]:
+    def _dispatch(self, ask: Ask, subscriber: Subscriber) -> dict[str, Any] | Awaitable[dict[str, Any]]:
         if not may_ask(subscriber.parts, ask.op):
             raise self._not_yours(subscriber, ask.op)
         match ask.op:
@@ -332,20 +332,21 @@ class Server:
             case _:
                 return {"op": "error", "why": f"unknown op {ask.op!r}"}
 
-    def _subscribe(self, ask: Ask, subscriber: _Subscriber) -> dict[str, Any]:
+    def _subscribe(self, ask: Ask, subscriber: Subscriber) -> dict[str, Any]:
         subscriber.wants_state = ask.state
         self._subscribers.add(subscriber)
         head = self._runtime.durable_seq
         loop = asyncio.get_running_loop()
-        loop.call_soon(subscriber.send, _line({"op": "head", "epoch": self._runtime.state.epoch, "seq": head}))
+        loop.call_soon(subscriber.send, line_of({"op": "head", "epoch": self._runtime.state.epoch, "seq": head}))
         for record in self._undurable:
             if record.ref <= self._from_memory:  # the journal cannot tell it, so nobody else will
-                loop.call_soon(subscriber.send, _alarm_line(record, durable=False))
+                line = line_of({"op": "alarm", "record": record, "durable": False})
+                loop.call_soon(subscriber.send, line)
         if ask.state:
-            loop.call_soon(subscriber.send, _line({"op": "state", "state": self._picture()}))
+            loop.call_soon(subscriber.send, line_of({"op": "state", "state": self._picture()}))
         return {"op": "subscribed", "epoch": self._runtime.state.epoch, "head": head}
 
-    def _command(self, ask: Ask, peer: _Subscriber) -> dict[str, Any]:
+    def _command(self, ask: Ask, peer: Subscriber) -> dict[str, Any]:
         rank = _rank(ask.rank)
         if not may_claim(peer.parts, rank):
             raise self._not_yours(peer, f"rank {rank.value}")
@@ -383,7 +384,7 @@ class Server:
         self._paths.tell(PathHealth(ask.path, ask.up, ask.why))
         return {"op": "done", "id": ask.id, "ok": True}
 
-    def _note(self, ask: Ask, peer: _Subscriber) -> dict[str, Any]:
+    def _note(self, ask: Ask, peer: Subscriber) -> dict[str, Any]:
         if ask.kind in WEIGHT and ask.kind not in _NOTABLE:
             raise Refusal(f"records of kind {ask.kind!r} are written by the gate itself")
         if len(_encode((ask.kind, ask.subject, ask.actor, ask.data))) > MOST_NOTE:
@@ -418,42 +419,6 @@ class Server:
     def _done(self, ask: Ask, event: Event) -> dict[str, Any]:
         records = self._runtime.handle(event)
         return {"op": "done", "id": ask.id, "ok": True, "records": [record.ref for record in records]}
-
-
-class _Subscriber:
-    """One peer: who it is, and the way out to it."""
-
-    def __init__(self, writer: asyncio.StreamWriter, uid: int, parts: Parts) -> None:
-        self._writer = writer
-        self.uid = uid
-        self.parts = parts
-        self.told = False  # that it asked what is not its part
-        self.wants_state = False
-
-    def send(self, line: bytes) -> None:
-        transport = self._writer.transport
-        if transport.is_closing():
-            return
-        if transport.get_write_buffer_size() > MAX_UNREAD:
-            transport.abort()
-            return
-        self._writer.write(line)
-
-    @property
-    def gone(self) -> bool:
-        """Hung up, or dropped: nobody reads an answer."""
-        return self._writer.transport.is_closing()
-
-    async def drain(self) -> None:
-        await self._writer.drain()
-
-
-def _alarm_line(record: Record, *, durable: bool) -> bytes:
-    return _line({"op": "alarm", "record": record, "durable": durable})
-
-
-def _line(message: object) -> bytes:
-    return _encode(message) + b"\n"
 
 
 def _rank(text: str) -> Rank:
