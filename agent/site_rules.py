@@ -68,7 +68,6 @@ def _door(door: Door) -> DoorRules:
         id=door.id,
         lock_kind=door.lock_kind,
         evacuation_way=door.evacuation_way,
-        has_contact=bool(door.contact),
         unlock_s=door.unlock_s,
         held_open_s=door.held_open_s,
     )

@@ -11,6 +11,7 @@ import asyncio
 import struct
 import time
 from collections.abc import Callable
+from enum import IntEnum
 from typing import Final
 
 from sim.pinbank import INPUT, LINES, OUTPUT, PULL_UP
@@ -21,8 +22,29 @@ from sim.wire import Wire
 COMMAND: Final = struct.Struct("<IIII")
 REPORT: Final = struct.Struct("<HHII")  # sequence, flags, tick, level of all lines
 
-MODES, MODEG, PUD, READ, WRITE, WDOG, BR1, BC1, BS1 = 0, 1, 2, 3, 4, 9, 10, 12, 14
-TICK, HWVER, NB, NP, NC, PIGPV, FG, NOIB = 16, 17, 19, 20, 21, 26, 97, 99
+
+class Cmd(IntEnum):
+    """The commands that gpiozero's factory sends, and their neighbours."""
+
+    MODES = 0
+    MODEG = 1
+    PUD = 2
+    READ = 3
+    WRITE = 4
+    WDOG = 9
+    BR1 = 10
+    BC1 = 12
+    BS1 = 14
+    TICK = 16
+    HWVER = 17
+    NB = 19
+    NP = 20
+    NC = 21
+    PIGPV = 26
+    FG = 97
+    NOIB = 99
+
+
 BAD_GPIO, BAD_MODE, BAD_LEVEL, BAD_PUD, BAD_HANDLE, BAD_FILTER, UNKNOWN_COMMAND = -3, -4, -5, -6, -25, -125, -88
 VERSION = 79
 MOST_EXTRA = 4096
@@ -104,44 +126,49 @@ class PinDaemon:
     def run(self, connection: PinConnection, command: int, p1: int, p2: int) -> int:
         """The result of one command, negative for an error."""
         match command:
-            case 0 | 1 | 2 | 3 | 4 | 9 | 97:
+            case Cmd.MODES | Cmd.MODEG | Cmd.PUD | Cmd.READ | Cmd.WRITE | Cmd.WDOG | Cmd.FG:
                 return self._line_command(command, p1, p2) if p1 < LINES else BAD_GPIO
-            case 10:  # BR1
+            case Cmd.BR1:
                 return self.bank.bank
-            case 12 | 14:  # BC1, BS1
-                return self._write_many(p1, command == BS1)
-            case 16:  # TICK
+            case Cmd.BC1 | Cmd.BS1:
+                return self._write_many(p1, command == Cmd.BS1)
+            case Cmd.TICK:
                 return time.monotonic_ns() // 1000 & 0xFFFFFFFF
-            case 17:  # HWVER
+            case Cmd.HWVER:
                 return self._revision
-            case 26:  # PIGPV
+            case Cmd.PIGPV:
                 return VERSION
-            case 99:  # NOIB
+            case Cmd.NOIB:
                 self._handles += 1
                 connection.handle = self._handles
                 return connection.handle
-            case 19 | 20 | 21:  # NB, NP, NC
-                return self._subscribe(p1, p2 if command == NB else 0)
+            case Cmd.NB | Cmd.NP | Cmd.NC:
+                return self._subscribe(p1, p2 if command == Cmd.NB else 0)
             case _:
                 return UNKNOWN_COMMAND
 
     def _line_command(self, command: int, gpio: int, value: int) -> int:
         bank = self.bank
-        if command == READ:
+        if command == Cmd.READ:
             return int(bank.level(gpio))
-        if command == MODEG:
+        if command == Cmd.MODEG:
             return bank.mode[gpio]
-        limits = {MODES: (7, BAD_MODE), PUD: (PULL_UP, BAD_PUD), WRITE: (1, BAD_LEVEL), FG: (MAX_FILTER_US, BAD_FILTER)}
+        limits: dict[int, tuple[int, int]] = {
+            Cmd.MODES: (7, BAD_MODE),
+            Cmd.PUD: (PULL_UP, BAD_PUD),
+            Cmd.WRITE: (1, BAD_LEVEL),
+            Cmd.FG: (MAX_FILTER_US, BAD_FILTER),
+        }
         most, error = limits.get(command, (0xFFFFFFFF, 0))
         if value > most:
             return error
-        if command == FG:
+        if command == Cmd.FG:
             self.filters[gpio] = value
-        elif command != WDOG:  # a watchdog would only repeat levels; nothing here asks for one
+        elif command != Cmd.WDOG:  # a watchdog would only repeat levels; nothing here asks for one
             changes: dict[int, Callable[[], None]] = {
-                MODES: lambda: bank.set_mode(gpio, OUTPUT if value == OUTPUT else INPUT),
-                PUD: lambda: bank.set_pull(gpio, value),
-                WRITE: lambda: bank.write(gpio, bool(value)),
+                Cmd.MODES: lambda: bank.set_mode(gpio, OUTPUT if value == OUTPUT else INPUT),
+                Cmd.PUD: lambda: bank.set_pull(gpio, value),
+                Cmd.WRITE: lambda: bank.write(gpio, bool(value)),
             }
             self.real.touch()
             changes[command]()
@@ -151,7 +178,7 @@ class PinDaemon:
     def _write_many(self, bits: int, high: bool) -> int:
         for gpio in range(LINES):
             if bits >> gpio & 1:
-                self._line_command(WRITE, gpio, int(high))
+                self._line_command(Cmd.WRITE, gpio, int(high))
         return 0
 
     def _subscribe(self, handle: int, bits: int) -> int:

@@ -42,7 +42,6 @@ class DoorRules(Rules, frozen=True, kw_only=True):
     id: str
     lock_kind: Literal["fail_safe", "fail_secure"]
     evacuation_way: bool
-    has_contact: bool
     unlock_s: float
     held_open_s: float
     forced_s: float = 0.3  # grace for a REX that comes just after the contact; the alarm must come within 2 s
