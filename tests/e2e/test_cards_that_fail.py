@@ -15,7 +15,7 @@ from house import LAMP_MS, House
 
 from agent.demo.gate import fetch
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 SMALL_BYTES = 3 << 20
 HUMBLY = ("setpriv", "--bounding-set=-dac_override,-dac_read_search") if os.geteuid() == 0 else ()

@@ -15,7 +15,7 @@ from house import LAMP_MS, House
 
 from agent.demo.eyes import ms_since
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 LOST_S = 4.0  # an RTU board is given up after a few silent tries; everything else is quicker
 BACK_S = 5.0  # the mission's own number

@@ -11,7 +11,7 @@ from house import House
 
 from agent.demo.gate import Entry
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 GUARD = "0100A1B2C3"
 START = ("start", "--button", "gatehouse", "--reason", "training", "--minutes", "3")

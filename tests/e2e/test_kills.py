@@ -16,7 +16,7 @@ from house import SITE_BOX, House
 from agent.demo.gate import Entry, fetch
 from agent.demo.processes import DemoError
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 KILLS = 20
 QUIET_S = 0.4  # watched after each restart's first scan: whatever was queued would be out by then

@@ -9,7 +9,7 @@ from house import LAMP_MS, House
 
 from agent.demo.eyes import ms_since
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 
 def test_a_short_press_is_one_press(house: House) -> None:

@@ -17,7 +17,7 @@ from agent import cli
 from agent.demo.campus_stories import until_new_day_s
 from agent.demo.scenarios import SCENARIOS
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 
 def play(scenario: str, folder: Path, *more: str) -> tuple[int, dict[str, Any]]:

@@ -128,7 +128,9 @@ def test_what_a_lying_card_lost_shows_at_the_far_side_s_next_word(empty: bytes, 
     """The box alone sees a sound journal that ends earlier; the checkpoint that the far side kept tells."""
     dice = random.Random(seed)
     lost = kept = 0
-    for number in range(80):
+    for number in range(400):
+        if number >= 80 and min(lost, kept) > 5:
+            break  # in one run of a hundred or so, eighty cards have kept too few
         card = Card({str(PATH): empty}, Countdown(dice.randrange(30, 300)))
         card.lies = dice.random() < 0.8
         anchor = _live_and_send_checkpoints(card, dice)
