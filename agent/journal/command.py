@@ -66,12 +66,13 @@ def _verify(arguments: argparse.Namespace) -> int:
     try:
         key = load_public(_small_file(arguments.key)) if arguments.key is not None else None
         checkpoint = _small_file(arguments.checkpoint) if arguments.checkpoint is not None else None
+        plain_file.check(arguments.file)
     except BadKey as error:
         return _misuse(f"{arguments.key}: {error}")
+    except FileNotFoundError as error:
+        return _misuse(f"{error.filename}: there is no such file")
     except OSError as error:
         return _misuse(f"{error.filename}: {error.strerror}")
-    if not arguments.file.is_file():
-        return _misuse(f"{arguments.file}: there is no such file")
     report = verify(arguments.file, checkpoint, key)
     sys.stdout.write(_as_json(report) if arguments.json else _in_words(report))
     return OK if report.ok else WRONG

@@ -181,9 +181,10 @@ def test_export_and_prove(found: Opened, capsys: pytest.CaptureFixture[str]) -> 
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (["verify", "/nowhere"], 2, "there is no such file"),
+        (["verify", "/nowhere"], 2, "/nowhere: there is no such file"),
+        (["verify", "/"], 2, "/: this is a folder, not a file"),
         (["verify", "FILE", "--key", "FILE"], 2, "holds no public key"),
-        (["verify", "FILE", "--checkpoint", "/nowhere"], 2, "No such file"),
+        (["verify", "FILE", "--checkpoint", "/nowhere"], 2, "there is no such file"),
         (["export", "--file", "/nowhere"], 2, "there is no journal here"),
         (["export", "--file", "FILE", "--from", "soon"], 2, "neither a record's number"),
         (["export", "--file", "JUNK"], 1, "damaged"),
