@@ -16,6 +16,7 @@ from pathlib import Path
 log = logging.getLogger("menwei.run")
 
 ROLES = ("control", "uplink", "web", "camera")
+MAY_END = frozenset({"camera"})  # where none is fitted it says so and ends
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 10.0
 STEADY_S = 30.0  # a role that ran this long starts again without a longer wait
@@ -36,13 +37,13 @@ async def run(site_file: Path, roles: Sequence[str] = ROLES) -> int:
 
 
 async def _keep(role: str, site_file: Path, stop: asyncio.Event) -> int:
-    """Start a role again and again until told to stop. An end with 0 is an end for good (nothing fitted)."""
+    """Start a role again and again until told to stop, as systemd does for the units. One of MAY_END may end well."""
     loop = asyncio.get_running_loop()
     wait_s = FIRST_WAIT_S
     while not stop.is_set():
         started = loop.time()
         code = await _once(role, site_file, stop)
-        if stop.is_set() or code == 0:
+        if stop.is_set() or (code == 0 and role in MAY_END):
             return 0
         if code == MISUSE:
             log.error("%s cannot run as things are; the others go on without it", role)

@@ -7,6 +7,7 @@ import asyncio
 import json
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.core.policy import Contradiction, Policy
 from agent.policy.names import MOST_KEY_BYTES
-from agent.policy.words import IN_FORCE, MADE, MORE, REMARK, SUMMARY, told
+from agent.policy.words import IN_FORCE, MADE, MORE, REMARK, SHOWN, SUMMARY, told
 from hardware import plain_file
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     diff.set_defaults(run=_diff)
     show = verbs.add_parser("show", help="what a bundle or folder holds")
     show.add_argument("file", type=Path)
-    show.add_argument("--lang", choices=("en", "zh_CN"), default="en", help="of its mistakes")
+    show.add_argument("--lang", choices=("en", "zh_CN"), default="en")
     show.set_defaults(run=_show)
     key = verbs.add_parser("key", help="make a key: for signing, or with --names for the name table")
     key.add_argument("file", type=Path)
@@ -252,16 +253,28 @@ def _show(arguments: argparse.Namespace) -> int:
     if policy is None:
         return _tell(found, arguments.lang, as_json=False)
     _remark(policy, arguments.lang)
-    calendar = policy.calendar
-    print(f"version {policy.version} for {policy.site_box}")
-    print(f"calendar {calendar.first} to {calendar.last}, {len(calendar.special)} special days")
-    print(f"day plans: {', '.join(policy.plans)}")
-    groups: dict[str, int] = {}
-    for one in policy.credentials.values():
-        groups[one.group] = groups.get(one.group, 0) + 1
-    print("cards: " + ", ".join(f"{group} {count}" for group, count in sorted(groups.items())))
-    print(f"{len(policy.slips)} leave slips, {len(policy.pickups)} pick-up lists, {len(policy.passes)} vehicle passes")
+    print(_shown(policy, arguments.lang))
     return OK
+
+
+def _shown(policy: Policy, language: str) -> str:
+    """What is in it, in a few lines."""
+    from agent.preview.words import Words
+
+    calendar, groups = policy.calendar, Counter(one.group for one in policy.credentials.values())
+    named = Words(language)
+    return SHOWN[language].format(
+        version=policy.version,
+        box=policy.site_box,
+        first=calendar.first,
+        last=calendar.last,
+        special=len(calendar.special),
+        plans=", ".join(policy.plans),
+        cards=", ".join(f"{named.people(group)} {count}" for group, count in sorted(groups.items())),
+        slips=len(policy.slips),
+        pickups=len(policy.pickups),
+        passes=len(policy.passes),
+    )
 
 
 # ── applying ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -235,6 +235,18 @@ SUMMARY: Mapping[str, tuple[str, str]] = {
 REMARK = {"en": "look at this: ", "zh_CN": "请注意："}
 MORE = {"en": "… and {} more", "zh_CN": "……另有 {} 处"}
 MADE = {"en": "{}: version {}, {} cards, {} day plans", "zh_CN": "{}：版本 {}，{} 张卡，{} 个日程"}
+SHOWN = {
+    "en": """version {version} for {box}
+calendar {first} to {last}, {special} special days
+day plans: {plans}
+cards: {cards}
+{slips} leave slips, {pickups} pick-up lists, {passes} vehicle passes""",
+    "zh_CN": """版本 {version}，适用于 {box}
+校历 {first} 至 {last}，{special} 个特殊日
+日程：{plans}
+卡：{cards}
+请假条 {slips} 张，接送名单 {pickups} 份，车辆通行证 {passes} 张""",
+}
 IN_FORCE = {"en": "version {} is in force", "zh_CN": "版本 {} 已生效"}
 
 

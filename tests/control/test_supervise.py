@@ -87,6 +87,14 @@ async def test_a_role_that_ends_well_has_nothing_to_do_and_the_others_go_on(role
     assert await told_to_stop(running) == 0
 
 
+async def test_control_that_somebody_ended_is_started_again_though_it_ended_well(roles: Roles) -> None:
+    """`kill` without a number: a gate that hears no press any more would be the price of a slip of the hand."""
+    roles.does["control"] = "sys.exit(0)"
+    running = started("control")
+    await until("it ran again", lambda: len(roles.starts("control")) >= 2)
+    assert await told_to_stop(running) == 0
+
+
 async def test_what_trying_again_cannot_mend_is_not_tried_again_and_told_at_the_end(
     roles: Roles, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -30,8 +30,9 @@ def test_a_bundle_is_made_and_shown(folder: Path, tmp_path: Path, capsys: pytest
     assert "version 5, 5 cards, 2 day plans" in capsys.readouterr().out
     assert "赵一一".encode() not in out.read_bytes()
     assert command.run(["show", str(out)]) == 0
-    assert "cards: guard 1, guardian 1, pupil 2, staff 1" in capsys.readouterr().out
-    assert command.run(["show", str(folder)]) == 0
+    assert "cards: guards 1, guardians 1, pupils 2, staff 1" in capsys.readouterr().out
+    assert command.run(["show", str(folder), "--lang", "zh_CN"]) == 0
+    assert "卡：保安 1, 家长 1, 学生 2, 教职工 1" in capsys.readouterr().out
 
 
 def test_the_difference_is_told_in_words(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
