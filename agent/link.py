@@ -128,6 +128,15 @@ class ControlLink:
             self._idle.append(connection)
 
 
+async def ask_once(socket_path: str | Path, message: Message, *, timeout_s: float = 5.0) -> Message:
+    """One question over a link of its own, for a command that asks and ends. Raises ControlAway like `request`."""
+    link = ControlLink(socket_path, timeout_s=timeout_s)
+    try:
+        return await link.request(message)
+    finally:
+        await link.close()
+
+
 class _Connection:
     """One connection with at most one open question, so that an answer can only belong to it."""
 

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from agent import assembly
-from agent.link import ControlAway, ControlLink
+from agent.link import ControlAway, ask_once
 from agent.picture.guard import Guard, Inside
 from agent.policy.names import BadNames, NameTable, load_key
 from agent.preview.words import Words
@@ -76,11 +76,7 @@ def _row(one: Inside, names: NameTable, site: Site) -> Row:
 
 
 async def _ask(site: Site) -> dict[str, Any]:
-    link = ControlLink(control_socket(site))
-    try:
-        answer = await link.request({"op": "guard"})
-    finally:
-        await link.close()
+    answer = await ask_once(control_socket(site), {"op": "guard"})
     if "guard" not in answer:  # an empty list would say that nobody is left inside
         raise ControlAway(f"control does not tell who is inside: {answer.get('why', 'it is of another version')}")
     found: dict[str, Any] = answer["guard"]

@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 
-from agent.link import ControlAway, ControlLink
+from agent.link import ControlAway, ask_once
 from agent.picture import Bollard, Campus, Lane, Picture, decode
 from hardware import places
 from hardware.site import Site
@@ -14,14 +14,11 @@ from hardware.site import Site
 
 async def show(site: Site, *, as_json: bool) -> int:
     """Print the state. 0 when control answered, 1 when it is away."""
-    link = ControlLink(places.control_socket(site))
     try:
-        answer = await link.request({"op": "state"}, timeout_s=3.0)
+        answer = await ask_once(places.control_socket(site), {"op": "state"}, timeout_s=3.0)
     except ControlAway as error:
         sys.stderr.write(f"menwei: {error}\n")
         return 1
-    finally:
-        await link.close()
     text = json.dumps(answer["state"], ensure_ascii=False, sort_keys=True) if as_json else "\n".join(lines(answer))
     sys.stdout.write(text + "\n")
     return 0

@@ -10,7 +10,7 @@ from typing import Any
 
 from agent.demo.processes import DemoError
 from agent.journal.keys import BoxKey, load_private
-from agent.link import ControlAway, ControlLink
+from agent.link import ControlAway, ask_once
 from agent.policy import bundle, names
 from agent.policy.command import from_folder
 from agent.policy.sources import Folder
@@ -56,17 +56,9 @@ def apply(site: Site, data: bytes) -> None:
 
 def command(site: Site, verb: str, **args: str) -> dict[str, Any]:
     """What a guard would ask of the box at its console. Raises DemoError where control is away."""
-
-    async def ask() -> dict[str, Any]:
-        link = ControlLink(control_socket(site))
-        try:
-            ident = secrets.token_hex(8)
-            message = {"op": "command", "id": ident, "rank": "console", "actor": "guard-1", "verb": verb, "args": args}
-            return await link.request(message)
-        finally:
-            await link.close()
-
+    ident = secrets.token_hex(8)
+    message = {"op": "command", "id": ident, "rank": "console", "actor": "guard-1", "verb": verb, "args": args}
     try:
-        return asyncio.run(ask())
+        return asyncio.run(ask_once(control_socket(site), message))
     except ControlAway as error:
         raise DemoError(f"the box does not answer: {error}") from None

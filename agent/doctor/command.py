@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from agent.doctor import looks
-from agent.link import ControlAway, ControlLink
+from agent.link import ControlAway, ask_once
 from agent.locale import mark
 from agent.picture import Picture, decode
 from agent.web.findings import Finding, Weight, findings, glance
@@ -85,12 +85,8 @@ async def examine(site: Site, w: Words) -> Told:
 
 
 async def _picture(site: Site) -> Picture:
-    link = ControlLink(places.control_socket(site))
-    try:
-        answer = await link.request({"op": "state"}, timeout_s=ANSWER_S)
-        return decode(answer["state"])
-    finally:
-        await link.close()
+    answer = await ask_once(places.control_socket(site), {"op": "state"}, timeout_s=ANSWER_S)
+    return decode(answer["state"])
 
 
 def _away(why: str, w: Words) -> Finding:

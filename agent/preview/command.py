@@ -150,18 +150,11 @@ def _told(site: Site) -> Guard | None:
 
 def _asked(site: Site, message: dict[str, Any]) -> dict[str, Any] | None:
     """The box's answer; None where it does not run."""
-    from agent.link import ControlAway, ControlLink
+    from agent.link import ControlAway, ask_once
     from hardware.places import control_socket
 
-    async def ask() -> dict[str, Any]:
-        link = ControlLink(control_socket(site), timeout_s=2.0)
-        try:
-            return await link.request(message)
-        finally:
-            await link.close()
-
     try:
-        return asyncio.run(ask())
+        return asyncio.run(ask_once(control_socket(site), message, timeout_s=2.0))
     except ControlAway:
         return None
 

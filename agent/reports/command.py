@@ -81,21 +81,14 @@ def _write_down(site: Site, month: str, wanted: Wanted) -> None:
     """The look is a record if the box runs, else that is said: who holds the file cannot be kept from reading it."""
     import asyncio
 
-    from agent.link import ControlAway, ControlLink
+    from agent.link import ControlAway, ask_once
     from hardware.places import control_socket
 
-    async def tell() -> str:
-        link = ControlLink(control_socket(site), timeout_s=2.0)
-        data = {"form": ",".join(wanted.formats), "language": ",".join(wanted.languages), "month": month}
-        ask = {"op": "note", "kind": "view.report", "subject": f"report:{month}", "actor": "shell", "data": data}
-        try:
-            answer = await link.request(ask)
-        finally:
-            await link.close()
-        return "" if answer.get("ok") is True else str(answer.get("why", ""))
-
+    data = {"form": ",".join(wanted.formats), "language": ",".join(wanted.languages), "month": month}
+    ask = {"op": "note", "kind": "view.report", "subject": f"report:{month}", "actor": "shell", "data": data}
     try:
-        why = asyncio.run(tell())
+        answer = asyncio.run(ask_once(control_socket(site), ask, timeout_s=2.0))
+        why = "" if answer.get("ok") is True else str(answer.get("why", ""))
     except ControlAway as error:
         why = str(error)
     if why:
