@@ -16,7 +16,7 @@ from agent.link import ControlAway, ask_once
 from agent.locale import mark
 from agent.picture import Picture, decode
 from agent.web.findings import Finding, Weight, findings, glance
-from agent.web.words import CONTROL_AWAY, Words
+from agent.web.words import AREA, CONTROL_AWAY, Words
 from hardware import places
 from hardware.site import Site
 
@@ -28,17 +28,6 @@ WEIGHT = {
     Weight.WARNING: mark("warning"),
     Weight.FAULT: mark("fault"),
     Weight.ALARM: mark("alarm"),
-}
-AREA = {
-    "panic": mark("Panic"),
-    "lanes": mark("Bollards"),
-    "doors": mark("Doors"),
-    "fire": mark("Fire"),
-    "uplink": mark("Uplink"),
-    "power": mark("Power"),
-    "devices": mark("Devices"),
-    "journal": mark("Journal"),
-    "school": mark("School"),
 }
 
 

@@ -14,23 +14,24 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeAlias
 
-from agent.journal.errors import Damaged, Trouble
+from agent.journal.errors import JOURNAL_ERRORS
 from agent.journal.keys import KEY_FILE
 from agent.journal.reader import JournalReader
 from agent.journal.schema import FILE
 from agent.picture import Picture
-from agent.uplink.reach import os_word, why_not
+from agent.uplink.reach import why_not
 from agent.web.console import certificate
 from agent.web.findings import Finding, Weight
 from agent.web.listen import Address, parse
 from agent.web.words import Words
-from hardware import places
+from hardware import places, plain_file
 from hardware.site import Site
 
 Seen: TypeAlias = Iterator[Finding | str]
 
 ANSWER_S = 12.0  # the page itself gives control 10 s to answer before it says that it does not
 SOON_DAYS = 30  # D: time to order a certificate and bring it to the gate
+MOST_PEM = 1 << 20  # D: a whole bundle of authorities is some 200 kB
 ANYWHERE = ("0.0.0.0", "::")  # such a page is asked as "localhost", a name of its certificate
 
 
@@ -40,7 +41,7 @@ def journal(picture: Picture, site: Site, w: Words) -> Seen:
     try:
         with JournalReader(path) as reader:
             epoch, seq = reader.head()
-    except (Trouble, Damaged) as error:
+    except JOURNAL_ERRORS as error:
         yield Finding(
             area="journal",
             weight=Weight.FAULT,
@@ -123,7 +124,7 @@ def certificates(site: Site, w: Words, now: datetime) -> Seen:
     """Do the certificates that the uplinks show and trust hold `now`, and for how long?"""
     for path in _certificate_files(site):
         try:
-            ends = _ends(path.read_bytes())
+            ends = _ends(plain_file.read(path, MOST_PEM))
         except (OSError, ValueError) as error:
             yield Finding(
                 area="uplink",
@@ -131,7 +132,7 @@ def certificates(site: Site, w: Words, now: datetime) -> Seen:
                 text=w.t("A certificate cannot be read"),
                 advice=w.t("The site file names it; put it there as PEM, readable by the box."),
                 check=str(path),
-                detail=w.reason(os_word(error)),
+                detail=w.reason(str(getattr(error, "strerror", None) or error)),
             )
             continue
         days = (ends - now).days

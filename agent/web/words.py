@@ -251,6 +251,17 @@ LANE_KIND: Mapping[str, str] = {
     "service": mark("service lane"),
 }
 PATH: Mapping[str, str] = {"mqtt": "MQTT", "dc09": "SIA DC-09", "gb28181": "GB/T 28181", "redis": "Redis"}
+AREA: Mapping[str, str] = {
+    "panic": mark("Panic"),
+    "lanes": mark("Bollards"),
+    "doors": mark("Doors"),
+    "fire": mark("Fire"),
+    "uplink": mark("Uplink"),
+    "power": mark("Power"),
+    "devices": mark("Devices"),
+    "journal": mark("Journal"),
+    "school": mark("School"),
+}
 HOP: Mapping[str, str] = {
     "decision_us": mark("decided"),
     "outputs_us": mark("outputs set"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from agent.doctor import command, looks
 from agent.picture import Picture
 from agent.web.console import certificate
 from agent.web.findings import Finding, Weight
-from agent.web.words import Words
+from agent.web.words import AREA, Words
 from hardware import places
 from hardware.site import Mqtt, Site, Web
 
@@ -83,7 +84,7 @@ async def test_a_box_that_has_not_read_its_inputs_is_not_well(site: Site) -> Non
 
 async def test_with_control_away_nothing_is_called_well_that_control_alone_knows(site: Site) -> None:
     told = await command.examine(site, english(site))
-    assert not told.ok and not set(told.well) & set(command.AREA.values())
+    assert not told.ok and not set(told.well) & set(AREA.values())
     assert "control is not running" in told.findings[0].detail and told.findings[0].check == "menwei-control"
 
 
@@ -204,6 +205,15 @@ def test_a_certificate_that_is_none_is_a_fault(site: Site, tmp_path: Path) -> No
     secured = replace(site, folder=str(tmp_path), uplink=replace(site.uplink, mqtt=way))
     seen = wrong(looks.certificates(secured, english(site), NOW))
     assert [Path(one.check).name for one in seen] == ["ca.pem", "gone.pem"]
+
+
+def test_a_pipe_in_place_of_a_certificate_is_a_fault_and_never_waited_for(site: Site, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "ca.pem")
+    secured = replace(
+        site, folder=str(tmp_path), uplink=replace(site.uplink, mqtt=Mqtt(host="broker.lan", ca_file="ca.pem"))
+    )
+    [found] = wrong(looks.certificates(secured, english(site), NOW))
+    assert "pipe" in found.detail
 
 
 def test_a_secret_that_everybody_can_read_is_told(site: Site, tmp_path: Path) -> None:
