@@ -107,7 +107,7 @@ def _mosquitto(folder: Path, host: str, port: int, tls: Tls | None) -> list[str]
 
 def _iotcore(folder: Path, host: str, port: int, tls: Tls | None) -> list[str]:
     try:
-        import iotcore  # noqa: F401
+        import iotcore  # noqa: F401  # asked whether it is there; a process of its own runs it
     except ImportError:
         raise BrokerError("no broker here: install mosquitto, or the Python package iotcore") from None
     text = f"""id = 0

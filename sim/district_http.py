@@ -212,5 +212,5 @@ def _read_records(db: Path, site: str, box: str, since: int, limit: int) -> Rows
 
 def _row(row: sqlite3.Row) -> dict[str, Any]:
     """A row with its body parsed as `record`."""
-    out = {key: row[key] for key in row.keys() if key != "body"}  # noqa: SIM118
+    out = {key: row[key] for key in row.keys() if key != "body"}  # noqa: SIM118  # a row's values are what iterating it gives
     return out | {"record": json.loads(row["body"])}

@@ -166,7 +166,7 @@ def _urgently() -> None:
     _end_with_parent()
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, URGENT)
-        with open("/proc/self/autogroup", "wb", buffering=0) as group:  # noqa: PTH123
+        with Path("/proc/self/autogroup").open("wb", buffering=0) as group:
             group.write(b"%d" % URGENT)
 
 

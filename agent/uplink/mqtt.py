@@ -15,6 +15,7 @@ import ssl
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as mqtt
@@ -370,7 +371,7 @@ def tls_context(ca_file: str, cert_file: str, key_file: str) -> ssl.SSLContext:
 def _readable_file(name: str) -> str:
     if name:
         try:
-            with open(name, "rb"):  # noqa: PTH123
+            with Path(name).open("rb"):
                 pass
         except OSError as error:
             raise BrokerLost(f"cannot read {name}: {error.strerror}") from None

@@ -196,7 +196,7 @@ def test_a_serial_port_nobody_may_open_is_one_lost_reader_with_what_to_do(tmp_pa
     (tmp_path / "locked").mkdir()
     try:
         house.start_world()
-        os.chmod((tmp_path / "locked" / "tty-guard").resolve(), 0)  # noqa: PTH101
+        (tmp_path / "locked" / "tty-guard").resolve().chmod(0)
         house.start_box()
         lost = {device["id"]: device["why"] for device in house.state()["devices"] if not device["up"]}
         assert set(lost) == {"reader:guard"}
